@@ -1,0 +1,150 @@
+//! The host-backed allocator: what logic allocates, the host may free, and the other way round.
+//!
+//! Arguments and results are Rust values, dropped by whoever holds them last. With two allocators in one
+//! process, a `String` made by logic would be freed into the wrong heap. So a logic library has no
+//! allocator of its own: each request goes to the host's table.
+//!
+//! Before the library is bound there is no table. The only code that can run then is a constructor, in a
+//! part written in C++ or with an attribute for it. It gets memory from the system, which is counted; if
+//! any of it is still held when the host binds, the library is refused, because later it couldn't be told
+//! from the host's.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use liveswap_state::{BindError, MemoryTable};
+
+/// The allocator that `export!` gives a logic library.
+#[derive(Debug)]
+pub struct HostAllocator;
+
+/// Null until the library is bound. The Release store in [`bind`] pairs with the Acquire load in
+/// [`table`].
+static TABLE: AtomicPtr<MemoryTable> = AtomicPtr::new(ptr::null_mut());
+
+/// Bytes from the system that are still held. Relaxed: constructors run on the thread that loads.
+static HELD_BEFORE_BIND: AtomicUsize = AtomicUsize::new(0);
+
+pub(crate) fn bind(table: &'static MemoryTable) -> Result<(), BindError> {
+    match HELD_BEFORE_BIND.load(Ordering::Relaxed) {
+        0 => {
+            TABLE.store(ptr::from_ref(table).cast_mut(), Ordering::Release);
+            Ok(())
+        }
+        bytes => Err(BindError::MemoryBeforeBind { bytes }),
+    }
+}
+
+#[inline]
+fn table() -> Option<&'static MemoryTable> {
+    // SAFETY: null, or a reference that the host promised to keep valid while the library is mapped.
+    unsafe { TABLE.load(Ordering::Acquire).as_ref() }
+}
+
+// SAFETY: every request goes to one allocator as it came: before binding to the system's, afterwards to
+// the host's. No memory of the first lives on when the second takes over; `bind` sees to that.
+unsafe impl GlobalAlloc for HostAllocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps `GlobalAlloc`'s contract, which is that of both.
+        unsafe {
+            match table() {
+                Some(table) => (table.allocate)(layout),
+                None => before_bind::allocate(layout),
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above. The system's fresh memory is zeroed by hand.
+        unsafe {
+            match table() {
+                Some(table) => (table.allocate_zeroed)(layout),
+                None => {
+                    let memory = before_bind::allocate(layout);
+                    if !memory.is_null() {
+                        memory.write_bytes(0, layout.size());
+                    }
+                    memory
+                }
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe {
+            match table() {
+                Some(table) => (table.reallocate)(memory, layout, new_size),
+                None => before_bind::reallocate(memory, layout, new_size),
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe {
+            match table() {
+                Some(table) => (table.free)(memory, layout),
+                None => before_bind::free(memory, layout),
+            }
+        }
+    }
+}
+
+/// The system's allocator, counted.
+mod before_bind {
+    use super::*;
+
+    #[cold]
+    pub(super) unsafe fn allocate(layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the contract.
+        let memory = unsafe { System.alloc(layout) };
+        if !memory.is_null() {
+            HELD_BEFORE_BIND.fetch_add(layout.size(), Ordering::Relaxed);
+        }
+        memory
+    }
+
+    #[cold]
+    pub(super) unsafe fn reallocate(memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller keeps the contract.
+        let moved = unsafe { System.realloc(memory, layout, new_size) };
+        if !moved.is_null() {
+            HELD_BEFORE_BIND.fetch_add(new_size, Ordering::Relaxed);
+            HELD_BEFORE_BIND.fetch_sub(layout.size(), Ordering::Relaxed);
+        }
+        moved
+    }
+
+    #[cold]
+    pub(super) unsafe fn free(memory: *mut u8, layout: Layout) {
+        HELD_BEFORE_BIND.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_before_binding_is_counted_and_given_back() {
+        let layout = Layout::from_size_align(64, 8).unwrap();
+        // SAFETY: allocated, resized and freed with matching layouts.
+        unsafe {
+            let memory = HostAllocator.alloc_zeroed(layout);
+            assert_eq!(*memory.add(63), 0);
+            assert_eq!(HELD_BEFORE_BIND.load(Ordering::Relaxed), 64);
+            let memory = HostAllocator.realloc(memory, layout, 128);
+            assert_eq!(HELD_BEFORE_BIND.load(Ordering::Relaxed), 128);
+            HostAllocator.dealloc(memory, Layout::from_size_align(128, 8).unwrap());
+        }
+        assert_eq!(HELD_BEFORE_BIND.load(Ordering::Relaxed), 0);
+    }
+}

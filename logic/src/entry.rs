@@ -1,0 +1,35 @@
+//! The entry's functions, for one implementation of an interface.
+
+use liveswap_state::{Context, Entry, Export, Fenced, Logic, fence};
+
+use crate::binding;
+
+/// The entry of a library whose logic is `L`. Used by `export!`.
+#[doc(hidden)]
+pub const fn entry<L: Logic>(manifest: &'static [u8], export: Export) -> Entry {
+    Entry {
+        manifest,
+        bind: binding::bind,
+        prepare: prepare::<L>,
+        create: create::<L>,
+        destroy: destroy::<L>,
+        code: export.code,
+    }
+}
+
+fn prepare<L: Logic>(context: &Context) -> Fenced<Result<(), String>> {
+    fence::fence(|| L::prepare(context))
+}
+
+fn create<L: Logic>(context: &Context) -> Fenced<*mut ()> {
+    fence::fence(|| Box::into_raw(Box::new(L::create(context))).cast())
+}
+
+/// # Safety
+///
+/// As [`Entry::destroy`].
+unsafe fn destroy<L: Logic>(state: *mut ()) -> Fenced<()> {
+    // SAFETY: the address is of a `Box` that `create` made, here or in a version whose state has the same
+    // fingerprint and so the same layout; its memory is the host's either way.
+    fence::fence(|| drop(unsafe { Box::from_raw(state.cast::<L::State>()) }))
+}

@@ -1,0 +1,87 @@
+//! What a logic library links.
+//!
+//! A logic library is a `cdylib` with one implementation of an interface:
+//!
+//! ```
+//! use liveswap_logic::{Context, Logic};
+//! # mod api {
+//! #     #[liveswap_state::interface]
+//! #     pub trait Game { fn hit(&mut self, points: u64) -> u64; }
+//! # }
+//! use api::GameLogic;
+//!
+//! #[derive(liveswap_state::State)]
+//! pub struct World { total: u64 }
+//!
+//! struct GameV1;
+//!
+//! impl Logic for GameV1 {
+//!     type State = World;
+//!
+//!     fn create(_: &Context) -> World {
+//!         World { total: 0 }
+//!     }
+//! }
+//!
+//! impl GameLogic for GameV1 {
+//!     fn hit(world: &mut World, context: &Context, points: u64) -> u64 {
+//!         tracing::info!(points, "hit");
+//!         world.total += points;
+//!         world.total
+//!     }
+//! }
+//!
+//! liveswap_logic::export! {
+//!     module: "logic",
+//!     version: "1001",
+//!     logic: GameV1 as GameLogic,
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! [`export!`] gives the library its manifest, its one exported symbol, and the host's allocator. Events
+//! of `tracing` and panics reach the host by themselves.
+
+pub mod allocator;
+mod binding;
+mod entry;
+mod events;
+mod panics;
+
+#[doc(hidden)]
+pub use entry::entry;
+/// For `export!`.
+#[doc(hidden)]
+pub use liveswap_state as state;
+pub use liveswap_state::{Context, Logic};
+
+/// Exports this library's logic. Once per library.
+///
+/// - `module`: the name of the module this is a version of;
+/// - `version`: numbers with dots between them, `1002` or `1.4.0`; an expression known while compiling,
+///   such as `env!("CARGO_PKG_VERSION")`;
+/// - `logic`: the type that implements the interface, `as` the interface's logic trait.
+#[macro_export]
+macro_rules! export {
+    (module: $module:expr, version: $version:expr, logic: $logic:ty as $interface:path $(,)?) => {
+        #[global_allocator]
+        static LIVESWAP_ALLOCATOR: $crate::allocator::HostAllocator = $crate::allocator::HostAllocator;
+
+        const _: () = {
+            use $crate::state::{Entry, Export, Logic, manifest};
+
+            const EXPORT: Export = <$logic as $interface>::EXPORT;
+            const SPEC: manifest::ManifestSpec =
+                manifest::ManifestSpec::new::<<$logic as Logic>::State>($module, $version, EXPORT);
+
+            // `used`, because nothing in the library refers to the section by its name.
+            #[used]
+            #[unsafe(link_section = ".liveswap")]
+            static MANIFEST: [u8; SPEC.encoded_length()] = manifest::encode(&SPEC);
+
+            // SAFETY: the name is the contract's own; no other item of a logic library has it.
+            #[unsafe(export_name = "liveswap_entry")]
+            static ENTRY: Entry = $crate::entry::<$logic>(&MANIFEST, EXPORT);
+        };
+    };
+}

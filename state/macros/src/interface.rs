@@ -1,0 +1,314 @@
+//! `#[interface]`: the logic's trait, the host's proxy, and the tie between them.
+//!
+//! The three are written from one [`Method`] each, so that the function type of the exported code and the
+//! one the proxy casts it to are the same tokens.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::{
+    Attribute, Error, FnArg, Ident, ItemTrait, Pat, ReceiverKind, ReturnType, Safety, Signature, TraitItem,
+    Type, parse_quote,
+};
+
+use crate::refused;
+
+pub(crate) fn expand(attributes: TokenStream, mut input: ItemTrait) -> syn::Result<TokenStream> {
+    if !attributes.is_empty() {
+        return Err(Error::new_spanned(attributes, "`#[interface]` takes no arguments"));
+    }
+    if let Some(parameter) = input.generics.params.first() {
+        return Err(Error::new_spanned(
+            parameter,
+            "the two sides meet at run time, so an interface has no generics",
+        ));
+    }
+    if let Some(supertrait) = input.supertraits.first() {
+        return Err(Error::new_spanned(
+            supertrait,
+            "an interface stands alone: name all of its methods in it",
+        ));
+    }
+    let mut methods = Vec::new();
+    for item in &mut input.items {
+        match item {
+            TraitItem::Fn(function) => {
+                if let Some(body) = &function.default {
+                    return Err(Error::new_spanned(
+                        body,
+                        "an interface has no code: each version brings its own",
+                    ));
+                }
+                methods.push(Method::read(&function.attrs, &function.sig)?);
+                if function.sig.receiver().is_none() {
+                    // Keeps the trait usable as `dyn`, which is the interface's name.
+                    function.sig.generics.make_where_clause().predicates.push(parse_quote!(Self: Sized));
+                }
+            }
+            other => return Err(Error::new_spanned(other, "an interface holds methods only")),
+        }
+    }
+
+    let logic_trait = logic_trait(&input, &methods);
+    let proxy = proxy(&input, &methods);
+    let interface = interface_impl(&input, &methods);
+    Ok(quote! {
+        #input
+        #logic_trait
+        #proxy
+        #interface
+    })
+}
+
+struct Method {
+    documentation: Vec<Attribute>,
+    name: Ident,
+    access: Access,
+    arguments: Vec<Argument>,
+    result: Type,
+}
+
+#[derive(Clone, Copy)]
+enum Access {
+    Stateless,
+    Shared,
+    Exclusive,
+}
+
+struct Argument {
+    name: Ident,
+    /// As written: `&str`, `Vec<u8>`.
+    written: Type,
+    passing: Ident,
+    /// Without the reference: `str`, `Vec<u8>`.
+    inner: Type,
+}
+
+impl Method {
+    fn read(attributes: &[Attribute], signature: &Signature) -> syn::Result<Self> {
+        if let Some(keyword) = &signature.asyncness {
+            return Err(Error::new_spanned(
+                keyword,
+                "a future holds code of the version that made it: return the answer, and let the host wait",
+            ));
+        }
+        if let Safety::Unsafe(keyword) = &signature.safety {
+            return Err(Error::new_spanned(keyword, "what the host may call must be safe to call"));
+        }
+        if let Some(parameter) = signature.generics.params.first() {
+            return Err(Error::new_spanned(
+                parameter,
+                "the two sides meet at run time, so a method has no generics",
+            ));
+        }
+        let access = match signature.receiver() {
+            None => Access::Stateless,
+            Some(receiver) => match &receiver.kind {
+                ReceiverKind::Reference(_, None, None) => Access::Shared,
+                ReceiverKind::Reference(_, None, Some(_)) => Access::Exclusive,
+                _ => {
+                    return Err(Error::new_spanned(
+                        receiver,
+                        "the state stays with the host: take `&self` (shared), `&mut self` (exclusive) or no \
+                         receiver (doesn't touch the state)",
+                    ));
+                }
+            },
+        };
+        let arguments = signature
+            .inputs
+            .iter()
+            .filter_map(|input| match input {
+                FnArg::Receiver(_) => None,
+                FnArg::Typed(argument) => Some(Argument::read(argument)),
+            })
+            .collect::<syn::Result<_>>()?;
+        let result = match &signature.output {
+            ReturnType::Default => parse_quote!(()),
+            ReturnType::Type(_, result) => (**result).clone(),
+        };
+        refused::check(&result)?;
+        let documentation =
+            attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).cloned().collect();
+        Ok(Self { documentation, name: signature.ident.clone(), access, arguments, result })
+    }
+
+    fn names(&self) -> impl Iterator<Item = &Ident> {
+        self.arguments.iter().map(|argument| &argument.name)
+    }
+
+    fn types(&self) -> impl Iterator<Item = &Type> {
+        self.arguments.iter().map(|argument| &argument.written)
+    }
+
+    /// The type of the exported code. Both the export and the proxy use these very tokens.
+    fn code_type(&self) -> TokenStream {
+        let (types, result) = (self.types(), &self.result);
+        quote!(unsafe fn(*mut (), &::liveswap_state::Context #(, #types)*) -> ::liveswap_state::Fenced<#result>)
+    }
+
+    fn access(&self) -> TokenStream {
+        match self.access {
+            Access::Stateless => quote!(::liveswap_state::Access::Stateless),
+            Access::Shared => quote!(::liveswap_state::Access::Shared),
+            Access::Exclusive => quote!(::liveswap_state::Access::Exclusive),
+        }
+    }
+}
+
+impl Argument {
+    fn read(argument: &syn::PatType) -> syn::Result<Self> {
+        let Pat::Ident(pattern) = &*argument.pat else {
+            return Err(Error::new_spanned(&argument.pat, "give the argument a plain name"));
+        };
+        if pattern.ident == "state" || pattern.ident == "context" {
+            return Err(Error::new_spanned(
+                pattern,
+                "`state` and `context` name what logic is given with each call: choose another name",
+            ));
+        }
+        let written = (*argument.ty).clone();
+        let (passing, inner) = match &written {
+            Type::Reference(reference) if reference.lifetime.is_none() => (
+                if reference.mutability.is_some() { "BorrowedMut" } else { "Borrowed" },
+                (*reference.elem).clone(),
+            ),
+            other => ("Owned", other.clone()),
+        };
+        refused::check(&inner)?;
+        Ok(Self { name: pattern.ident.clone(), passing: format_ident!("{passing}"), written, inner })
+    }
+}
+
+fn logic_trait(input: &ItemTrait, methods: &[Method]) -> TokenStream {
+    let (interface, visibility) = (&input.ident, &input.vis);
+    let logic = format_ident!("{interface}Logic");
+    let documentation = format!(
+        "What logic implements to offer [`{interface}`]: its methods, each with the state (unless it doesn't \
+         touch it) and a context in front."
+    );
+    let declarations = methods.iter().map(|method| {
+        let Method { documentation, name, result, .. } = method;
+        let state = match method.access {
+            Access::Stateless => quote!(),
+            Access::Shared => quote!(state: &Self::State,),
+            Access::Exclusive => quote!(state: &mut Self::State,),
+        };
+        let (names, types) = (method.names(), method.types());
+        quote! {
+            #(#documentation)*
+            fn #name(#state context: &::liveswap_state::Context #(, #names: #types)*) -> #result;
+        }
+    });
+    let code = methods.iter().map(|method| {
+        let Method { name, result, .. } = method;
+        let (names, types, code_type) = (method.names(), method.types(), method.code_type());
+        let forwarded = method.names();
+        let state = match method.access {
+            Access::Stateless => quote!(),
+            Access::Shared => quote!(unsafe { &*state.cast::<Logic::State>() },),
+            Access::Exclusive => quote!(unsafe { &mut *state.cast::<Logic::State>() },),
+        };
+        quote! {{
+            // SAFETY: for the caller: `state` is the address of a `Logic::State`, borrowed as the method's
+            // access says, or is not looked at.
+            #[allow(unused_variables, clippy::undocumented_unsafe_blocks, clippy::too_many_arguments)]
+            unsafe fn code<Logic: #logic>(
+                state: *mut (),
+                context: &::liveswap_state::Context
+                #(, #names: #types)*
+            ) -> ::liveswap_state::Fenced<#result> {
+                ::liveswap_state::fence::fence(|| Logic::#name(#state context #(, #forwarded)*))
+            }
+            let code: #code_type = code::<Self>;
+            ::liveswap_state::CodePointer(code as *const ())
+        }}
+    });
+    let interface_text = interface.to_string();
+    quote! {
+        #[doc = #documentation]
+        #visibility trait #logic: ::liveswap_state::Logic {
+            #(#declarations)*
+
+            #[doc(hidden)]
+            #[allow(clippy::undocumented_unsafe_blocks)]
+            const EXPORT: ::liveswap_state::Export = ::liveswap_state::Export {
+                interface: #interface_text,
+                methods: <dyn #interface as ::liveswap_state::Interface>::METHODS,
+                code: &[#(#code),*],
+                // SAFETY: each code pointer is coerced to its method's function type where it is made.
+                vouched: unsafe { ::liveswap_state::Vouched::new() },
+            };
+        }
+    }
+}
+
+fn proxy(input: &ItemTrait, methods: &[Method]) -> TokenStream {
+    let (interface, visibility) = (&input.ident, &input.vis);
+    let proxy = format_ident!("{interface}Proxy");
+    let documentation =
+        format!("What a host calls: the methods of [`{interface}`], on the version this proxy was made for.");
+    let calls = methods.iter().enumerate().map(|(index, method)| {
+        let Method { documentation, name, result, .. } = method;
+        let (access, code_type) = (method.access(), method.code_type());
+        let (names, types, forwarded) = (method.names(), method.types(), method.names());
+        quote! {
+            #(#documentation)*
+            ///
+            /// # Errors
+            ///
+            /// If logic panics, or if the call can't share the state with one this thread is already in.
+            #[inline]
+            #[allow(clippy::undocumented_unsafe_blocks, clippy::too_many_arguments)]
+            pub fn #name(&self #(, #names: #types)*)
+                -> ::core::result::Result<#result, ::liveswap_state::CallError>
+            {
+                ::liveswap_state::Gate::pass(&self.gate, #index, #access, |code, state, context| {
+                    // SAFETY: `Gate` gives the code of this method, whose fingerprint says that it has this
+                    // type, and the state, borrowed as its access says.
+                    unsafe {
+                        let code = ::core::mem::transmute::<*const (), #code_type>(code.0);
+                        code(state, context #(, #forwarded)*)
+                    }
+                })
+            }
+        }
+    });
+    quote! {
+        #[doc = #documentation]
+        #[derive(Debug)]
+        #visibility struct #proxy<Gate> {
+            gate: Gate,
+        }
+
+        impl<Gate: ::liveswap_state::Gate> #proxy<Gate> {
+            #(#calls)*
+        }
+    }
+}
+
+fn interface_impl(input: &ItemTrait, methods: &[Method]) -> TokenStream {
+    let interface = &input.ident;
+    let proxy = format_ident!("{interface}Proxy");
+    let interface_text = interface.to_string();
+    let specs = methods.iter().map(|method| {
+        let (name, access, result) = (method.name.to_string(), method.access(), &method.result);
+        let arguments = method.arguments.iter().map(|Argument { passing, inner, .. }| {
+            quote!(.argument::<#inner>(::liveswap_state::Passing::#passing))
+        });
+        quote!(::liveswap_state::Signature::new(#name, #access) #(#arguments)* .returns::<#result>())
+    });
+    quote! {
+        // SAFETY: the methods and the casts in the proxy are written from the same list.
+        #[automatically_derived]
+        unsafe impl ::liveswap_state::Interface for dyn #interface {
+            const NAME: &'static str = #interface_text;
+            const METHODS: &'static [::liveswap_state::MethodSpec] = &[#(#specs),*];
+            type Proxy<Gate: ::liveswap_state::Gate> = #proxy<Gate>;
+
+            #[inline]
+            fn proxy<Gate: ::liveswap_state::Gate>(gate: Gate) -> #proxy<Gate> {
+                #proxy { gate }
+            }
+        }
+    }
+}

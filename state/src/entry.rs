@@ -1,0 +1,63 @@
+//! The entry: the one symbol that a logic library exports.
+//!
+//! It is a static and not a function, so that finding it runs none of the library's code. The first
+//! function of it that the engine calls is [`Entry::bind`]; nothing of the library has run before that.
+
+use std::fmt;
+
+use crate::{CodePointer, Context, Fenced, HostTable};
+
+/// The name of the symbol: a static of type [`Entry`].
+pub const ENTRY_SYMBOL: &str = "liveswap_entry";
+
+/// All that the engine needs to know of a loaded library.
+///
+/// Its layout may be relied on only after the manifest has shown the same contract and compiler.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// The manifest's bytes as they are in memory; compared with those that were read from the file.
+    pub manifest: &'static [u8],
+    /// Hands over the host table. The first call into the library.
+    ///
+    /// # Safety
+    ///
+    /// Called once, before all else. Both references must stay valid as long as the library is mapped.
+    pub bind: unsafe fn(&'static HostTable, &'static Context) -> Result<(), BindError>,
+    /// The [`prepare`](crate::Logic::prepare) hook.
+    pub prepare: fn(&Context) -> Fenced<Result<(), String>>,
+    /// The [`create`](crate::Logic::create) hook; the state comes as the address of a `Box` of it.
+    pub create: fn(&Context) -> Fenced<*mut ()>,
+    /// Drops a state.
+    ///
+    /// # Safety
+    ///
+    /// The address must come from `create` of a version whose state has the same fingerprint; nothing
+    /// may use it any more.
+    pub destroy: unsafe fn(*mut ()) -> Fenced<()>,
+    /// The methods' code, in the order of the manifest.
+    pub code: &'static [CodePointer],
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Entry").field("methods", &self.code.len()).finish_non_exhaustive()
+    }
+}
+
+/// Why a library can't be bound to its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BindError {
+    /// Code of the library ran while it was being loaded and still holds memory. That memory isn't the
+    /// host's, and freeing it through the host would corrupt the heap.
+    #[error(
+        "a constructor of the library holds {bytes} bytes that it allocated while being loaded: \
+         allocate on first use instead"
+    )]
+    MemoryBeforeBind {
+        /// How much is held.
+        bytes: usize,
+    },
+    /// The library was bound before: the loader gave out an old mapping for a new file.
+    #[error("the library is bound already: the loader didn't map this file afresh")]
+    AlreadyBound,
+}

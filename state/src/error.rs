@@ -1,0 +1,42 @@
+//! What a call into a module can answer instead of its result.
+
+use thiserror::Error;
+
+/// Why a call gave no result. Logic never brings the host down: every way to fail is a value.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The module has no active version: nothing was loaded yet, or the engine has stopped.
+    #[error("no active version of module `{module}`: push one, or put one into the watched folder")]
+    NoActiveVersion {
+        /// The module that was called.
+        module: String,
+    },
+    /// Logic panicked. The panic was caught inside the library; the version still serves.
+    #[error("module `{module}` version {version} panicked in `{method}` at {location}: {message}")]
+    Panicked {
+        /// The module that was called.
+        module: String,
+        /// The version the call ran on.
+        version: String,
+        /// The method that panicked.
+        method: String,
+        /// The panic's own message.
+        message: String,
+        /// File, line and column of the panic, as the library's compiler saw them.
+        location: String,
+    },
+    /// The thread is already inside a call of the same module that this call can't share state with:
+    /// an exclusive call was made within another call, or any call within an exclusive one. Waiting
+    /// would wait for itself.
+    #[error(
+        "`{method}` of module `{module}` was called from within another call of the same module that it \
+         can't share the state with: make the call after the outer one has returned"
+    )]
+    Reentrant {
+        /// The module that was called.
+        module: String,
+        /// The method that was refused.
+        method: String,
+    },
+}

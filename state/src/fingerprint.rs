@@ -1,0 +1,106 @@
+//! Fingerprints: is what the other side means by this type or method what we mean by it?
+//!
+//! A host and its logic are compiled apart and then share memory. Before they do, each states a hash of
+//! the real layout of every type and of the signature of every method that crosses between them. Two
+//! sides with the same compiler and the same fingerprint agree on every byte.
+//!
+//! All of it is computed while compiling, because the manifest that carries the fingerprints has to be
+//! readable without running the library. The hash is XXH3 with 128 bits: collisions by accident are out
+//! of reach. It isn't a defence against somebody who builds a collision; signatures are for that.
+
+use std::fmt;
+
+use xxhash_rust::const_xxh3::xxh3_128;
+
+/// The compiler this crate was built with: release, commit and target.
+///
+/// Rust promises no stable layout or calling convention between two compilers, so both sides must have
+/// been built by the same one.
+pub const COMPILER: &str = env!("LIVESWAP_COMPILER");
+
+/// What a panic does in this build: `unwind` or `abort`.
+///
+/// Logic must unwind: the fence that turns a panic into an error works by catching the unwinding.
+pub const PANIC_STRATEGY: &str = if cfg!(panic = "unwind") { "unwind" } else { "abort" };
+
+/// A hash of a type's layout or of a method's signature.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(u128);
+
+impl Fingerprint {
+    /// The fingerprint of a name.
+    pub const fn of(name: &str) -> Self {
+        Self(xxh3_128(name.as_bytes()))
+    }
+
+    /// This fingerprint followed by `next`. Order matters: `a.with(b)` isn't `b.with(a)`.
+    pub const fn with(self, next: Self) -> Self {
+        let (left, right) = (self.0.to_le_bytes(), next.0.to_le_bytes());
+        let mut both = [0; 32];
+        let mut index = 0;
+        while index < 16 {
+            both[index] = left[index];
+            both[16 + index] = right[index];
+            index += 1;
+        }
+        Self(xxh3_128(&both))
+    }
+
+    /// This fingerprint followed by a name.
+    pub const fn with_name(self, name: &str) -> Self {
+        self.with(Self::of(name))
+    }
+
+    /// This fingerprint followed by a number.
+    pub const fn with_number(self, number: usize) -> Self {
+        self.with(Self(xxh3_128(&(number as u64).to_le_bytes())))
+    }
+
+    /// This fingerprint followed by the size and the alignment of `T`, in bytes.
+    pub const fn with_layout<T>(self) -> Self {
+        self.with_number(size_of::<T>()).with_number(align_of::<T>())
+    }
+
+    /// The 32 hexadecimal digits of this fingerprint.
+    pub const fn to_hexadecimal(self) -> [u8; 32] {
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let mut text = [0; 32];
+        let mut index = 0;
+        while index < 32 {
+            text[index] = DIGITS[(self.0 >> (124 - 4 * index)) as usize & 15];
+            index += 1;
+        }
+        text
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Fingerprint({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_and_repetition_matter() {
+        let (a, b) = (Fingerprint::of("a"), Fingerprint::of("b"));
+        assert_ne!(a.with(b), b.with(a));
+        assert_ne!(a.with(a), a);
+        assert_ne!(a.with_number(1), a.with_number(2));
+    }
+
+    #[test]
+    fn both_spellings_agree() {
+        let fingerprint = Fingerprint::of("World").with_layout::<u64>();
+        assert_eq!(fingerprint.to_string().as_bytes(), fingerprint.to_hexadecimal());
+    }
+}

@@ -1,0 +1,152 @@
+//! Interfaces: what the host may call and logic must offer, as one trait with `#[interface]`.
+//!
+//! For a trait `Game`, `#[interface]` writes three things beside it:
+//!
+//! - `GameLogic`, the trait that logic implements: the same methods, each with the state and a
+//!   [`Context`](crate::Context) in front;
+//! - `GameProxy`, what the host calls: the same methods, each returning `Result<_, CallError>`;
+//! - `impl Interface for dyn Game`, which ties the two together under one name.
+//!
+//! **How a call crosses.** Arguments and results are Rust values, passed in registers as in any call.
+//! The proxy casts a code pointer to the method's real function type and calls it. That is sound because
+//! both ends of the cast are written by the same macro, and because the engine compares the methods'
+//! fingerprints (names, types, layouts, compiler) before it accepts the library that the pointer is from.
+//!
+//! A method's receiver says what it does to the state: `&self` shares it with other calls, `&mut self`
+//! has it alone, and no receiver means it doesn't touch the state and waits for nobody.
+
+use crate::fingerprint::COMPILER;
+use crate::{CallError, Context, Fenced, Fingerprint, State};
+
+/// What a method does to the state, and so which calls may run beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// No receiver: the state isn't touched.
+    Stateless,
+    /// `&self`: runs beside other shared and stateless calls.
+    Shared,
+    /// `&mut self`: runs alone, but for stateless calls.
+    Exclusive,
+}
+
+/// How an argument is passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// By value; it belongs to logic from then on.
+    Owned,
+    /// `&T`, for the length of the call.
+    Borrowed,
+    /// `&mut T`, for the length of the call.
+    BorrowedMut,
+}
+
+/// A method of an interface: enough to know whether two sides mean the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MethodSpec {
+    /// The method's name.
+    pub name: &'static str,
+    /// What the method does to the state.
+    pub access: Access,
+    /// The hash of the signature.
+    pub fingerprint: Fingerprint,
+}
+
+/// Builds a method's fingerprint piece by piece, while compiling. Used by `#[interface]`.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Signature {
+    name: &'static str,
+    access: Access,
+    fingerprint: Fingerprint,
+}
+
+impl Signature {
+    pub const fn new(name: &'static str, access: Access) -> Self {
+        let fingerprint = Fingerprint::of(COMPILER).with_name(name).with_number(access as usize);
+        Self { name, access, fingerprint }
+    }
+
+    pub const fn argument<T: State + ?Sized>(self, passing: Passing) -> Self {
+        let fingerprint = self.fingerprint.with_number(passing as usize).with(T::FINGERPRINT);
+        Self { fingerprint, ..self }
+    }
+
+    pub const fn returns<T: State>(self) -> MethodSpec {
+        let fingerprint = self.fingerprint.with_name("->").with(T::FINGERPRINT);
+        MethodSpec { name: self.name, access: self.access, fingerprint }
+    }
+}
+
+/// The address of a method's code. What function type it has, its [`MethodSpec`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct CodePointer(pub *const ());
+
+// SAFETY: an address of code; it can be copied to and called from any thread.
+unsafe impl Send for CodePointer {}
+// SAFETY: as above; it has no interior to share.
+unsafe impl Sync for CodePointer {}
+
+/// An interface, by the name of its trait object: `dyn Game`.
+///
+/// # Safety
+///
+/// Written by `#[interface]` alone: [`METHODS`](Interface::METHODS) and the casts inside
+/// [`Proxy`](Interface::Proxy) must agree method by method.
+pub unsafe trait Interface: 'static {
+    /// The trait's name.
+    const NAME: &'static str;
+    /// The methods, in the order in which the proxy numbers them.
+    const METHODS: &'static [MethodSpec];
+    /// What the host calls.
+    type Proxy<G: Gate>;
+    /// A proxy whose calls pass through `gate`.
+    fn proxy<G: Gate>(gate: G) -> Self::Proxy<G>;
+}
+
+/// The way from a proxy into the code of one version: lets the call in when the state allows it, and
+/// turns a fenced panic into a [`CallError`].
+///
+/// # Safety
+///
+/// `pass` must hand `call` the code of the method with this number in the interface the proxy belongs
+/// to, and the state that code was made for, borrowed as `access` says; all three stay valid and the
+/// library stays mapped until `call` has returned.
+pub unsafe trait Gate {
+    /// Makes one call.
+    ///
+    /// # Errors
+    ///
+    /// A panic in logic, or a call that can't share the state with one this thread is already in.
+    fn pass<R>(
+        &self,
+        method: usize,
+        access: Access,
+        call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
+    ) -> Result<R, CallError>;
+}
+
+/// What one implementation of an interface exports: the methods and, in the same order, their code.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Export {
+    pub interface: &'static str,
+    pub methods: &'static [MethodSpec],
+    pub code: &'static [CodePointer],
+    pub vouched: Vouched,
+}
+
+/// Says that each code pointer of an [`Export`] has the function type that the proxy casts it to. Only
+/// `#[interface]` can know that, so making one is unsafe.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Vouched(());
+
+impl Vouched {
+    /// # Safety
+    ///
+    /// `code[i]` of the export this goes into has the type that the interface's proxy casts method `i` to.
+    pub const unsafe fn new() -> Self {
+        Self(())
+    }
+}

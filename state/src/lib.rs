@@ -1,0 +1,56 @@
+//! What outlives a version, and what a host and its logic agree on.
+//!
+//! liveswap upgrades a running server: a host process owns the state, versioned shared libraries hold
+//! the logic that works on it. The two are compiled apart and never name each other. Both name this
+//! crate:
+//!
+//! - [`State`] and its derive: the types that may outlive the version that made them;
+//! - [`interface`](macro@interface): one trait that gives the host a typed proxy and the logic a checked
+//!   export;
+//! - [`Fingerprint`]: how the two sides find out, without running anything, that they mean the same;
+//! - [`manifest`], [`Entry`], [`HostTable`], [`Context`]: the contract between a library and its host.
+//!
+//! Nothing here loads a library or opens a socket.
+//!
+//! ```
+//! use liveswap_state::{State, interface};
+//!
+//! #[derive(State)]
+//! pub struct Score { player: String, points: u64 }
+//!
+//! #[interface]
+//! pub trait Game {
+//!     fn best(&self) -> Option<Score>;
+//!     fn hit(&mut self, player: &str, points: u64) -> u64;
+//!     fn version() -> String;
+//! }
+//! ```
+
+mod collections;
+mod context;
+mod entry;
+mod error;
+pub mod fence;
+mod fingerprint;
+mod host;
+mod interface;
+mod logic;
+pub mod manifest;
+mod portable;
+mod whitelist;
+
+pub use collections::{HashMap, HashSet};
+pub use context::Context;
+pub use entry::{BindError, ENTRY_SYMBOL, Entry};
+pub use error::CallError;
+pub use fence::Fenced;
+pub use fingerprint::{COMPILER, Fingerprint, PANIC_STRATEGY};
+pub use host::{CONTRACT, EventTable, HostTable, Level, MemoryTable, Place, Value};
+pub use interface::{Access, CodePointer, Gate, Interface, MethodSpec, Passing};
+#[doc(hidden)]
+pub use interface::{Export, Signature, Vouched};
+pub use liveswap_state_macros::{State, interface};
+pub use logic::Logic;
+pub use portable::State;
+#[doc(hidden)]
+pub use portable::{Recursion, assert_state};

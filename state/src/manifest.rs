@@ -1,0 +1,287 @@
+//! The manifest: what a library says of itself, readable without loading it.
+//!
+//! It stands in a section of its own, [`SECTION`], of the ELF file:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | [`MAGIC`] |
+//! | 4 | the format, [`FORMAT`], little-endian |
+//! | 4 | length of the text, little-endian |
+//! | 8 | XXH3-64 of the text, little-endian |
+//! | … | the text: one JSON object |
+//!
+//! ```json
+//! {"contract":1,"module":"logic","version":"1001","compiler":"rustc …","panic":"unwind",
+//!  "interface":"Game","methods":[{"name":"hello","access":"exclusive","fingerprint":"…"}],
+//!  "state":{"type":"World","schema":1,"fingerprint":"…"}}
+//! ```
+//!
+//! All of it is computed while the library compiles: [`encode`] runs twice, once to learn the length and
+//! once to fill the array of that length. JSON, because a manifest is read by people (`readelf -p`) and by
+//! later hosts that know more fields, and small enough for its parsing not to matter.
+
+use xxhash_rust::const_xxh3::xxh3_64;
+
+use crate::fingerprint::{COMPILER, PANIC_STRATEGY};
+use crate::{Access, CONTRACT, Export, Fingerprint, State};
+
+/// The name of the ELF section.
+pub const SECTION: &str = ".liveswap";
+/// The first bytes of the section.
+pub const MAGIC: [u8; 8] = *b"LIVESWAP";
+/// The format described above.
+pub const FORMAT: u32 = 1;
+/// The length of all that stands before the text, in bytes.
+pub const HEADER_LENGTH: usize = 24;
+
+/// What goes into a manifest.
+#[derive(Clone, Copy, Debug)]
+pub struct ManifestSpec {
+    module: &'static str,
+    version: &'static str,
+    export: Export,
+    state_name: &'static str,
+    state_schema: u32,
+    state_fingerprint: Fingerprint,
+}
+
+impl ManifestSpec {
+    /// The manifest of logic that exports `export` and works on a state of type `S`.
+    ///
+    /// # Panics
+    ///
+    /// While compiling, if a name isn't made of letters, digits, `_` and `-`, or a version isn't made of
+    /// numbers with dots between them.
+    pub const fn new<S: State>(module: &'static str, version: &'static str, export: Export) -> Self {
+        assert!(is_name(module), "a module's name is made of letters, digits, `_` and `-`");
+        assert!(is_version(version), "a version is made of numbers with dots between them: `1002`, `1.4.0`");
+        Self {
+            module,
+            version,
+            export,
+            state_name: S::NAME,
+            state_schema: S::SCHEMA,
+            state_fingerprint: S::FINGERPRINT,
+        }
+    }
+
+    /// How many bytes [`encode`] fills.
+    pub const fn encoded_length(&self) -> usize {
+        HEADER_LENGTH + self.text::<0>().length
+    }
+
+    const fn text<const N: usize>(&self) -> Text<N> {
+        let mut text = Text::<N>::new();
+        text.push("{\"contract\":");
+        text.push_number(CONTRACT);
+        text.push_member(",\"module\":", self.module);
+        text.push_member(",\"version\":", self.version);
+        text.push_member(",\"compiler\":", COMPILER);
+        text.push_member(",\"panic\":", PANIC_STRATEGY);
+        text.push_member(",\"interface\":", self.export.interface);
+        text.push(",\"methods\":[");
+        let mut index = 0;
+        while index < self.export.methods.len() {
+            let method = &self.export.methods[index];
+            text.push(if index == 0 { "{" } else { ",{" });
+            text.push_member("\"name\":", method.name);
+            text.push_member(
+                ",\"access\":",
+                match method.access {
+                    Access::Stateless => "stateless",
+                    Access::Shared => "shared",
+                    Access::Exclusive => "exclusive",
+                },
+            );
+            text.push_fingerprint(method.fingerprint);
+            text.push("}");
+            index += 1;
+        }
+        text.push("],\"state\":{");
+        text.push_member("\"type\":", self.state_name);
+        text.push(",\"schema\":");
+        text.push_number(self.state_schema);
+        text.push_fingerprint(self.state_fingerprint);
+        text.push("}}");
+        text
+    }
+}
+
+/// The manifest's bytes. `N` is [`ManifestSpec::encoded_length`].
+///
+/// # Panics
+///
+/// While compiling, if `N` is another number.
+pub const fn encode<const N: usize>(spec: &ManifestSpec) -> [u8; N] {
+    // The text is written into an array that has room for the header too, then moved behind it.
+    let text = spec.text::<N>();
+    assert!(text.length + HEADER_LENGTH == N, "N must be the manifest's encoded length");
+    let checksum = xxh3_64(text.bytes.split_at(text.length).0).to_le_bytes();
+    let format = FORMAT.to_le_bytes();
+    let length = (text.length as u32).to_le_bytes();
+    let mut bytes = [0; N];
+    let mut index = 0;
+    while index < N {
+        bytes[index] = match index {
+            0..8 => MAGIC[index],
+            8..12 => format[index - 8],
+            12..16 => length[index - 12],
+            16..HEADER_LENGTH => checksum[index - 16],
+            _ => text.bytes[index - HEADER_LENGTH],
+        };
+        index += 1;
+    }
+    bytes
+}
+
+/// Whether `name` can name a module: it becomes part of file names and addresses.
+pub const fn is_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let mut index = 0;
+    while index < bytes.len() {
+        if !(bytes[index].is_ascii_alphanumeric() || matches!(bytes[index], b'_' | b'-')) {
+            return false;
+        }
+        index += 1;
+    }
+    index > 0
+}
+
+/// Whether `version` is numbers with dots between them.
+pub const fn is_version(version: &str) -> bool {
+    let bytes = version.as_bytes();
+    let mut index = 0;
+    let mut after_digit = false;
+    while index < bytes.len() {
+        match bytes[index] {
+            b'0'..=b'9' => after_digit = true,
+            b'.' if after_digit => after_digit = false,
+            _ => return false,
+        }
+        index += 1;
+    }
+    after_digit
+}
+
+/// Text that is built while compiling. With too little room it still counts, which gives the length.
+struct Text<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+}
+
+impl<const N: usize> Text<N> {
+    const fn new() -> Self {
+        Self { bytes: [0; N], length: 0 }
+    }
+
+    const fn push_byte(&mut self, byte: u8) {
+        if self.length < N {
+            self.bytes[self.length] = byte;
+        }
+        self.length += 1;
+    }
+
+    const fn push(&mut self, text: &str) {
+        let bytes = text.as_bytes();
+        let mut index = 0;
+        while index < bytes.len() {
+            self.push_byte(bytes[index]);
+            index += 1;
+        }
+    }
+
+    /// A member with a text value. The value's quotes and backslashes are escaped; what else JSON wants
+    /// escaped can't occur in the name of a Rust item or of a compiler.
+    const fn push_member(&mut self, key: &str, value: &str) {
+        self.push(key);
+        self.push_byte(b'"');
+        let bytes = value.as_bytes();
+        let mut index = 0;
+        while index < bytes.len() {
+            if matches!(bytes[index], b'"' | b'\\') {
+                self.push_byte(b'\\');
+            }
+            self.push_byte(bytes[index]);
+            index += 1;
+        }
+        self.push_byte(b'"');
+    }
+
+    const fn push_fingerprint(&mut self, fingerprint: Fingerprint) {
+        self.push(",\"fingerprint\":\"");
+        let digits = fingerprint.to_hexadecimal();
+        let mut index = 0;
+        while index < digits.len() {
+            self.push_byte(digits[index]);
+            index += 1;
+        }
+        self.push_byte(b'"');
+    }
+
+    const fn push_number(&mut self, number: u32) {
+        let mut unit = 1;
+        while number / unit >= 10 {
+            unit *= 10;
+        }
+        while unit > 0 {
+            self.push_byte(b'0' + (number / unit % 10) as u8);
+            unit /= 10;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Vouched;
+
+    const SPEC: ManifestSpec = ManifestSpec::new::<u64>(
+        "logic",
+        "1001",
+        Export {
+            interface: "Nothing",
+            methods: &[],
+            code: &[],
+            // SAFETY: there are no methods.
+            vouched: unsafe { Vouched::new() },
+        },
+    );
+    static BYTES: [u8; SPEC.encoded_length()] = encode(&SPEC);
+
+    #[test]
+    fn header_and_text_fit_together() {
+        assert_eq!(BYTES[..8], MAGIC);
+        let text = &BYTES[HEADER_LENGTH..];
+        assert_eq!(BYTES[12..16], (text.len() as u32).to_le_bytes());
+        assert_eq!(BYTES[16..24], xxh3_64(text).to_le_bytes());
+        let text = std::str::from_utf8(text).unwrap();
+        assert!(
+            text.starts_with(r#"{"contract":1,"module":"logic","version":"1001","compiler":"rustc "#),
+            "{text}"
+        );
+        assert!(text.contains(r#""methods":[],"state":{"type":"u64","schema":1,"fingerprint":""#), "{text}");
+    }
+
+    #[test]
+    fn numbers_are_decimal() {
+        for number in [0, 7, 10, 1002, u32::MAX] {
+            let mut text = Text::<16>::new();
+            text.push_number(number);
+            assert_eq!(text.bytes[..text.length], *number.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn names_and_versions() {
+        assert!(is_name("logic") && is_name("net_api-2"));
+        assert!(!is_name("") && !is_name("../logic") && !is_name("a.b"));
+        assert!(is_version("1002") && is_version("1.4.0"));
+        assert!(
+            !is_version("")
+                && !is_version("1.")
+                && !is_version(".1")
+                && !is_version("1..2")
+                && !is_version("v1")
+        );
+    }
+}

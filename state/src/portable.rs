@@ -1,0 +1,58 @@
+//! [`State`]: the types that may outlive the version that made them.
+//!
+//! State is written by one version and read by the next, while the library of the first leaves memory.
+//! The same goes for what crosses an interface: a host keeps an answer longer than the code that gave
+//! it. So a type is welcome only if no value of it holds a pointer into a library's code or statics, and
+//! if its behaviour doesn't hang on a static that each library has a copy of. The trait is a whitelist:
+//! a type nobody has thought about is refused.
+
+use crate::Fingerprint;
+
+/// A type whose values may outlive the version that made them: state, arguments and results.
+///
+/// Derive it: `#[derive(State)]` checks every field and computes the fingerprint.
+///
+/// `#[state(version = 2)]` on the type names its schema version; without it, it's 1.
+///
+/// # Safety
+///
+/// Whoever writes the implementation by hand vouches for every value of the type:
+///
+/// - it holds no pointer into the code or the statics of the library that made it: no `fn`, `dyn`,
+///   `&'static`, nor a collection that represents "empty" by the address of a static;
+/// - nothing it does depends on a static or thread-local of that library (a lock that parks its waiters
+///   in a global table would lose their wake-ups: each library has its own table);
+/// - [`FINGERPRINT`](State::FINGERPRINT) differs whenever the layout or the meaning of the bytes differs.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't outlive the version that made it",
+    label = "may point into a library that will be unmapped",
+    note = "state and messages may hold: numbers, bool, char, String, Vec, VecDeque, BTreeMap, BTreeSet, Box, Arc, Option, Result, tuples, arrays, std's Mutex, RwLock and atomics, liveswap_state::{{HashMap, HashSet}}, and types that `#[derive(State)]`",
+    note = "instead of a reference or Cow, own the value: `String` for `&str`, `Vec<T>` for `&[T]`",
+    note = "instead of std's HashMap or HashSet, use liveswap_state::{{HashMap, HashSet}}: an empty one of std's points into the library that made it",
+    note = "instead of `dyn Trait` or `fn`, store an enum and match on it in logic: code changes with each version, data stays",
+    note = "instead of locks and maps of parking_lot, dashmap, tokio or crossbeam, use std's: each library has its own copy of their statics"
+)]
+pub unsafe trait State: 'static {
+    /// The hash of this type's whole layout, including all that it contains.
+    const FINGERPRINT: Fingerprint;
+
+    /// The type's own name, without its path: the same type keeps it when it moves to `mod v1`.
+    const NAME: &'static str;
+
+    /// The version of this type's schema, set by `#[state(version = N)]`.
+    const SCHEMA: u32 = 1;
+}
+
+/// Stands for "the type being defined" in the fingerprint of a type that contains itself, as a tree does.
+#[doc(hidden)]
+pub struct Recursion;
+
+// SAFETY: `Recursion` has no values outside of fingerprints and holds nothing.
+unsafe impl State for Recursion {
+    const FINGERPRINT: Fingerprint = Fingerprint::of("recursion");
+    const NAME: &'static str = "Self";
+}
+
+/// Asserts while compiling that `T` is on the whitelist. Used by `#[derive(State)]`.
+#[doc(hidden)]
+pub const fn assert_state<T: State + ?Sized>() {}

@@ -1,24 +1,29 @@
 //! `#[derive(State)]`: the fingerprint of a type from its fields.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
+use syn::punctuated::Punctuated;
+use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Data, DeriveInput, Error, Field, Fields, Ident, Index, LitInt, Member, Type, parse_quote,
-    spanned::Spanned,
+    Attribute, Data, DeriveInput, Error, Field, Fields, Ident, Index, LitInt, Member, Meta, Token, Type,
+    parse_quote, spanned::Spanned,
 };
 
 use crate::refused;
 
 pub(crate) fn expand(input: DeriveInput) -> syn::Result<TokenStream> {
     let schema = schema_version(&input)?;
+    let representation = representation(&input)?;
     let name = &input.ident;
+    let owner = Owner::of(&input);
     let (kind, parts) = match &input.data {
-        Data::Struct(data) => ("struct", struct_parts(name, &data.fields)?),
+        Data::Struct(data) => ("struct", struct_parts(&owner, &data.fields)?),
         Data::Enum(data) => {
+            let number = discriminant_type(&representation);
             let mut parts = Vec::new();
             for variant in &data.variants {
-                parts.push(variant_part(name, variant)?);
+                parts.push(variant_part(&owner, &number, variant)?);
             }
             ("enum", parts)
         }
@@ -47,6 +52,8 @@ pub(crate) fn expand(input: DeriveInput) -> syn::Result<TokenStream> {
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let types = fields.iter().map(|field| &field.ty);
     let (name_text, title) = (name.to_string(), format!("{kind} {name}"));
+    let hints = representation.iter().map(Ident::to_string);
+    let constants = generics.const_params().map(|parameter| &parameter.ident);
     Ok(quote! {
         // SAFETY: every field is `State`, which is asserted, so no value of the type holds a pointer into
         // a library; and the fingerprint covers the layout and the fingerprint of every field.
@@ -57,6 +64,8 @@ pub(crate) fn expand(input: DeriveInput) -> syn::Result<TokenStream> {
                 ::liveswap_state::Fingerprint::of(#title)
                     .with_number(#schema as usize)
                     .with_layout::<Self>()
+                    #(.with_name(#hints))*
+                    #(.with_number(#constants as usize))*
                     #(#parts)*
             };
             const NAME: &'static str = #name_text;
@@ -81,7 +90,48 @@ fn schema_version(input: &DeriveInput) -> syn::Result<u32> {
             Ok(())
         })?;
     }
+    refuse_misplaced(&input.data)?;
     Ok(version)
+}
+
+/// Refuses `#[state(...)]` on a field or a variant, where it would be passed over in silence.
+fn refuse_misplaced(data: &Data) -> syn::Result<()> {
+    struct Finder {
+        found: Option<Error>,
+    }
+
+    impl Visit<'_> for Finder {
+        fn visit_attribute(&mut self, attribute: &Attribute) {
+            if attribute.path().is_ident("state") {
+                self.found =
+                    Some(Error::new_spanned(attribute, "put this before the type: it speaks of all of it"));
+            }
+        }
+    }
+
+    let mut finder = Finder { found: None };
+    visit::visit_data(&mut finder, data);
+    finder.found.map_or(Ok(()), Err)
+}
+
+/// What `#[repr(...)]` asks for: `C`, `u8`. It has a say beyond the places of a struct's fields: where the
+/// tag of an enum lies, and how a value is passed to a function.
+fn representation(input: &DeriveInput) -> syn::Result<Vec<Ident>> {
+    let mut hints = Vec::new();
+    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("repr")) {
+        let metas = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)?;
+        hints.extend(metas.iter().filter_map(|hint| hint.path().get_ident().cloned()));
+    }
+    Ok(hints)
+}
+
+/// The type of an enum's discriminants: the integer that its `#[repr(...)]` names, or `isize`.
+fn discriminant_type(representation: &[Ident]) -> Ident {
+    representation
+        .iter()
+        .find(|hint| hint.to_string().starts_with(['u', 'i']))
+        .cloned()
+        .unwrap_or_else(|| format_ident!("isize"))
 }
 
 fn fields(data: &Data) -> Vec<&Field> {
@@ -93,12 +143,12 @@ fn fields(data: &Data) -> Vec<&Field> {
 }
 
 /// Name, offset and fingerprint of each field of a struct.
-fn struct_parts(owner: &Ident, fields: &Fields) -> syn::Result<Vec<TokenStream>> {
+fn struct_parts(owner: &Owner, fields: &Fields) -> syn::Result<Vec<TokenStream>> {
     let mut parts = Vec::new();
     for (index, field) in fields.iter().enumerate() {
         let member = field.ident.clone().map_or_else(|| Member::Unnamed(Index::from(index)), Member::Named);
         let name = field_name(field, index);
-        let fingerprint = field_fingerprint(owner, &field.ty);
+        let fingerprint = owner.field_fingerprint(&field.ty)?;
         parts.push(quote! {
             .with_name(#name)
             .with_number(::core::mem::offset_of!(Self, #member))
@@ -109,17 +159,18 @@ fn struct_parts(owner: &Ident, fields: &Fields) -> syn::Result<Vec<TokenStream>>
 }
 
 /// Name, discriminant and fields of a variant. Where its fields lie can't be asked for, but follows from
-/// what is hashed (all the variants in order, the size) and the compiler's identity.
-fn variant_part(owner: &Ident, variant: &syn::Variant) -> syn::Result<TokenStream> {
+/// what is hashed (all the variants in order, the size, `#[repr]`) and the compiler's identity.
+fn variant_part(owner: &Owner, number: &Ident, variant: &syn::Variant) -> syn::Result<TokenStream> {
     let name = format!("variant {}", variant.ident);
     let discriminant = variant
         .discriminant
         .as_ref()
-        .map(|(_, value)| quote!(.with_number({ const VALUE: i128 = (#value) as i128; VALUE as usize })));
-    let fields = variant.fields.iter().enumerate().map(|(index, field)| {
-        let (name, fingerprint) = (field_name(field, index), field_fingerprint(owner, &field.ty));
-        quote!(.with_name(#name).with(#fingerprint))
-    });
+        .map(|(_, value)| quote!(.with_number({ const VALUE: #number = #value; VALUE as usize })));
+    let mut fields = Vec::new();
+    for (index, field) in variant.fields.iter().enumerate() {
+        let (name, fingerprint) = (field_name(field, index), owner.field_fingerprint(&field.ty)?);
+        fields.push(quote!(.with_name(#name).with(#fingerprint)));
+    }
     Ok(quote!(.with_name(#name) #discriminant #(#fields)*))
 }
 
@@ -127,26 +178,52 @@ fn field_name(field: &Field, index: usize) -> String {
     field.ident.as_ref().unwrap_or(&format_ident!("_{index}")).to_string()
 }
 
-/// The fingerprint of a field's type. Where the owner itself occurs in it, a placeholder stands in: its
-/// own fingerprint is the one being computed.
-fn field_fingerprint(owner: &Ident, written: &Type) -> TokenStream {
-    let mut written = written.clone();
-    ReplaceOwner { owner }.visit_type_mut(&mut written);
-    quote!(<#written as ::liveswap_state::State>::FINGERPRINT)
+/// The type being defined.
+struct Owner<'input> {
+    name: &'input Ident,
+    /// As its own fields spell it: `Tree<T>`. With other parameters it would be another type.
+    spelling: String,
+}
+
+impl<'input> Owner<'input> {
+    fn of(input: &'input DeriveInput) -> Self {
+        let (name, (_, parameters, _)) = (&input.ident, input.generics.split_for_impl());
+        Self { name, spelling: quote!(#name #parameters).to_string() }
+    }
+
+    /// The fingerprint of a field's type. Where the owner itself occurs in it, a placeholder stands in: its
+    /// own fingerprint is the one being computed.
+    fn field_fingerprint(&self, written: &Type) -> syn::Result<TokenStream> {
+        let mut written = written.clone();
+        let mut replace = ReplaceOwner { owner: self, other: None };
+        replace.visit_type_mut(&mut written);
+        match replace.other {
+            None => Ok(quote!(<#written as ::liveswap_state::State>::FINGERPRINT)),
+            Some(other) => Err(Error::new_spanned(
+                other,
+                "a type may contain itself only with its own parameters, as `Self`: with others, its \
+                 fingerprint would never end",
+            )),
+        }
+    }
 }
 
 struct ReplaceOwner<'owner> {
-    owner: &'owner Ident,
+    owner: &'owner Owner<'owner>,
+    /// The owner with other parameters than its own.
+    other: Option<Type>,
 }
 
 impl VisitMut for ReplaceOwner<'_> {
     fn visit_type_mut(&mut self, written: &mut Type) {
-        if let Type::Path(path) = written
-            && path.qself.is_none()
-            && path.path.segments.len() == 1
-            && (path.path.is_ident("Self") || path.path.segments[0].ident == *self.owner)
-        {
+        let spelling = written.to_token_stream().to_string();
+        if spelling == "Self" || spelling == self.owner.spelling {
             *written = parse_quote!(::liveswap_state::Recursion);
+        } else if let Type::Path(path) = &*written
+            && path.path.segments.len() == 1
+            && path.path.segments[0].ident == *self.owner.name
+        {
+            self.other = Some(written.clone());
         } else {
             visit_mut::visit_type_mut(self, written);
         }

@@ -27,8 +27,10 @@ use crate::Fingerprint;
     message = "`{Self}` can't outlive the version that made it",
     label = "may point into a library that will be unmapped",
     note = "state and messages may hold: numbers, bool, char, String, Vec, VecDeque, BTreeMap, BTreeSet, Box, Arc, Option, Result, tuples, arrays, std's Mutex, RwLock and atomics, liveswap_state::{{HashMap, HashSet}}, and types that `#[derive(State)]`",
+    note = "if `{Self}` is a type of yours, put `#[derive(liveswap_state::State)]` before it",
     note = "instead of a reference or Cow, own the value: `String` for `&str`, `Vec<T>` for `&[T]`",
     note = "instead of std's HashMap or HashSet, use liveswap_state::{{HashMap, HashSet}}: an empty one of std's points into the library that made it",
+    note = "instead of Rc, Cell or RefCell, use Arc, an atomic or a Mutex: several threads reach the state",
     note = "instead of `dyn Trait` or `fn`, store an enum and match on it in logic: code changes with each version, data stays",
     note = "instead of locks and maps of parking_lot, dashmap, tokio or crossbeam, use std's: each library has its own copy of their statics"
 )]

@@ -4,7 +4,7 @@
 //! one the proxy casts it to are the same tokens.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::{
     Attribute, Error, FnArg, Ident, ItemTrait, Pat, ReceiverKind, ReturnType, Safety, Signature, TraitItem,
     Type, parse_quote,
@@ -19,7 +19,7 @@ pub(crate) fn expand(attributes: TokenStream, mut input: ItemTrait) -> syn::Resu
     if let Some(parameter) = input.generics.params.first() {
         return Err(Error::new_spanned(
             parameter,
-            "the two sides meet at run time, so an interface has no generics",
+            "the two sides meet at run time, so an interface has no generics: name the types in its methods",
         ));
     }
     if let Some(supertrait) = input.supertraits.first() {
@@ -35,7 +35,7 @@ pub(crate) fn expand(attributes: TokenStream, mut input: ItemTrait) -> syn::Resu
                 if let Some(body) = &function.default {
                     return Err(Error::new_spanned(
                         body,
-                        "an interface has no code: each version brings its own",
+                        "an interface has no code, each version brings its own: end the method with `;`",
                     ));
                 }
                 methods.push(Method::read(&function.attrs, &function.sig)?);
@@ -44,7 +44,12 @@ pub(crate) fn expand(attributes: TokenStream, mut input: ItemTrait) -> syn::Resu
                     function.sig.generics.make_where_clause().predicates.push(parse_quote!(Self: Sized));
                 }
             }
-            other => return Err(Error::new_spanned(other, "an interface holds methods only")),
+            other => {
+                return Err(Error::new_spanned(
+                    other,
+                    "an interface holds methods only: put types and constants beside it",
+                ));
+            }
         }
     }
 
@@ -92,12 +97,17 @@ impl Method {
             ));
         }
         if let Safety::Unsafe(keyword) = &signature.safety {
-            return Err(Error::new_spanned(keyword, "what the host may call must be safe to call"));
+            return Err(Error::new_spanned(
+                keyword,
+                "what the host may call must be safe to call: answer an error where a promise would be \
+                 broken",
+            ));
         }
         if let Some(parameter) = signature.generics.params.first() {
             return Err(Error::new_spanned(
                 parameter,
-                "the two sides meet at run time, so a method has no generics",
+                "the two sides meet at run time, so a method has no generics: name the types, and leave \
+                 lifetimes out",
             ));
         }
         let access = match signature.receiver() {
@@ -168,10 +178,17 @@ impl Argument {
         }
         let written = (*argument.ty).clone();
         let (passing, inner) = match &written {
-            Type::Reference(reference) if reference.lifetime.is_none() => (
-                if reference.mutability.is_some() { "BorrowedMut" } else { "Borrowed" },
-                (*reference.elem).clone(),
-            ),
+            Type::Reference(reference) => {
+                if let Some(lifetime) = &reference.lifetime {
+                    return Err(Error::new_spanned(
+                        lifetime,
+                        "an argument is borrowed for the length of its call and no longer: leave the \
+                         lifetime out",
+                    ));
+                }
+                let passing = if reference.mutability.is_some() { "BorrowedMut" } else { "Borrowed" };
+                (passing, (*reference.elem).clone())
+            }
             other => ("Owned", other.clone()),
         };
         refused::check(&inner)?;
@@ -194,8 +211,10 @@ fn logic_trait(input: &ItemTrait, methods: &[Method]) -> TokenStream {
             Access::Exclusive => quote!(state: &mut Self::State,),
         };
         let (names, types) = (method.names(), method.types());
-        quote! {
+        // The compiler shows this place when logic lacks the method.
+        quote_spanned! {name.span()=>
             #(#documentation)*
+            #[allow(clippy::too_many_arguments)]
             fn #name(#state context: &::liveswap_state::Context #(, #names: #types)*) -> #result;
         }
     });

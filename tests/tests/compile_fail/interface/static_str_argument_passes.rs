@@ -1,0 +1,31 @@
+//! Borrowed for the length of the call is borrowed long enough.
+
+use liveswap_state::{Context, Logic, interface};
+
+#[interface]
+pub trait Game {
+    fn hello(&self, who: &str) -> String;
+}
+
+struct GameV1;
+
+impl Logic for GameV1 {
+    type State = u64;
+
+    fn create(_: &Context) -> u64 {
+        0
+    }
+}
+
+impl GameLogic for GameV1 {
+    fn hello(_: &u64, _: &Context, who: &str) -> String {
+        format!("hello, {who}")
+    }
+}
+
+fn main() {
+    let context = Context::new("logic", "1001");
+
+    let who = "test".to_owned();
+    assert_eq!(GameV1::hello(&GameV1::create(&context), &context, &who), "hello, test");
+}

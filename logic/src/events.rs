@@ -77,6 +77,7 @@ enum Owned {
     Float(f64),
     Truth(bool),
     Text(String),
+    Formatted(String),
 }
 
 impl Owned {
@@ -87,6 +88,7 @@ impl Owned {
             Self::Float(value) => Value::Float(*value),
             Self::Truth(value) => Value::Truth(*value),
             Self::Text(value) => Value::Text(value),
+            Self::Formatted(value) => Value::Formatted(value),
         }
     }
 }
@@ -116,6 +118,6 @@ impl Visit for Values {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.push((field.name(), Owned::Text(format!("{value:?}"))));
+        self.0.push((field.name(), Owned::Formatted(format!("{value:?}"))));
     }
 }

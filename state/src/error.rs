@@ -26,6 +26,12 @@ pub enum CallError {
         /// File, line and column of the panic, as the library's compiler saw them.
         location: String,
     },
+    /// The call was made from a thread-local's destructor, after the thread has taken leave of the engine.
+    #[error("module `{module}` was called by a thread that is ending: make the call before the thread ends")]
+    ThreadEnding {
+        /// The module that was called.
+        module: String,
+    },
     /// The thread is already inside a call of the same module that this call can't share state with:
     /// an exclusive call was made within another call, or any call within an exclusive one. Waiting
     /// would wait for itself.

@@ -79,4 +79,6 @@ pub enum Value<'call> {
     Float(f64),
     Truth(bool),
     Text(&'call str),
+    /// Text that stands for a value of another type: shown without quotes.
+    Formatted(&'call str),
 }

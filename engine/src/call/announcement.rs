@@ -1,0 +1,159 @@
+//! Announcements: each thread says, in its own cache line, which version it is inside.
+//!
+//! Only its own thread writes a thread's announcement, but for one word ([`awaited`]) that somebody who
+//! waits for the thread may set. So a call writes no line that another thread writes, as long as nobody
+//! waits.
+//!
+//! **Entering.** The thread reads which version is published, announces it, passes the light barrier, and
+//! reads again. If it is still the same, the announcement holds; if not, it starts over. Whoever
+//! publishes stores the new version, passes the heavy barrier, and then reads the announcements. One of
+//! the two sees the other: either the thread sees the new version and doesn't enter the old one, or the
+//! publisher sees the thread announced in the old one and waits. It is the hazard pointer's handshake
+//! (Michael, "Hazard Pointers: Safe Memory Reclamation for Lock-Free Objects", 2004), with whole
+//! libraries for objects.
+//!
+//! **Borrowing the state** is the same handshake with the gate instead of the published version.
+//!
+//! **Leaving** clears the word and then looks at `awaited`; whoever waits sets `awaited` and then looks at
+//! the word. Again one sees the other, so nobody waits for a thread that has left without ringing.
+//!
+//! [`awaited`]: Announcement::awaited
+
+use super::barrier;
+use super::bell::Bell;
+use super::gate::Gate;
+use super::sync::{AtomicBool, AtomicUsize, Ordering};
+
+/// The serial number of no version: the thread is outside.
+pub(crate) const OUTSIDE: usize = 0;
+
+pub(crate) struct Announcement {
+    /// The serial number of the version the thread is inside, or [`OUTSIDE`].
+    version: AtomicUsize,
+    /// Whether the thread borrows the state, shared.
+    borrowing: AtomicBool,
+    /// One more than the number of the method the thread is in. For people to read; orders nothing.
+    method: AtomicUsize,
+    /// How often the thread has entered: tells one long call from many short ones. Orders nothing.
+    entries: AtomicUsize,
+    /// Set by whoever waits for this thread to leave or to give the state back.
+    awaited: AtomicBool,
+}
+
+impl Announcement {
+    pub(crate) fn new() -> Self {
+        Self {
+            version: AtomicUsize::new(OUTSIDE),
+            borrowing: AtomicBool::new(false),
+            method: AtomicUsize::new(0),
+            entries: AtomicUsize::new(0),
+            awaited: AtomicBool::new(false),
+        }
+    }
+
+    /// Enters the published version and returns its serial number; [`OUTSIDE`] if there is none.
+    ///
+    /// `published` gives the serial number of the version that is published now.
+    #[inline]
+    pub(crate) fn enter(&self, mut published: impl FnMut() -> usize, bell: &Bell) -> usize {
+        loop {
+            let version = published();
+            if version == OUTSIDE {
+                return OUTSIDE;
+            }
+            self.version.store(version, Ordering::Relaxed);
+            // Pairs with the heavy barrier in `CallPath::publish`.
+            barrier::light();
+            if published() == version {
+                self.entries.store(self.entries.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+                return version;
+            }
+            self.leave(bell);
+        }
+    }
+
+    /// Leaves the version that was entered.
+    #[inline]
+    pub(crate) fn leave(&self, bell: &Bell) {
+        // Release: pairs with the Acquire load in `version`. All that the call did with the version's
+        // code happens before whoever sees it gone unmaps it.
+        self.version.store(OUTSIDE, Ordering::Release);
+        self.answer(bell);
+    }
+
+    /// Borrows the state, shared; waits while the gate is closed.
+    #[inline]
+    pub(crate) fn borrow(&self, gate: &Gate, bell: &Bell) {
+        loop {
+            self.borrowing.store(true, Ordering::Relaxed);
+            // Pairs with the heavy barrier in `Gate::close`.
+            barrier::light();
+            if gate.is_open() {
+                return;
+            }
+            self.give_back(bell);
+            gate.wait_until_open();
+        }
+    }
+
+    /// Gives the borrowed state back.
+    #[inline]
+    pub(crate) fn give_back(&self, bell: &Bell) {
+        // Release: pairs with the Acquire load in `is_borrowing`. What the call read and wrote happens
+        // before whoever then has the state alone.
+        self.borrowing.store(false, Ordering::Release);
+        self.answer(bell);
+    }
+
+    /// Rings if somebody waits for what has just been stored.
+    #[inline]
+    fn answer(&self, bell: &Bell) {
+        // Pairs with the heavy barrier between `expect` and the second look in `Participants::is_held`.
+        barrier::light();
+        if self.awaited.load(Ordering::Relaxed) {
+            self.answer_slowly(bell);
+        }
+    }
+
+    #[cold]
+    fn answer_slowly(&self, bell: &Bell) {
+        // Acquire, so that a wish overwritten here brings along what its owner did before it: the owner
+        // closed its gate first, and this thread's next `borrow` must see that. Pairs with `expect`.
+        self.awaited.swap(false, Ordering::AcqRel);
+        bell.ring();
+    }
+
+    /// Asks the thread to ring when it next leaves or gives back.
+    pub(crate) fn expect(&self) {
+        // Release: pairs with the swap in `answer_slowly`.
+        self.awaited.store(true, Ordering::Release);
+    }
+
+    /// The version the thread is inside. Acquire: pairs with the Release store in `leave`.
+    pub(crate) fn version(&self) -> usize {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Whether the thread borrows the state. Acquire: pairs with the Release store in `give_back`.
+    pub(crate) fn is_borrowing(&self) -> bool {
+        self.borrowing.load(Ordering::Acquire)
+    }
+
+    /// Notes which method the thread is in, for [`method`](Self::method), and returns what was noted.
+    #[inline]
+    pub(crate) fn note_method(&self, note: usize) -> usize {
+        let outer = self.method.load(Ordering::Relaxed);
+        self.method.store(note, Ordering::Relaxed);
+        outer
+    }
+
+    /// The number of the method the thread is in.
+    pub(crate) fn method(&self) -> Option<usize> {
+        self.method.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// How often the thread has entered.
+    pub(crate) fn entries(&self) -> usize {
+        self.entries.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,102 @@
+//! The guard: a thread is inside a version, from the first call of a unit of work to its last.
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use liveswap_state::{Access, CallError, CodePointer, Context, Fenced, Gate, fence::Panic};
+
+use super::CallPath;
+use super::local::{self, Local};
+
+/// Keeps its thread on one version of a module. While it lives, that version's library stays mapped.
+///
+/// It belongs to the thread that made it. Leaking one (`std::mem::forget`) holds its version for ever,
+/// which the engine's status shows.
+pub struct Guard<'module> {
+    local: NonNull<Local>,
+    module: PhantomData<&'module CallPath>,
+}
+
+impl<'module> Guard<'module> {
+    #[inline]
+    pub(crate) fn enter(path: &'module Arc<CallPath>) -> Result<Self, CallError> {
+        let Some(local) = local::local(path) else { return Err(thread_ending(path)) };
+        // SAFETY: `local` gave this thread's own, which lives until the thread ends.
+        if !unsafe { local.as_ref() }.enter() {
+            return Err(no_active_version(path));
+        }
+        Ok(Self { local, module: PhantomData })
+    }
+
+    #[inline]
+    fn local(&self) -> &Local {
+        // SAFETY: the guard doesn't leave its thread (`NonNull` isn't `Send`), and a `Local` isn't freed
+        // while its depth, which this guard counts in, is above 0.
+        unsafe { self.local.as_ref() }
+    }
+}
+
+impl Drop for Guard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.local().leave();
+    }
+}
+
+impl std::fmt::Debug for Guard<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let context = &self.local().version().context;
+        formatter
+            .debug_struct("Guard")
+            .field("module", &context.module())
+            .field("version", &context.version())
+            .finish_non_exhaustive()
+    }
+}
+
+// SAFETY: the version's code is in the order of the interface that the module was declared with, which is
+// the proxy's; its state is what that code was accepted for; `borrow` enforces the access; and the
+// announcement keeps the library mapped as long as the guard lives.
+unsafe impl Gate for Guard<'_> {
+    #[inline]
+    fn pass<R>(
+        &self,
+        method: usize,
+        access: Access,
+        call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
+    ) -> Result<R, CallError> {
+        let local = self.local();
+        let Some(_borrowed) = local.borrow(method, access) else {
+            return Err(reentrant(local.path(), method));
+        };
+        let version = local.version();
+        match call(version.code[method], version.state.0, &version.context) {
+            Ok(result) => Ok(result),
+            Err(panic) => Err(panicked(local, method, *panic)),
+        }
+    }
+}
+
+#[cold]
+fn no_active_version(path: &CallPath) -> CallError {
+    CallError::NoActiveVersion { module: path.module.clone() }
+}
+
+#[cold]
+fn thread_ending(path: &CallPath) -> CallError {
+    CallError::ThreadEnding { module: path.module.clone() }
+}
+
+#[cold]
+fn reentrant(path: &CallPath, method: usize) -> CallError {
+    CallError::Reentrant { module: path.module.clone(), method: path.methods[method].name.to_owned() }
+}
+
+#[cold]
+fn panicked(local: &Local, method: usize, Panic { message, location }: Panic) -> CallError {
+    let (module, version) = (local.path().module.clone(), local.version().context.version().to_owned());
+    let method = local.path().methods[method].name.to_owned();
+    tracing::error!(module, version, method, location, "logic panicked: {message}");
+    CallError::Panicked { module, version, method, message, location }
+}

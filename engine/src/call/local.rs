@@ -1,0 +1,231 @@
+//! A thread's own side of a module: its participant, the version it is inside, and how it borrows.
+//!
+//! Each thread keeps one [`Local`] per module it calls, in a thread-local table indexed by the module's
+//! number. A `Local` stays where it is until its thread ends; while a guard lives, not even then.
+
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arc_swap::{ArcSwapOption, Cache};
+use liveswap_state::Access;
+
+use super::CallPath;
+use super::announcement::OUTSIDE;
+use super::gate::Closed;
+use super::participants::Participant;
+use super::version::Version;
+
+/// Lets arc-swap's cache look at the cell inside a shared call path.
+struct Active(Arc<CallPath>);
+
+impl Deref for Active {
+    type Target = ArcSwapOption<Version>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0.active
+    }
+}
+
+pub(super) struct Local {
+    path: Arc<CallPath>,
+    participant: Arc<Participant>,
+    /// arc-swap's own cache: one relaxed load tells whether the version it holds is still the active one.
+    /// Touched only by [`Local::enter`] at depth 0, and never while that runs already.
+    active: UnsafeCell<Cache<Active, Option<Arc<Version>>>>,
+    /// How many guards this thread holds.
+    depth: Cell<usize>,
+    /// Valid while `depth` is above 0: the cache keeps it alive, and isn't touched then.
+    version: Cell<*const Version>,
+    borrow: Cell<Borrow>,
+}
+
+/// How this thread borrows the state now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Borrow {
+    Nothing,
+    /// By this many nested calls.
+    Shared(usize),
+    Exclusive,
+}
+
+impl Local {
+    fn new(path: Arc<CallPath>) -> Self {
+        let thread = std::thread::current();
+        let id = rustix::thread::gettid().as_raw_nonzero().get();
+        let name = thread.name().map_or_else(|| format!("thread-{id}"), str::to_owned);
+        let participant = Arc::new(Participant::new(name, id));
+        path.participants.join(participant.clone());
+        Self {
+            active: UnsafeCell::new(Cache::new(Active(path.clone()))),
+            path,
+            participant,
+            depth: Cell::new(0),
+            version: Cell::new(ptr::null()),
+            borrow: Cell::new(Borrow::Nothing),
+        }
+    }
+
+    /// Enters the active version; false if there is none. A nested entry stays on the outer one's.
+    #[inline]
+    pub(super) fn enter(&self) -> bool {
+        if self.depth.get() == 0 {
+            // SAFETY: this is the cell's only user. At depth 0 nobody borrows from it, and nothing called
+            // below comes back here: reloading the cache may drop an old `Version`, which is plain data.
+            let cache = unsafe { &mut *self.active.get() };
+            let mut version = ptr::null();
+            let entered = self.participant.announcement.enter(
+                || match cache.load() {
+                    Some(active) => {
+                        version = Arc::as_ptr(active);
+                        active.serial
+                    }
+                    None => OUTSIDE,
+                },
+                &self.path.participants.bell,
+            );
+            if entered == OUTSIDE {
+                return false;
+            }
+            self.version.set(version);
+        }
+        self.depth.set(self.depth.get() + 1);
+        true
+    }
+
+    #[inline]
+    pub(super) fn leave(&self) {
+        let depth = self.depth.get() - 1;
+        self.depth.set(depth);
+        if depth == 0 {
+            self.participant.announcement.leave(&self.path.participants.bell);
+        }
+    }
+
+    /// The version this thread is inside.
+    #[inline]
+    pub(super) fn version(&self) -> &Version {
+        debug_assert!(self.depth.get() > 0, "only a guard asks, and it has entered");
+        // SAFETY: set by `enter`; the cache holds it, and is left alone until the last guard is gone.
+        unsafe { &*self.version.get() }
+    }
+
+    #[inline]
+    pub(super) fn path(&self) -> &CallPath {
+        &self.path
+    }
+
+    /// Borrows the state for one call of the method; `None` if this thread already borrows it in a way
+    /// that doesn't go with it.
+    #[inline]
+    pub(super) fn borrow(&self, method: usize, access: Access) -> Option<Borrowed<'_>> {
+        let announcement = &self.participant.announcement;
+        let before = self.borrow.get();
+        let mut closed = None;
+        match (access, before) {
+            (Access::Stateless, _) => {}
+            (Access::Shared, Borrow::Nothing) => {
+                announcement.borrow(&self.path.gate, &self.path.participants.bell);
+                self.borrow.set(Borrow::Shared(1));
+            }
+            (Access::Shared, Borrow::Shared(calls)) => self.borrow.set(Borrow::Shared(calls + 1)),
+            (Access::Exclusive, Borrow::Nothing) => {
+                closed = Some(self.path.gate.close(&self.path.participants, &self.participant));
+                self.borrow.set(Borrow::Exclusive);
+            }
+            (Access::Shared | Access::Exclusive, _) => return None,
+        }
+        let outer_method = announcement.note_method(method + 1);
+        Some(Borrowed { local: self, before, access, outer_method, _closed: closed })
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.path.participants.part(&self.participant);
+    }
+}
+
+/// One call's borrow of the state.
+pub(super) struct Borrowed<'local> {
+    local: &'local Local,
+    before: Borrow,
+    access: Access,
+    outer_method: usize,
+    /// Opens the gate when it is dropped, after this thread's own note of the borrow is gone.
+    _closed: Option<Closed<'local>>,
+}
+
+impl Drop for Borrowed<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let announcement = &self.local.participant.announcement;
+        announcement.note_method(self.outer_method);
+        if self.access != Access::Stateless {
+            self.local.borrow.set(self.before);
+        }
+        if self.access == Access::Shared && self.before == Borrow::Nothing {
+            announcement.give_back(&self.local.path.participants.bell);
+        }
+    }
+}
+
+/// The thread's table. Indexed by the module's number; a module that this thread never called is null.
+struct Locals(RefCell<Vec<*mut Local>>);
+
+impl Drop for Locals {
+    fn drop(&mut self) {
+        for local in self.0.get_mut().drain(..) {
+            // SAFETY: each was made by `Box::into_raw` in `register`, and is reached only through this
+            // table or through guards. With a guard alive (kept in another thread-local), it is left.
+            unsafe {
+                if !local.is_null() && (*local).depth.get() == 0 {
+                    drop(Box::from_raw(local));
+                }
+            }
+        }
+    }
+}
+
+thread_local! {
+    static LOCALS: Locals = const { Locals(RefCell::new(Vec::new())) };
+}
+
+/// This thread's side of the module. Valid until the thread ends, and while it holds a guard.
+///
+/// `None` while the thread is ending and has run the table's destructor already.
+#[inline]
+pub(super) fn local(path: &Arc<CallPath>) -> Option<NonNull<Local>> {
+    LOCALS
+        .try_with(|locals| {
+            let known = locals.0.borrow().get(path.number).copied().unwrap_or(ptr::null_mut());
+            NonNull::new(known).unwrap_or_else(|| register(locals, path))
+        })
+        .ok()
+}
+
+#[cold]
+fn register(locals: &Locals, path: &Arc<CallPath>) -> NonNull<Local> {
+    let mut table = locals.0.borrow_mut();
+    // A module that has stopped is never entered again; what this thread kept of it can go.
+    for other in table.iter_mut().filter(|other| !other.is_null()) {
+        // SAFETY: as in the table's destructor; the reference is gone before the box is.
+        unsafe {
+            let idle = {
+                let other = &**other;
+                other.path.stopped.load(Ordering::Relaxed) && other.depth.get() == 0
+            };
+            if idle {
+                drop(Box::from_raw(std::mem::replace(other, ptr::null_mut())));
+            }
+        }
+    }
+    if table.len() <= path.number {
+        table.resize(path.number + 1, ptr::null_mut());
+    }
+    let local = NonNull::from(Box::leak(Box::new(Local::new(path.clone()))));
+    table[path.number] = local.as_ptr();
+    local
+}

@@ -1,0 +1,105 @@
+//! The call path: how a thread gets into a version's code, and how long that version must stay.
+//!
+//! A call writes its own thread's cache line and reads two words that change only with a swap: no lock,
+//! no allocation, no system call, no line that another thread writes. Everything that costs is on the
+//! side of whoever swaps or waits.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`announcement`] | the protocol between a caller and whoever waits for it |
+//! | [`barrier`] | the fence that only the waiting side pays for |
+//! | [`bell`] | how a caller that leaves wakes whoever waits |
+//! | [`gate`] | exclusive calls against shared ones |
+//! | [`participants`] | all threads of a module: the grace period and its holders |
+//! | [`local`] | one thread's own side |
+//! | [`guard`] | what a caller holds |
+//! | [`version`] | what a call needs of a version |
+//!
+//! It knows nothing of how versions come to be or end: no staging, no files, no dlopen. `loom_model`
+//! checks the protocol over all interleavings.
+
+mod announcement;
+pub(crate) mod barrier;
+pub(crate) mod bell;
+mod gate;
+mod guard;
+mod local;
+mod participants;
+pub(crate) mod sync;
+mod version;
+
+#[cfg(all(test, liveswap_loom))]
+mod loom_model;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwapOption;
+use liveswap_state::MethodSpec;
+
+pub(crate) use bell::Bell;
+use gate::Gate;
+pub use guard::Guard;
+pub(crate) use participants::Holding;
+use participants::Participants;
+pub(crate) use version::{StatePointer, Version};
+
+/// One module, as its callers see it.
+pub(crate) struct CallPath {
+    /// The module's name.
+    pub(crate) module: String,
+    /// The methods of the host's interface.
+    pub(crate) methods: &'static [MethodSpec],
+    /// The module's place in each thread's table. Never used twice in a process.
+    number: usize,
+    active: ArcSwapOption<Version>,
+    participants: Participants,
+    gate: Gate,
+    stopped: AtomicBool,
+}
+
+impl CallPath {
+    /// `bell` rings when somebody who is waited for leaves a version.
+    pub(crate) fn new(module: String, methods: &'static [MethodSpec], bell: Arc<Bell>) -> Self {
+        static NUMBERS: AtomicUsize = AtomicUsize::new(0);
+        barrier::prepare();
+        Self {
+            module,
+            methods,
+            // Relaxed: all that counts is that no number is given out twice.
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            active: ArcSwapOption::empty(),
+            participants: Participants::new(bell),
+            gate: Gate::new(),
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    /// Publishes a version: from here on nobody enters another one. It can't fail.
+    pub(crate) fn publish(&self, version: Arc<Version>) {
+        self.active.store(Some(version));
+        // Pairs with the light barrier in `Announcement::enter`.
+        barrier::heavy();
+    }
+
+    /// Takes the active version away for good: from here on nobody enters any.
+    pub(crate) fn stop(&self) {
+        self.active.store(None);
+        // Relaxed: a hint for cleaning up; calls are turned away by the empty cell.
+        self.stopped.store(true, Ordering::Relaxed);
+        // As in `publish`.
+        barrier::heavy();
+    }
+
+    /// Whether any thread is inside the version. If so, the bell will ring once one of them leaves.
+    ///
+    /// Meaningful for a version that isn't published any more: nobody enters that again.
+    pub(crate) fn is_inside(&self, serial: usize) -> bool {
+        self.participants.is_inside(serial)
+    }
+
+    /// Who is inside the version, with names.
+    pub(crate) fn holders(&self, serial: usize) -> Vec<Holding> {
+        self.participants.holders(serial)
+    }
+}

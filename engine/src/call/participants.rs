@@ -1,0 +1,126 @@
+//! The participants: every thread that calls a module, with its announcement and its name.
+//!
+//! This is where the grace period is waited for, and where its holders get their names.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+
+use super::announcement::Announcement;
+use super::barrier;
+use super::bell::Bell;
+use super::sync::{Mutex, lock};
+
+/// A thread, as the engine sees it.
+pub(crate) struct Participant {
+    pub(crate) announcement: CachePadded<Announcement>,
+    pub(crate) name: String,
+    /// The kernel's number for the thread, as `/proc` and debuggers show it.
+    pub(crate) id: i32,
+    /// Which entry was seen here first, and when. A call doesn't read the clock, so its age is counted
+    /// from when somebody first looked; a swap looks when it publishes.
+    seen: Mutex<Option<(usize, Instant)>>,
+}
+
+impl Participant {
+    pub(crate) fn new(name: String, id: i32) -> Self {
+        let announcement = CachePadded::new(Announcement::new());
+        Self { announcement, name, id, seen: Mutex::new(None) }
+    }
+
+    /// For how long, at least, the thread has been in the call it is in.
+    fn age(&self) -> Duration {
+        let entries = self.announcement.entries();
+        let mut seen = lock(&self.seen);
+        match *seen {
+            Some((entry, since)) if entry == entries => since.elapsed(),
+            _ => {
+                *seen = Some((entries, Instant::now()));
+                Duration::ZERO
+            }
+        }
+    }
+}
+
+/// Somebody who is inside a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Holding {
+    pub(crate) thread: String,
+    pub(crate) thread_id: i32,
+    pub(crate) method: Option<usize>,
+    /// At least this long.
+    pub(crate) age: Duration,
+}
+
+pub(crate) struct Participants {
+    threads: Mutex<Vec<Arc<Participant>>>,
+    pub(crate) bell: Arc<Bell>,
+}
+
+impl Participants {
+    pub(crate) fn new(bell: Arc<Bell>) -> Self {
+        Self { threads: Mutex::new(Vec::new()), bell }
+    }
+
+    /// A thread comes. It must be here before it first announces anything: whoever scans the list without
+    /// finding it has published before it came, and the list's lock makes it see that.
+    pub(crate) fn join(&self, participant: Arc<Participant>) {
+        lock(&self.threads).push(participant);
+    }
+
+    /// A thread ends.
+    pub(crate) fn part(&self, participant: &Participant) {
+        lock(&self.threads).retain(|other| !std::ptr::eq(&**other, participant));
+    }
+
+    fn find(&self, is_holding: &impl Fn(&Participant) -> bool) -> Vec<Arc<Participant>> {
+        lock(&self.threads).iter().filter(|participant| is_holding(participant)).cloned().collect()
+    }
+
+    /// Whether anybody holds what `is_holding` asks about. If so, the bell will ring once one of them lets
+    /// go. The caller has passed the heavy barrier since it published or closed what this is about.
+    pub(crate) fn is_held(&self, is_holding: impl Fn(&Participant) -> bool) -> bool {
+        let holding = self.find(&is_holding);
+        if holding.is_empty() {
+            return false;
+        }
+        for participant in &holding {
+            participant.announcement.expect();
+        }
+        // Pairs with the light barrier in `Announcement::answer`: a thread that let go without seeing
+        // that it is expected is seen to have let go here.
+        barrier::heavy();
+        holding.iter().any(|participant| is_holding(participant))
+    }
+
+    /// Waits until nobody holds what `is_holding` asks about. The caller has passed the heavy barrier.
+    pub(crate) fn wait_until_free(&self, is_holding: impl Fn(&Participant) -> bool) {
+        loop {
+            let rings = self.bell.rings();
+            if !self.is_held(&is_holding) {
+                return;
+            }
+            self.bell.wait(rings, None);
+        }
+    }
+
+    /// Whether any thread is inside the version. The caller has passed the heavy barrier since another
+    /// was published.
+    pub(crate) fn is_inside(&self, version: usize) -> bool {
+        self.is_held(|participant| participant.announcement.version() == version)
+    }
+
+    /// Who is inside the version, with names.
+    pub(crate) fn holders(&self, version: usize) -> Vec<Holding> {
+        self.find(&|participant| participant.announcement.version() == version)
+            .iter()
+            .map(|participant| Holding {
+                thread: participant.name.clone(),
+                thread_id: participant.id,
+                method: participant.announcement.method(),
+                age: participant.age(),
+            })
+            .collect()
+    }
+}

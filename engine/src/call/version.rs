@@ -1,0 +1,27 @@
+//! A version, as a call sees it: its code, the state it works on, and its context.
+
+use std::sync::Arc;
+
+use liveswap_state::{CodePointer, Context};
+
+/// What the active cell points to. The library that the code is in belongs to the control path; it stays
+/// mapped as long as any thread announces this version's serial number.
+#[derive(Debug)]
+pub(crate) struct Version {
+    /// Never used twice in a process, and never [`OUTSIDE`](super::announcement::OUTSIDE).
+    pub(crate) serial: usize,
+    /// The code of the interface's methods, in the order of the host's interface.
+    pub(crate) code: Box<[CodePointer]>,
+    pub(crate) state: StatePointer,
+    pub(crate) context: Arc<Context>,
+}
+
+/// The address of a module's state. What type it has, only logic knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StatePointer(pub(crate) *mut ());
+
+// SAFETY: `Logic::State` is `Send` and `Sync`, which the export asserts; the gate keeps exclusive borrows
+// apart from all others.
+unsafe impl Send for StatePointer {}
+// SAFETY: as above.
+unsafe impl Sync for StatePointer {}

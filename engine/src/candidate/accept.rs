@@ -1,0 +1,248 @@
+//! Accepting a candidate: its bytes are copied once, and from then on only the copy is looked at.
+//!
+//! The user's file may be written to, cut short or replaced at any time; while it is mapped, that would
+//! kill the process. The copy has a name that was never used before (the loader gives out an old mapping
+//! for a known file), can't be written to (0400), and lies in a folder of the engine's own (0700). It is
+//! hashed on the way: that hash is what the candidate *is*, whatever its name or date say.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use thiserror::Error;
+
+/// The content of a candidate, as a BLAKE3 hash.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Digest({self})")
+    }
+}
+
+/// Why a candidate's bytes could not be taken.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// The candidate can't be read.
+    #[error("can't read {path}: {source}: check the path and its permissions", path = path.display())]
+    Unreadable {
+        /// The candidate.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It isn't a regular file: reading a pipe or a device might never end.
+    #[error("{path} isn't a regular file: push a shared library", path = path.display())]
+    NotAFile {
+        /// The candidate.
+        path: PathBuf,
+    },
+    /// The candidate is larger than the engine was told to take.
+    #[error(
+        "{name} is larger than the {limit} bytes that are allowed: raise `candidate_size_max` if it is meant to be"
+    )]
+    TooLarge {
+        /// The candidate.
+        name: String,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The private copy can't be written.
+    #[error("can't write the private copy {path}: {source}: check the disk's space and the folder's permissions", path = path.display())]
+    Unwritable {
+        /// The copy.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The engine's own folder, with a private copy for each version that may still be needed.
+///
+/// One engine uses it at a time: it holds a lock on the file `lock` inside. What an engine before it left
+/// behind is removed.
+#[derive(Debug)]
+pub(crate) struct PrivateFolder {
+    path: PathBuf,
+    _lock: File,
+    /// Removes the folder where the engine made it itself.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl PrivateFolder {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        Self::take(path.to_owned(), None)
+    }
+
+    pub(crate) fn temporary() -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("liveswap-").tempdir()?;
+        Self::take(folder.path().to_owned(), Some(folder))
+    }
+
+    fn take(path: PathBuf, temporary: Option<tempfile::TempDir>) -> io::Result<Self> {
+        fs::create_dir_all(&path)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
+        let lock = File::create(path.join("lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            fs::TryLockError::WouldBlock => io::Error::new(
+                io::ErrorKind::WouldBlock,
+                "another engine uses this folder: give each its own",
+            ),
+            fs::TryLockError::Error(error) => error,
+        })?;
+        for entry in fs::read_dir(&path)? {
+            let entry = entry?.path();
+            if entry.extension().is_some_and(|extension| extension == "so") {
+                fs::remove_file(entry)?;
+            }
+        }
+        Ok(Self { path: path.canonicalize()?, _lock: lock, _temporary: temporary })
+    }
+
+    /// A path that no copy of this process ever had. The name is for people who read a memory map.
+    fn fresh(&self) -> PathBuf {
+        static COPIES: AtomicUsize = AtomicUsize::new(1);
+        // Relaxed: all that counts is that no number is given out twice.
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        self.path.join(format!("{}-{number}.so", std::process::id()))
+    }
+}
+
+/// A private copy. The file is removed with the last reference to it.
+#[derive(Debug)]
+pub(crate) struct PrivateCopy {
+    pub(crate) path: PathBuf,
+    pub(crate) digest: Digest,
+    /// Keeps the folder until its last copy is gone.
+    _folder: Arc<PrivateFolder>,
+}
+
+impl Drop for PrivateCopy {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.path.display(), %error, "can't remove a private copy");
+        }
+    }
+}
+
+/// Where a candidate's bytes are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'candidate> {
+    /// In a file of the user's.
+    File(&'candidate Path),
+    /// Here: they came over a connection.
+    Memory { name: &'candidate str, content: &'candidate [u8] },
+}
+
+/// A candidate that was taken in: its private copy, and the very bytes that were written to it.
+#[derive(Debug)]
+pub(crate) struct Accepted<'candidate> {
+    pub(crate) copy: PrivateCopy,
+    pub(crate) content: Cow<'candidate, [u8]>,
+}
+
+/// Takes a candidate in. `limit` is the most bytes it may have.
+pub(crate) fn accept<'candidate>(
+    folder: &Arc<PrivateFolder>,
+    source: Source<'candidate>,
+    limit: u64,
+) -> Result<Accepted<'candidate>, AcceptError> {
+    let (name, content) = match source {
+        Source::File(path) => (path.display().to_string(), Cow::Owned(read(path, limit)?)),
+        Source::Memory { name, content } => (name.to_owned(), Cow::Borrowed(content)),
+    };
+    if content.len() as u64 > limit {
+        return Err(AcceptError::TooLarge { name, limit });
+    }
+    let path = folder.fresh();
+    let unwritable = |source| AcceptError::Unwritable { path: path.clone(), source };
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path).map_err(unwritable)?;
+    // From here on the file is removed whichever way this ends.
+    let digest = Digest(*blake3::hash(&content).as_bytes());
+    let copy = PrivateCopy { path: path.clone(), digest, _folder: folder.clone() };
+    file.write_all(&content).map_err(unwritable)?;
+    Ok(Accepted { copy, content })
+}
+
+/// Reads a regular file, and one byte more than the limit if there are that many.
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, AcceptError> {
+    let unreadable = |source| AcceptError::Unreadable { path: path.to_owned(), source };
+    // Opening a pipe would wait for its other end; a regular file doesn't care about the flag.
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(AcceptError::NotAFile { path: path.to_owned() });
+    }
+    let most = limit.saturating_add(1);
+    let mut content = Vec::with_capacity(usize::try_from(metadata.len().min(most)).unwrap_or(0));
+    file.take(most).read_to_end(&mut content).map_err(unreadable)?;
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copies(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().filter(|entry| entry.as_ref().unwrap().file_name() != "lock").count()
+    }
+
+    #[test]
+    fn the_copy_is_private_and_goes_with_its_owner() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Arc::new(PrivateFolder::open(place.path()).unwrap());
+        let memory = Source::Memory { name: "same", content: b"same" };
+        let one = accept(&folder, memory, 10).unwrap().copy;
+        let two = accept(&folder, memory, 10).unwrap().copy;
+        assert_eq!(fs::read(&one.path).unwrap(), b"same");
+        assert_eq!(one.digest, two.digest);
+        assert_ne!(one.path, two.path);
+        assert_eq!(fs::metadata(&one.path).unwrap().permissions().mode() & 0o777, 0o400);
+        drop((one, two));
+        assert_eq!(copies(place.path()), 0);
+    }
+
+    #[test]
+    fn what_is_too_large_or_no_file_leaves_nothing_behind() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Arc::new(PrivateFolder::open(place.path()).unwrap());
+        let big = place.path().join("big");
+        fs::write(&big, "12345").unwrap();
+        let refused = |source| accept(&folder, source, 4).unwrap_err();
+        let memory = Source::Memory { name: "big", content: b"12345" };
+        assert!(matches!(refused(memory), AcceptError::TooLarge { limit: 4, .. }));
+        assert!(matches!(refused(Source::File(&big)), AcceptError::TooLarge { limit: 4, .. }));
+        fs::remove_file(&big).unwrap();
+        assert!(matches!(refused(Source::File(&big)), AcceptError::Unreadable { .. }));
+        assert!(matches!(refused(Source::File(place.path())), AcceptError::NotAFile { .. }));
+        assert_eq!(copies(place.path()), 0);
+    }
+
+    #[test]
+    fn one_engine_at_a_time_and_left_overs_go() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("1-1.so"), "left over").unwrap();
+        let folder = PrivateFolder::open(place.path()).unwrap();
+        assert_eq!(copies(place.path()), 0);
+        assert_eq!(PrivateFolder::open(place.path()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(folder);
+        PrivateFolder::open(place.path()).unwrap();
+    }
+}

@@ -1,0 +1,205 @@
+//! Reading a manifest: what [`liveswap_state::manifest`] writes into a library, read from its file.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use liveswap_state::manifest::{FORMAT, HEADER_LENGTH, MAGIC, SECTION};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::elf::{self, ElfError};
+
+/// More than any manifest needs: some five thousand methods.
+const LENGTH_MAX: usize = 1024 * 1024;
+
+/// What a library says of itself. Nothing of it is trusted before `verify` has compared it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Manifest {
+    /// The version of the contract between host and logic.
+    pub contract: u32,
+    /// The module this is a version of.
+    pub module: String,
+    /// The version.
+    pub version: String,
+    /// The compiler: release, commit, target.
+    pub compiler: String,
+    /// What a panic does: `unwind` or `abort`.
+    pub panic: String,
+    /// The interface's name.
+    pub interface: String,
+    /// The methods, in the order of the library's code table.
+    pub methods: Vec<MethodManifest>,
+    /// The state that the logic works on.
+    pub state: StateManifest,
+}
+
+/// A method, as a manifest states it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MethodManifest {
+    /// The method's name.
+    pub name: String,
+    /// `stateless`, `shared` or `exclusive`.
+    pub access: String,
+    /// The hash of its signature, in hexadecimal.
+    pub fingerprint: String,
+}
+
+/// The state, as a manifest states it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StateManifest {
+    /// The name of the type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// The version of its schema.
+    pub schema: u32,
+    /// The hash of its layout, in hexadecimal.
+    pub fingerprint: String,
+}
+
+/// Why a file's manifest can't be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// The file can't be read at all.
+    #[error("can't read {path}: {source}: check the path and its permissions", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file isn't a library of this machine.
+    #[error(transparent)]
+    Elf(#[from] ElfError),
+    /// There is no manifest in it.
+    #[error(
+        "found no section `{SECTION}`, which holds a logic library's manifest: export the logic with `liveswap_logic::export!`"
+    )]
+    Missing,
+    /// The manifest's bytes aren't what was written.
+    #[error("the manifest is damaged: {0}: build the library again")]
+    Damaged(String),
+    /// The manifest was written by a later release than this host knows.
+    #[error(
+        "found a manifest of format {found}, expected {FORMAT}: build the logic with the host's release of liveswap, or update the host"
+    )]
+    Future {
+        /// The format found.
+        found: u32,
+    },
+}
+
+/// Reads the manifest of the library at `path`, without loading it.
+///
+/// # Errors
+///
+/// If the file isn't a whole library for this machine with an intact manifest.
+pub fn inspect(path: impl AsRef<Path>) -> Result<Manifest, ManifestError> {
+    let path = path.as_ref();
+    let content =
+        std::fs::read(path).map_err(|source| ManifestError::Unreadable { path: path.to_owned(), source })?;
+    read(&content).map(|(manifest, _)| manifest)
+}
+
+/// The manifest in a library's bytes, with the bytes of its section.
+pub(crate) fn read(library: &[u8]) -> Result<(Manifest, Vec<u8>), ManifestError> {
+    let section = elf::section(library, SECTION)?.ok_or(ManifestError::Missing)?;
+    let manifest = parse(section)?;
+    Ok((manifest, section.to_vec()))
+}
+
+fn parse(section: &[u8]) -> Result<Manifest, ManifestError> {
+    let damaged = |what: &str| ManifestError::Damaged(what.to_owned());
+    let (header, text) = section
+        .split_at_checked(HEADER_LENGTH)
+        .ok_or_else(|| damaged(&format!("found {} bytes, shorter than its header", section.len())))?;
+    if header[..8] != MAGIC {
+        return Err(damaged("it doesn't begin with `LIVESWAP`"));
+    }
+    let word = |from: usize| u32::from_le_bytes(header[from..from + 4].try_into().expect("four bytes"));
+    let (format, length) = (word(8), word(12) as usize);
+    if format != FORMAT {
+        return Err(ManifestError::Future { found: format });
+    }
+    if length > LENGTH_MAX || length > text.len() {
+        return Err(damaged(&format!("its header states {length} bytes, {} follow", text.len())));
+    }
+    let text = &text[..length];
+    let stated = u64::from_le_bytes(header[16..24].try_into().expect("eight bytes"));
+    let found = xxh3_64(text);
+    if found != stated {
+        return Err(damaged(&format!("found checksum {found:016x}, expected {stated:016x}")));
+    }
+    serde_json::from_slice(text).map_err(|error| ManifestError::Damaged(error.to_string()))
+}
+
+impl fmt::Display for Manifest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = |name: &str, value: &dyn fmt::Display| writeln!(formatter, "{name:<10} {value}");
+        row("module", &self.module)?;
+        row("version", &self.version)?;
+        row("contract", &self.contract)?;
+        row("compiler", &self.compiler)?;
+        row("panic", &self.panic)?;
+        row("interface", &self.interface)?;
+        for method in &self.methods {
+            row(
+                "  method",
+                &format_args!("{:<20} {:<10} {}", method.name, method.access, method.fingerprint),
+            )?;
+        }
+        let StateManifest { type_name, schema, fingerprint } = &self.state;
+        row("state", &format_args!("{type_name}, schema {schema}, {fingerprint}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(format: u32, text: &[u8]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(format.to_le_bytes());
+        bytes.extend((text.len() as u32).to_le_bytes());
+        bytes.extend(xxh3_64(text).to_le_bytes());
+        bytes.extend(text);
+        bytes
+    }
+
+    const TEXT: &[u8] = br#"{"contract":1,"module":"m","version":"1","compiler":"c","panic":"unwind",
+        "interface":"I","methods":[],"state":{"type":"S","schema":1,"fingerprint":"f"},"later":true}"#;
+
+    #[test]
+    fn fields_of_later_hosts_are_passed_over() {
+        let manifest = parse(&section(FORMAT, TEXT)).unwrap();
+        assert_eq!((manifest.module.as_str(), manifest.state.schema), ("m", 1));
+    }
+
+    #[test]
+    fn cut_short_anywhere_it_is_damaged() {
+        let whole = section(FORMAT, TEXT);
+        for length in 0..whole.len() {
+            assert!(matches!(parse(&whole[..length]), Err(ManifestError::Damaged(_))), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_found() {
+        let whole = section(FORMAT, TEXT);
+        for index in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[index] ^= 1;
+            assert!(parse(&flipped).is_err(), "{index}");
+        }
+    }
+
+    #[test]
+    fn a_later_format_says_so() {
+        assert!(matches!(parse(&section(FORMAT + 1, b"?")), Err(ManifestError::Future { found: 2 })));
+    }
+}

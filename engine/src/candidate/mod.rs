@@ -1,0 +1,16 @@
+//! Candidates: files that ask to become versions. Nothing of one is trusted, and none of its code runs,
+//! before it has passed through here.
+//!
+//! [`accept`] copies it, [`elf`] and [`manifest`] read it, [`verify`] compares it with the host.
+
+pub(crate) mod accept;
+mod elf;
+pub(crate) mod manifest;
+pub(crate) mod name;
+pub(crate) mod verify;
+
+pub use accept::{AcceptError, Digest};
+pub use elf::ElfError;
+pub use manifest::{Manifest, ManifestError, MethodManifest, StateManifest, inspect};
+pub use name::{CandidateName, NotAVersion, VersionNumber};
+pub use verify::VerifyError;

@@ -1,0 +1,270 @@
+//! The reaper: takes retired versions out of memory, on a thread of its own.
+//!
+//! A retired version has left its slot. Nobody enters it any more, but calls may still be inside. The
+//! reaper waits until the last of them has left, unmaps the library, and looks whether it is really gone.
+//! A deadline that passes never unmaps: it is logged, with the holders' names, and the wait goes on. A
+//! slow call holds up its own version only: the next push and the other versions don't wait for it.
+
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::Serial;
+use super::library::Unmapped;
+use super::module::Loaded;
+use crate::call::sync::lock;
+use crate::call::{Bell, CallPath};
+use crate::candidate::VersionNumber;
+use crate::error::PushError;
+
+/// How many versions that are gone are remembered for the status.
+const REMEMBERED_MAX: usize = 8;
+
+/// A version that has left its slot.
+struct Retired {
+    serial: Serial,
+    path: Arc<CallPath>,
+    version: VersionNumber,
+    state: RetiredState,
+    deadline: Instant,
+    /// The deadline has passed, and that has been said.
+    overdue: bool,
+}
+
+impl Retired {
+    /// Module, version, and what keeps it in memory.
+    fn describe(&self) -> String {
+        let why = match &self.state {
+            RetiredState::Retained(reason) => reason.clone(),
+            _ => format!("held by {}", self.holders()),
+        };
+        format!("{} {} ({why})", self.path.module, self.version)
+    }
+
+    fn holders(&self) -> String {
+        let holders = self.path.holders(self.serial.0);
+        let names: Vec<_> = holders.iter().map(|holder| holder.thread.as_str()).collect();
+        names.join(", ")
+    }
+}
+
+enum RetiredState {
+    /// Calls may still be inside.
+    Draining(Box<Loaded>),
+    /// Being unmapped this moment.
+    Unmapping,
+    /// Closed, and mapped all the same.
+    Retained(String),
+    /// No segment of it is mapped any more.
+    Unmapped,
+}
+
+/// A retired version, for the status.
+pub(crate) struct RetiredView {
+    pub(crate) serial: Serial,
+    pub(crate) module: String,
+    pub(crate) version: VersionNumber,
+    pub(crate) state: &'static str,
+    pub(crate) reason: Option<String>,
+}
+
+pub(crate) struct Reaper {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    drain_deadline: Duration,
+}
+
+struct Shared {
+    retired: Mutex<Vec<Retired>>,
+    bell: Arc<Bell>,
+    /// When to stop waiting for what still drains: set once, when the engine ends.
+    stop: Mutex<Option<Instant>>,
+}
+
+impl Reaper {
+    /// Starts the thread. `bell` is the one that callers ring when they leave a version that is waited for.
+    pub(crate) fn start(bell: Arc<Bell>, drain_deadline: Duration) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared { retired: Mutex::new(Vec::new()), bell, stop: Mutex::new(None) });
+        let thread = std::thread::Builder::new().name("liveswap-reaper".into()).spawn({
+            let shared = shared.clone();
+            move || shared.run()
+        })?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)), drain_deadline })
+    }
+
+    /// Takes over a version that isn't published any more.
+    pub(crate) fn retire(&self, path: Arc<CallPath>, loaded: Loaded) {
+        let retired = Retired {
+            serial: loaded.serial,
+            path,
+            version: loaded.number.clone(),
+            deadline: Instant::now() + self.drain_deadline,
+            overdue: false,
+            state: RetiredState::Draining(Box::new(loaded)),
+        };
+        lock(&self.shared.retired).push(retired);
+        self.shared.bell.ring();
+    }
+
+    /// Notes a candidate whose library couldn't be unmapped after its push had failed.
+    pub(crate) fn note_retained(
+        &self,
+        path: Arc<CallPath>,
+        serial: Serial,
+        version: VersionNumber,
+        reason: String,
+    ) {
+        let state = RetiredState::Retained(reason);
+        let deadline = Instant::now();
+        lock(&self.shared.retired).push(Retired { serial, path, version, state, deadline, overdue: false });
+    }
+
+    /// What is on the list, the oldest first.
+    pub(crate) fn view(&self) -> Vec<RetiredView> {
+        lock(&self.shared.retired)
+            .iter()
+            .map(|retired| {
+                let (state, reason) = match &retired.state {
+                    RetiredState::Draining(_) | RetiredState::Unmapping => ("draining", None),
+                    RetiredState::Retained(reason) => ("retained", Some(reason.clone())),
+                    RetiredState::Unmapped => ("unmapped", None),
+                };
+                RetiredView {
+                    serial: retired.serial,
+                    module: retired.path.module.clone(),
+                    version: retired.version.clone(),
+                    state,
+                    reason,
+                }
+            })
+            .collect()
+    }
+
+    /// Whether one more version may be retired.
+    pub(crate) fn has_room(&self, limit: usize) -> Result<(), PushError> {
+        let retired = lock(&self.shared.retired);
+        let resident = retired.iter().filter(|entry| !matches!(entry.state, RetiredState::Unmapped));
+        let versions: Vec<String> = resident.map(Retired::describe).collect();
+        if versions.len() < limit {
+            return Ok(());
+        }
+        Err(PushError::TooManyRetired { limit, versions: versions.join("; ") })
+    }
+
+    /// Whether a version of the module is still draining.
+    pub(crate) fn is_draining(&self, module: &str) -> bool {
+        lock(&self.shared.retired).iter().any(|retired| {
+            retired.path.module == module
+                && matches!(retired.state, RetiredState::Draining(_) | RetiredState::Unmapping)
+        })
+    }
+
+    /// Waits until everything is unmapped, or until `deadline`; what is still held then stays mapped.
+    pub(crate) fn stop(&self, deadline: Instant) {
+        *lock(&self.shared.stop) = Some(deadline);
+        self.shared.bell.ring();
+        if let Some(thread) = lock(&self.thread).take() {
+            // It runs no code that panics; if it did all the same, there is nothing left to do for it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        loop {
+            // Read before looking, so that no ring between the look and the wait is lost.
+            let rings = self.bell.rings();
+            let mut next = None;
+            while let Some(loaded) = self.take_drained(&mut next) {
+                let serial = loaded.serial;
+                // Outside of the lock: it takes its time, and runs destructors of the library.
+                let outcome = loaded.unmap();
+                self.finish(serial, outcome);
+            }
+            if let Some(deadline) = *lock(&self.stop) {
+                let draining = self.is_anything_draining();
+                if !draining || Instant::now() >= deadline {
+                    self.give_up();
+                    return;
+                }
+                next = Some(next.map_or(deadline, |next: Instant| next.min(deadline)));
+            }
+            self.bell.wait(rings, next);
+        }
+    }
+
+    /// A version that nobody is inside any more. `next` becomes the next deadline to wake up for.
+    fn take_drained(&self, next: &mut Option<Instant>) -> Option<Box<Loaded>> {
+        *next = None;
+        let mut retired = lock(&self.retired);
+        for entry in retired.iter_mut() {
+            if !matches!(entry.state, RetiredState::Draining(_)) {
+                continue;
+            }
+            if !entry.path.is_inside(entry.serial.0) {
+                let RetiredState::Draining(loaded) =
+                    std::mem::replace(&mut entry.state, RetiredState::Unmapping)
+                else {
+                    unreachable!("checked above, and the lock is held");
+                };
+                return Some(loaded);
+            }
+            if !entry.overdue {
+                if Instant::now() >= entry.deadline {
+                    entry.overdue = true;
+                    tracing::warn!(
+                        module = entry.path.module,
+                        version = %entry.version,
+                        holders = entry.holders(),
+                        "still draining after its deadline; it stays mapped until its holders leave"
+                    );
+                } else {
+                    *next = Some(next.map_or(entry.deadline, |next: Instant| next.min(entry.deadline)));
+                }
+            }
+        }
+        None
+    }
+
+    fn finish(&self, serial: Serial, outcome: Unmapped) {
+        let mut retired = lock(&self.retired);
+        if let Some(entry) = retired.iter_mut().find(|entry| entry.serial == serial) {
+            let (module, version) = (&entry.path.module, &entry.version);
+            match &outcome {
+                Unmapped::Gone => tracing::info!(module, %version, "unmapped"),
+                Unmapped::Retained(reason) => tracing::warn!(module, %version, reason, "retained in memory"),
+            }
+            entry.state = match outcome {
+                Unmapped::Gone => RetiredState::Unmapped,
+                Unmapped::Retained(reason) => RetiredState::Retained(reason),
+            };
+        }
+        let mut gone = retired.iter().filter(|entry| matches!(entry.state, RetiredState::Unmapped)).count();
+        retired.retain(|entry| {
+            let forget = matches!(entry.state, RetiredState::Unmapped) && gone > REMEMBERED_MAX;
+            gone -= usize::from(forget);
+            !forget
+        });
+    }
+
+    fn is_anything_draining(&self) -> bool {
+        lock(&self.retired).iter().any(|entry| matches!(entry.state, RetiredState::Draining(_)))
+    }
+
+    /// The engine ends while calls are inside: their code must stay, so the libraries are left mapped.
+    fn give_up(&self) {
+        for entry in lock(&self.retired).iter_mut() {
+            if let RetiredState::Draining(_) = entry.state {
+                let reason = "the engine ended while calls were inside".to_owned();
+                let state = std::mem::replace(&mut entry.state, RetiredState::Retained(reason));
+                std::mem::forget(state);
+                tracing::warn!(
+                    module = entry.path.module,
+                    version = %entry.version,
+                    "left mapped: the engine ended while calls were inside"
+                );
+            }
+        }
+    }
+}

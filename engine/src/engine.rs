@@ -1,0 +1,243 @@
+//! The engine: what a host builds, keeps, and asks.
+
+use std::any::TypeId;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use liveswap_state::Interface;
+use serde::Serialize;
+
+use crate::builder::Builder;
+use crate::call::CallPath;
+use crate::call::sync::lock;
+use crate::candidate::VersionNumber;
+use crate::control::{Candidate, Control, Mailbox, PushRequest, Reaper};
+use crate::error::{CommitError, ModuleError, PushError, RollbackError};
+use crate::module::Module;
+use crate::status::{Board, ModuleStatus, Status, Swap};
+
+/// The host side of liveswap: loads versions, swaps them under running calls, and unmaps the old ones.
+///
+/// It is made with [`Engine::builder`]. Dropping it ends it: no more calls enter, those in flight are
+/// waited for (up to [`Builder::drain_deadline`]), the state is dropped, the libraries leave memory.
+///
+/// All of its methods may be called from any thread.
+pub struct Engine {
+    /// Dropped first: triggers must not come any more when control ends.
+    triggers: Vec<Box<dyn Trigger>>,
+    core: Arc<Core>,
+    _control: StopOnDrop,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let triggers = &self.triggers;
+        formatter
+            .debug_struct("Engine")
+            .field("core", &self.core)
+            .field("triggers", triggers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Something that pushes by itself until it is dropped: a watcher, a signal handler, the admin API.
+pub(crate) trait Trigger: Send + Sync + std::fmt::Debug {}
+
+struct StopOnDrop(Control);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// What the engine's own threads and its handles share.
+pub(crate) struct Core {
+    pub(crate) modules: Vec<Declared>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) reaper: Arc<Reaper>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.modules.iter().map(|module| &module.path.module).collect();
+        formatter.debug_struct("Core").field("modules", &names).finish_non_exhaustive()
+    }
+}
+
+/// A module, as it was declared.
+pub(crate) struct Declared {
+    pub(crate) path: Arc<CallPath>,
+    pub(crate) board: Arc<Mutex<Board>>,
+    pub(crate) interface: &'static str,
+    pub(crate) interface_type: TypeId,
+}
+
+/// A push: which candidate, and what is allowed.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let engine: liveswap::Engine = unimplemented!();
+/// use liveswap::Push;
+///
+/// engine.push("candidates/logic.v1002.so")?;
+/// engine.push(Push::file("candidates/logic.v1001.so").allow_older())?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Push(PushRequest);
+
+impl Push {
+    /// A candidate in a file.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self(PushRequest { candidate: Candidate::File(path.into()), allow_older: false })
+    }
+
+    /// A candidate in memory. `name` is its file's name, such as `logic.v1002.so`; if it is made like a
+    /// candidate's name, it must agree with the manifest.
+    pub fn content(name: impl Into<String>, content: Vec<u8>) -> Self {
+        Self(PushRequest { candidate: Candidate::Memory { name: name.into(), content }, allow_older: false })
+    }
+
+    /// Allows a version that is older than the active one.
+    pub fn allow_older(mut self) -> Self {
+        self.0.allow_older = true;
+        self
+    }
+}
+
+impl<P: Into<PathBuf>> From<P> for Push {
+    fn from(path: P) -> Self {
+        Self::file(path)
+    }
+}
+
+impl std::fmt::Debug for Push {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (candidate, allow_older) = (self.0.candidate.name(), self.0.allow_older);
+        formatter
+            .debug_struct("Push")
+            .field("candidate", &candidate)
+            .field("allow_older", &allow_older)
+            .finish()
+    }
+}
+
+/// How a push that wasn't refused ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum PushOutcome {
+    /// The candidate is the active version now.
+    Published(Published),
+    /// The candidate's very bytes were active already; nothing has happened.
+    Unchanged {
+        /// The module.
+        module: String,
+        /// Its active version.
+        version: VersionNumber,
+    },
+}
+
+/// A publish that has happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Published {
+    /// The module.
+    pub module: String,
+    /// From which version to which, and how long it took.
+    #[serde(flatten)]
+    pub swap: Swap,
+    /// The version whose probation this push ended early: its predecessor can't be returned to at once
+    /// any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub committed: Option<VersionNumber>,
+}
+
+impl Engine {
+    /// Begins an engine.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    pub(crate) fn new(core: Arc<Core>, control: Control) -> Self {
+        Self { triggers: Vec::new(), core, _control: StopOnDrop(control) }
+    }
+
+    pub(crate) fn add(&mut self, trigger: Box<dyn Trigger>) {
+        self.triggers.push(trigger);
+    }
+
+    /// The handle through which the module is called. Cheap to clone, and independent of the engine's
+    /// life: once the engine is gone, its calls answer `NoActiveVersion`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such module, or it was declared with another interface.
+    pub fn module<I: Interface + ?Sized>(&self, name: &str) -> Result<Module<I>, ModuleError> {
+        let Some(declared) = self.core.modules.iter().find(|module| module.path.module == name) else {
+            let known: Vec<_> =
+                self.core.modules.iter().map(|module| format!("`{}`", module.path.module)).collect();
+            return Err(ModuleError::Unknown { module: name.to_owned(), known: known.join(", ") });
+        };
+        if declared.interface_type != TypeId::of::<I>() {
+            let (found, expected) = (I::NAME, declared.interface);
+            return Err(ModuleError::OtherInterface { module: name.to_owned(), found, expected });
+        }
+        Ok(Module::new(declared.path.clone()))
+    }
+
+    /// Pushes a candidate: verifies, loads, prepares and publishes it. Returns when it serves.
+    ///
+    /// # Errors
+    ///
+    /// Why it was refused. The active version is as it was.
+    pub fn push(&self, push: impl Into<Push>) -> Result<PushOutcome, PushError> {
+        self.core.push(push.into())
+    }
+
+    /// Returns to the predecessor of the module's active version: at once while that is in the other slot,
+    /// else by loading its kept file again. The candidate's own file isn't needed.
+    ///
+    /// # Errors
+    ///
+    /// If there is nothing to return to, or it can't be loaded again.
+    pub fn rollback(&self, module: &str) -> Result<Published, RollbackError> {
+        self.core.mailbox.rollback(module.to_owned())
+    }
+
+    /// Ends the probation of the module's active version: its predecessor is drained and unmapped. Returns
+    /// the version that stays.
+    ///
+    /// # Errors
+    ///
+    /// If no version is on probation.
+    pub fn commit(&self, module: &str) -> Result<VersionNumber, CommitError> {
+        self.core.mailbox.commit(module.to_owned())
+    }
+
+    /// Looks through the watched folders for versions newer than the active ones, and waits until that is
+    /// done. The watcher makes this unnecessary, except where a file system doesn't report changes.
+    pub fn rescan(&self) {
+        self.core.mailbox.rescan_and_wait();
+    }
+
+    /// What is loaded, who is inside, and what has happened. Doesn't wait for a swap under way.
+    pub fn status(&self) -> Status {
+        self.core.status()
+    }
+}
+
+impl Core {
+    pub(crate) fn push(&self, push: Push) -> Result<PushOutcome, PushError> {
+        self.mailbox.push(push.0)
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let retired = self.reaper.view();
+        let modules = self.modules.iter();
+        let modules =
+            modules.map(|module| ModuleStatus::new(&module.path, &lock(&module.board), &retired)).collect();
+        Status { modules }
+    }
+}

@@ -1,0 +1,259 @@
+//! Why an operation of the engine didn't do what was asked.
+//!
+//! One type per operation, each with what was found, what was expected and what to do. Each also has a
+//! code for programs: stable, whatever the words of the message become.
+
+use thiserror::Error;
+
+pub use crate::candidate::{AcceptError, ElfError, ManifestError, VerifyError};
+pub use crate::control::{LoadError, PrepareError};
+
+/// Why a push ended without a publish. The active version is as it was.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// The candidate's bytes could not be taken.
+    #[error(transparent)]
+    Accept(#[from] AcceptError),
+    /// The candidate doesn't fit the host or what is running. None of its code has run.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The candidate can't be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The candidate can't serve.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// A swap is under way.
+    #[error("busy: {waits_for}: push again when that is done")]
+    Busy {
+        /// What the push would have to wait for.
+        waits_for: String,
+    },
+    /// Too many versions that have left their slots are still in memory.
+    #[error(
+        "{limit} retired versions are still in memory, which is the bound: {versions}: let their holders \
+         finish, or raise `retired_max`"
+    )]
+    TooManyRetired {
+        /// The bound.
+        limit: usize,
+        /// The versions, with what holds each.
+        versions: String,
+    },
+    /// The engine has stopped.
+    #[error("the engine has stopped: start the host again")]
+    Stopped,
+}
+
+impl PushError {
+    /// A short word for programs, such as `wrong-compiler`. It doesn't change between releases.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Accept(error) => error.code(),
+            Self::Verify(error) => error.code(),
+            Self::Load(error) => error.code(),
+            Self::Prepare(error) => error.code(),
+            Self::Busy { .. } => "busy",
+            Self::TooManyRetired { .. } => "too-many-retired",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl AcceptError {
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "unreadable",
+            Self::NotAFile { .. } => "not-a-file",
+            Self::TooLarge { .. } => "too-large",
+            Self::Unwritable { .. } => "unwritable",
+        }
+    }
+}
+
+impl VerifyError {
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Manifest(error) => error.code(),
+            Self::WrongContract { .. } => "wrong-contract",
+            Self::WrongCompiler { .. } => "wrong-compiler",
+            Self::PanicAbort { .. } => "panic-abort",
+            Self::UnknownModule { .. } => "unknown-module",
+            Self::BadVersion { .. } => "bad-version",
+            Self::NameMismatch { .. } => "name-mismatch",
+            Self::WrongInterface { .. } => "wrong-interface",
+            Self::WrongState { .. } => "wrong-state",
+            Self::ConflictingVersion { .. } => "conflicting-version",
+            Self::OlderVersion { .. } => "older-version",
+        }
+    }
+}
+
+impl ManifestError {
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "unreadable",
+            Self::Elf(ElfError::NotElf { .. }) => "not-elf",
+            Self::Elf(ElfError::Truncated { .. }) => "truncated",
+            Self::Elf(ElfError::WrongMachine { .. }) => "wrong-machine",
+            Self::Elf(ElfError::NotALibrary { .. }) => "not-a-library",
+            Self::Missing => "no-manifest",
+            Self::Damaged(_) => "damaged-manifest",
+            Self::Future { .. } => "future-manifest",
+        }
+    }
+}
+
+impl LoadError {
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "load-failed",
+            Self::NoEntry => "no-entry",
+            Self::OtherManifest => "other-manifest",
+            Self::Bind(_) => "bind-failed",
+        }
+    }
+}
+
+impl PrepareError {
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "prepare-refused",
+            Self::Panicked { .. } => "prepare-panicked",
+        }
+    }
+}
+
+/// Why a rollback didn't happen. The active version is as it was.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RollbackError {
+    /// The host has no such module.
+    #[error("unable to find module: {module}: the host has {known}")]
+    UnknownModule {
+        /// What was asked for.
+        module: String,
+        /// The host's modules.
+        known: String,
+    },
+    /// There is nothing to return to.
+    #[error("module `{module}` has no predecessor to return to: push the version that is wanted")]
+    NoPredecessor {
+        /// The module.
+        module: String,
+    },
+    /// The predecessor had left memory, and loading it again failed.
+    #[error(transparent)]
+    Reload(#[from] PushError),
+}
+
+impl RollbackError {
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownModule { .. } => "unknown-module",
+            Self::NoPredecessor { .. } => "no-predecessor",
+            Self::Reload(error) => error.code(),
+        }
+    }
+}
+
+/// Why a commit didn't happen.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// The host has no such module.
+    #[error("unable to find module: {module}: the host has {known}")]
+    UnknownModule {
+        /// What was asked for.
+        module: String,
+        /// The host's modules.
+        known: String,
+    },
+    /// No version is on probation.
+    #[error("module `{module}` has no version on probation: there is nothing to commit")]
+    NothingToCommit {
+        /// The module.
+        module: String,
+    },
+    /// A swap is under way.
+    #[error("busy: {waits_for}: commit again when that is done")]
+    Busy {
+        /// What the commit would have to wait for.
+        waits_for: String,
+    },
+    /// The engine has stopped.
+    #[error("the engine has stopped: start the host again")]
+    Stopped,
+}
+
+impl CommitError {
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownModule { .. } => "unknown-module",
+            Self::NothingToCommit { .. } => "nothing-to-commit",
+            Self::Busy { .. } => "busy",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// Why an engine could not be built.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The engine has no module.
+    #[error("an engine needs a module: declare one with `Builder::module`")]
+    NoModule,
+    /// A module's name can't be part of a file's name.
+    #[error("`{name}` can't name a module: use letters, digits, `_` and `-`")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// Two modules have one name.
+    #[error("module `{name}` is declared twice: give each module its own name")]
+    DeclaredTwice {
+        /// The name.
+        name: String,
+    },
+    /// The system refused something that the engine needs.
+    #[error("can't {what}: {source}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Why a module's handle could not be had.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ModuleError {
+    /// The host has no such module.
+    #[error("unable to find module: {module}: the host has {known}")]
+    Unknown {
+        /// What was asked for.
+        module: String,
+        /// The host's modules.
+        known: String,
+    },
+    /// The module was declared with another interface.
+    #[error("module `{module}` was declared with interface `{expected}`, not with `{found}`")]
+    OtherInterface {
+        /// The module.
+        module: String,
+        /// The interface that was asked for.
+        found: &'static str,
+        /// The interface that it was declared with.
+        expected: &'static str,
+    },
+}

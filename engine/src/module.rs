@@ -1,0 +1,84 @@
+//! A module's handle: how a host calls logic.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use liveswap_state::{CallError, Interface};
+
+use crate::call::{CallPath, Guard};
+
+/// A module of an engine, by its interface. Cheap to clone; may be used from any thread.
+///
+/// ```no_run
+/// # #[liveswap_state::interface]
+/// # pub trait Game { fn hello(&self, who: &str) -> String; fn hit(&mut self, points: u64) -> u64; }
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let engine: liveswap::Engine = unimplemented!();
+/// let game = engine.module::<dyn Game>("logic")?;
+///
+/// let greeting = game.call(|game| game.hello("test"))?;
+///
+/// // Several calls on one version, whatever is pushed meanwhile:
+/// let guard = game.enter()?;
+/// guard.hit(3)?;
+/// guard.hello("again")?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Module<I: Interface + ?Sized> {
+    path: Arc<CallPath>,
+    interface: PhantomData<fn() -> Box<I>>,
+}
+
+impl<I: Interface + ?Sized> Module<I> {
+    pub(crate) fn new(path: Arc<CallPath>) -> Self {
+        Self { path, interface: PhantomData }
+    }
+
+    /// The module's name.
+    pub fn name(&self) -> &str {
+        &self.path.module
+    }
+
+    /// One unit of work: everything that `work` calls runs on one version. Within another unit of work of
+    /// the same module on this thread, it is that one's version.
+    ///
+    /// # Errors
+    ///
+    /// If there is no active version; and whatever `work` returns.
+    #[inline]
+    pub fn call<R, E: From<CallError>>(
+        &self,
+        work: impl FnOnce(&I::Proxy<Guard<'_>>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        work(&self.enter()?)
+    }
+
+    /// Enters the active version until what is returned is dropped. Drop it soon: until then, that version
+    /// can't leave memory.
+    ///
+    /// # Errors
+    ///
+    /// If there is no active version.
+    #[inline]
+    pub fn enter(&self) -> Result<I::Proxy<Guard<'_>>, CallError> {
+        Guard::enter(&self.path).map(I::proxy)
+    }
+}
+
+impl<I: Interface + ?Sized> Clone for Module<I> {
+    fn clone(&self) -> Self {
+        Self::new(self.path.clone())
+    }
+}
+
+impl<I: Interface + ?Sized> std::fmt::Debug for Module<I> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, interface) = (self.name(), I::NAME);
+        formatter
+            .debug_struct("Module")
+            .field("name", &name)
+            .field("interface", &interface)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,194 @@
+//! The status: what is loaded, who is inside, and what has happened.
+//!
+//! The fields are relied upon by other programs (`liveswap status --json`).
+
+use serde::Serialize;
+
+use crate::call::{CallPath, Holding};
+use crate::candidate::VersionNumber;
+use crate::control::{RetiredView, Serial};
+
+/// All modules of an engine.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Status {
+    /// In the order in which they were declared.
+    pub modules: Vec<ModuleStatus>,
+}
+
+/// One module.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ModuleStatus {
+    /// The module's name.
+    pub name: String,
+    /// `empty`, `serving`, `probation`, `verifying`, `loading`, `preparing` or `stopped`.
+    pub phase: &'static str,
+    /// The version that calls enter.
+    pub active: Option<SlotStatus>,
+    /// The predecessor, loaded and ready to take over again.
+    pub standby: Option<SlotStatus>,
+    /// Versions that have left their slots, the oldest first. Of those that are unmapped, the last few.
+    pub retired: Vec<RetiredStatus>,
+    /// How often what has happened, since the engine started.
+    pub swaps: SwapCounts,
+    /// The latest publish.
+    pub last_swap: Option<Swap>,
+}
+
+/// A version in a slot.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct SlotStatus {
+    /// `A` or `B`.
+    pub slot: &'static str,
+    /// The version.
+    pub version: VersionNumber,
+    /// The schema version of the state it works on.
+    pub state_schema: u32,
+    /// How many threads are inside.
+    pub in_flight: usize,
+    /// The threads that are inside.
+    pub holders: Vec<Holder>,
+}
+
+/// A version that has left its slot.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct RetiredStatus {
+    /// The version.
+    pub version: VersionNumber,
+    /// `draining`, `retained` or `unmapped`.
+    pub state: &'static str,
+    /// The threads that are inside.
+    pub holders: Vec<Holder>,
+    /// Why it is retained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A thread that is inside a version.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Holder {
+    /// The thread's name.
+    pub thread: String,
+    /// The kernel's number for it.
+    pub thread_id: i32,
+    /// The method it is in; none between two calls of one guard.
+    pub method: Option<&'static str>,
+    /// For how long, in milliseconds, at least: counted from when somebody first looked, which a publish
+    /// does.
+    pub age_ms: u64,
+}
+
+/// How often what has happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SwapCounts {
+    /// Upgrades whose probation ended well.
+    pub committed: u64,
+    /// Returns to a predecessor.
+    pub rolled_back: u64,
+    /// Pushes that ended without a publish.
+    pub refused: u64,
+}
+
+/// A publish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Swap {
+    /// The version that was active before; none for the first.
+    pub from: Option<VersionNumber>,
+    /// The version that is active since.
+    pub to: VersionNumber,
+    /// How long each step took.
+    pub stages_us: Stages,
+}
+
+/// How long each step of a swap took, in microseconds. Steps that weren't needed are left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Stages {
+    /// Copying and hashing the candidate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accept: Option<u64>,
+    /// Reading and comparing its manifest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<u64>,
+    /// Mapping and binding it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<u64>,
+    /// Its own preparation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepare: Option<u64>,
+    /// Publishing it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publish: Option<u64>,
+}
+
+/// What the control thread writes down for whoever asks, so that a status never waits for a swap.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    pub(crate) phase: &'static str,
+    pub(crate) active: Option<Placed>,
+    pub(crate) standby: Option<Placed>,
+    pub(crate) swaps: SwapCounts,
+    pub(crate) last_swap: Option<Swap>,
+}
+
+/// A version in a slot, without who is inside.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed {
+    pub(crate) slot: &'static str,
+    pub(crate) serial: Serial,
+    pub(crate) version: VersionNumber,
+    pub(crate) state_schema: u32,
+}
+
+impl ModuleStatus {
+    pub(crate) fn new(path: &CallPath, board: &Board, retired: &[RetiredView]) -> Self {
+        let placed = |placed: &Option<Placed>| placed.as_ref().map(|placed| SlotStatus::new(path, placed));
+        Self {
+            name: path.module.clone(),
+            phase: board.phase,
+            active: placed(&board.active),
+            standby: placed(&board.standby),
+            retired: retired
+                .iter()
+                .filter(|retired| retired.module == path.module)
+                .map(|retired| RetiredStatus {
+                    version: retired.version.clone(),
+                    state: retired.state,
+                    holders: holders(path, retired.serial),
+                    reason: retired.reason.clone(),
+                })
+                .collect(),
+            swaps: board.swaps,
+            last_swap: board.last_swap.clone(),
+        }
+    }
+}
+
+impl SlotStatus {
+    fn new(path: &CallPath, placed: &Placed) -> Self {
+        let holders = holders(path, placed.serial);
+        Self {
+            slot: placed.slot,
+            version: placed.version.clone(),
+            state_schema: placed.state_schema,
+            in_flight: holders.len(),
+            holders,
+        }
+    }
+}
+
+fn holders(path: &CallPath, serial: Serial) -> Vec<Holder> {
+    let describe = |Holding { thread, thread_id, method, age }| Holder {
+        thread,
+        thread_id,
+        method: method.and_then(|method: usize| path.methods.get(method)).map(|method| method.name),
+        age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+    };
+    path.holders(serial.0).into_iter().map(describe).collect()
+}

@@ -1,0 +1,6 @@
+//! Triggers: what pushes by itself. Each ends in the control thread's mailbox, as every push does.
+
+#[cfg(feature = "signals")]
+pub(crate) mod hangup;
+#[cfg(feature = "watch")]
+pub(crate) mod watch;

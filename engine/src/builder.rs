@@ -221,7 +221,7 @@ impl Builder {
         }
         #[cfg(feature = "admin")]
         if let Some(socket) = &self.admin {
-            let admin = crate::admin::Server::start(socket, core.clone());
+            let admin = crate::admin::Server::start(socket, core.clone(), self.candidate_size_max);
             triggers.push(Box::new(admin.map_err(system(&format!("serve {}", socket.display())))?));
         }
         Ok(triggers)

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::builder::Builder;
 use crate::call::CallPath;
-use crate::call::sync::lock;
 use crate::candidate::VersionNumber;
 use crate::control::{Candidate, Control, Mailbox, PushRequest, Reaper};
 use crate::error::{CommitError, ModuleError, PushError, RollbackError};
+use crate::lock::lock;
 use crate::module::Module;
 use crate::status::{Board, ModuleStatus, Status, Swap};
 

@@ -1,4 +1,6 @@
 //! x
+#[cfg(feature = "admin")]
+mod admin;
 mod builder;
 mod call;
 mod candidate;
@@ -6,6 +8,7 @@ mod control;
 mod engine;
 pub mod error;
 mod host;
+mod lock;
 mod module;
 pub mod status;
 mod trigger;

@@ -9,12 +9,15 @@ use std::panic;
 
 use liveswap_state::fence;
 
+use crate::binding::binding;
+
 pub(crate) fn install() {
     panic::set_hook(Box::new(|info| {
         if let Some(location) = info.location() {
             fence::record_location(location);
         }
-        if !fence::is_fenced() {
+        let is_fenced = binding().is_some_and(|binding| (binding.host.is_in_logic)());
+        if !is_fenced {
             let message = fence::message(info.payload());
             tracing::error!(location = info.location().map(tracing::field::display), "panicked: {message}");
         }

@@ -37,7 +37,6 @@ impl Place {
 }
 
 thread_local! {
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
     static PLACE: Cell<Option<Place>> = const { Cell::new(None) };
 }
 
@@ -46,18 +45,10 @@ thread_local! {
 pub fn fence<R>(body: impl FnOnce() -> R) -> Fenced<R> {
     // The state behind the references may be left half changed; that is the caller's to judge, so
     // asserting unwind safety hides nothing from it.
-    match panic::catch_unwind(AssertUnwindSafe(|| {
-        let _inside = Inside::enter();
-        body()
-    })) {
+    match panic::catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => Ok(result),
         Err(payload) => Err(describe(payload)),
     }
-}
-
-/// Whether this thread is inside a [`fence`], so that a panic will come back as a value.
-pub fn is_fenced() -> bool {
-    DEPTH.get() > 0
 }
 
 /// Remembers where this thread panics, for the fence that is about to catch it. For the panic hook.
@@ -77,24 +68,6 @@ pub fn message(payload: &(dyn Any + Send)) -> &str {
         text
     } else {
         "a payload that isn't text"
-    }
-}
-
-/// Counts the fences this thread is inside; leaves on unwinding too.
-struct Inside;
-
-impl Inside {
-    #[inline]
-    fn enter() -> Self {
-        DEPTH.set(DEPTH.get() + 1);
-        Self
-    }
-}
-
-impl Drop for Inside {
-    #[inline]
-    fn drop(&mut self) {
-        DEPTH.set(DEPTH.get() - 1);
     }
 }
 
@@ -122,7 +95,6 @@ mod tests {
     #[test]
     fn a_result_passes_through() {
         assert_eq!(fence(|| 7), Ok(7));
-        assert!(!is_fenced());
     }
 
     #[test]
@@ -131,7 +103,6 @@ mod tests {
         assert_eq!(message(|| panic!("plain")), "plain");
         assert_eq!(message(|| panic!("formatted {}", 1)), "formatted 1");
         assert_eq!(message(|| panic::panic_any(7_u8)), "a payload that isn't text");
-        assert!(!is_fenced());
     }
 
     #[test]

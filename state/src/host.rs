@@ -20,6 +20,8 @@ pub struct HostTable {
     pub memory: MemoryTable,
     /// The host's `tracing` subscriber.
     pub events: EventTable,
+    /// Whether the host has called this thread into logic, so that a panic on it comes back to the host.
+    pub is_in_logic: fn() -> bool,
 }
 
 /// The host's allocator, as `std::alloc` has it. The contracts are those of the functions there.

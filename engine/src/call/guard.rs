@@ -56,7 +56,7 @@ impl std::fmt::Debug for Guard<'_> {
 }
 
 // SAFETY: the version's code is in the order of the interface that the module was declared with, which is
-// the proxy's; its state is what that code was accepted for; `borrow` enforces the access; and the
+// the proxy's; its state is what that code was accepted for; `share` and `seclude` enforce the access; and the
 // announcement keeps the library mapped as long as the guard lives.
 unsafe impl Gate for Guard<'_> {
     #[inline]
@@ -67,14 +67,24 @@ unsafe impl Gate for Guard<'_> {
         call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
     ) -> Result<R, CallError> {
         let local = self.local();
-        let Some(_borrowed) = local.borrow(method, access) else {
-            return Err(reentrant(local.path(), method));
+        let run = || {
+            let version = local.version();
+            let _noted = local.note(method);
+            call(version.code[method], version.state.0, &version.context)
         };
-        let version = local.version();
-        match call(version.code[method], version.state.0, &version.context) {
-            Ok(result) => Ok(result),
-            Err(panic) => Err(panicked(local, method, *panic)),
-        }
+        // `access` is a constant in each proxy's method, so only one of these is compiled into it.
+        let result = match access {
+            Access::Stateless => run(),
+            Access::Shared => {
+                let Some(_shared) = local.share() else { return Err(reentrant(local, method)) };
+                run()
+            }
+            Access::Exclusive => {
+                let Some(_alone) = local.seclude() else { return Err(reentrant(local, method)) };
+                run()
+            }
+        };
+        result.map_err(|panic| panicked(local, method, *panic))
     }
 }
 
@@ -89,7 +99,8 @@ fn thread_ending(path: &CallPath) -> CallError {
 }
 
 #[cold]
-fn reentrant(path: &CallPath, method: usize) -> CallError {
+fn reentrant(local: &Local, method: usize) -> CallError {
+    let path = local.path();
     CallError::Reentrant { module: path.module.clone(), method: path.methods[method].name.to_owned() }
 }
 

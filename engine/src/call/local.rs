@@ -10,10 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::{ArcSwapOption, Cache};
-use liveswap_state::Access;
 
 use super::CallPath;
-use super::announcement::OUTSIDE;
+use super::announcement::{Announcement, OUTSIDE};
 use super::gate::Closed;
 use super::participants::Participant;
 use super::version::Version;
@@ -39,16 +38,10 @@ pub(super) struct Local {
     depth: Cell<usize>,
     /// Valid while `depth` is above 0: the cache keeps it alive, and isn't touched then.
     version: Cell<*const Version>,
-    borrow: Cell<Borrow>,
-}
-
-/// How this thread borrows the state now.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Borrow {
-    Nothing,
-    /// By this many nested calls.
-    Shared(usize),
-    Exclusive,
+    /// How many calls of this thread share the state now, one inside the other.
+    sharing: Cell<usize>,
+    /// Whether a call of this thread has the state alone.
+    alone: Cell<bool>,
 }
 
 impl Local {
@@ -64,7 +57,8 @@ impl Local {
             participant,
             depth: Cell::new(0),
             version: Cell::new(ptr::null()),
-            borrow: Cell::new(Borrow::Nothing),
+            sharing: Cell::new(0),
+            alone: Cell::new(false),
         }
     }
 
@@ -117,58 +111,83 @@ impl Local {
         &self.path
     }
 
-    /// Borrows the state for one call of the method; `None` if this thread already borrows it in a way
-    /// that doesn't go with it.
+    /// Borrows the state together with others; `None` if this thread has it alone already.
     #[inline]
-    pub(super) fn borrow(&self, method: usize, access: Access) -> Option<Borrowed<'_>> {
-        let announcement = &self.participant.announcement;
-        let before = self.borrow.get();
-        let mut closed = None;
-        match (access, before) {
-            (Access::Stateless, _) => {}
-            (Access::Shared, Borrow::Nothing) => {
-                announcement.borrow(&self.path.gate, &self.path.participants.bell);
-                self.borrow.set(Borrow::Shared(1));
-            }
-            (Access::Shared, Borrow::Shared(calls)) => self.borrow.set(Borrow::Shared(calls + 1)),
-            (Access::Exclusive, Borrow::Nothing) => {
-                closed = Some(self.path.gate.close(&self.path.participants, &self.participant));
-                self.borrow.set(Borrow::Exclusive);
-            }
-            (Access::Shared | Access::Exclusive, _) => return None,
+    pub(super) fn share(&self) -> Option<Shared<'_>> {
+        if self.alone.get() {
+            return None;
         }
-        let outer_method = announcement.note_method(method + 1);
-        Some(Borrowed { local: self, before, access, outer_method, _closed: closed })
+        let outer = self.sharing.get();
+        if outer == 0 {
+            self.participant.announcement.borrow(&self.path.gate, &self.path.participants.bell);
+        }
+        self.sharing.set(outer + 1);
+        Some(Shared { local: self })
+    }
+
+    /// Borrows the state alone; `None` if this thread borrows it already, in whichever way.
+    pub(super) fn seclude(&self) -> Option<Alone<'_>> {
+        if self.alone.get() || self.sharing.get() > 0 {
+            return None;
+        }
+        let closed = self.path.gate.close(&self.path.participants, &self.participant);
+        self.alone.set(true);
+        Some(Alone { local: self, _closed: closed })
+    }
+
+    /// Says which method this thread is in, for people who ask.
+    #[inline]
+    pub(super) fn note(&self, method: usize) -> Noted<'_> {
+        let announcement = &self.participant.announcement;
+        Noted { announcement, outer: announcement.note_method(method + 1) }
+    }
+}
+
+/// A shared borrow of the state, for one call.
+pub(super) struct Shared<'local> {
+    local: &'local Local,
+}
+
+impl Drop for Shared<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let outer = self.local.sharing.get() - 1;
+        self.local.sharing.set(outer);
+        if outer == 0 {
+            self.local.participant.announcement.give_back(&self.local.path.participants.bell);
+        }
+    }
+}
+
+/// The exclusive borrow of the state, for one call.
+pub(super) struct Alone<'local> {
+    local: &'local Local,
+    /// Opens the gate when it is dropped, which is after [`Alone`]'s own drop.
+    _closed: Closed<'local>,
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        self.local.alone.set(false);
+    }
+}
+
+/// The note of which method a thread is in, for one call.
+pub(super) struct Noted<'local> {
+    announcement: &'local Announcement,
+    outer: usize,
+}
+
+impl Drop for Noted<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.announcement.note_method(self.outer);
     }
 }
 
 impl Drop for Local {
     fn drop(&mut self) {
         self.path.participants.part(&self.participant);
-    }
-}
-
-/// One call's borrow of the state.
-pub(super) struct Borrowed<'local> {
-    local: &'local Local,
-    before: Borrow,
-    access: Access,
-    outer_method: usize,
-    /// Opens the gate when it is dropped, after this thread's own note of the borrow is gone.
-    _closed: Option<Closed<'local>>,
-}
-
-impl Drop for Borrowed<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        let announcement = &self.local.participant.announcement;
-        announcement.note_method(self.outer_method);
-        if self.access != Access::Stateless {
-            self.local.borrow.set(self.before);
-        }
-        if self.access == Access::Shared && self.before == Borrow::Nothing {
-            announcement.give_back(&self.local.path.participants.bell);
-        }
     }
 }
 
@@ -204,6 +223,19 @@ pub(super) fn local(path: &Arc<CallPath>) -> Option<NonNull<Local>> {
             NonNull::new(known).unwrap_or_else(|| register(locals, path))
         })
         .ok()
+}
+
+/// Whether this thread is inside code of logic, whichever module's.
+pub(crate) fn is_in_logic() -> bool {
+    let is_in_logic = |locals: &Locals| {
+        let table = locals.0.borrow();
+        // SAFETY: what the table holds is valid.
+        table
+            .iter()
+            .filter_map(|local| unsafe { local.as_ref() })
+            .any(|local| local.depth.get() > 0 && local.participant.announcement.method().is_some())
+    };
+    LOCALS.try_with(is_in_logic).unwrap_or(false)
 }
 
 #[cold]

@@ -19,13 +19,13 @@
 //! checks the protocol over all interleavings.
 
 mod announcement;
-pub(crate) mod barrier;
-pub(crate) mod bell;
+mod barrier;
+mod bell;
 mod gate;
 mod guard;
 mod local;
 mod participants;
-pub(crate) mod sync;
+mod sync;
 mod version;
 
 #[cfg(all(test, liveswap_loom))]
@@ -40,6 +40,7 @@ use liveswap_state::MethodSpec;
 pub(crate) use bell::Bell;
 use gate::Gate;
 pub use guard::Guard;
+pub(crate) use local::is_in_logic;
 pub(crate) use participants::Holding;
 use participants::Participants;
 pub(crate) use version::{StatePointer, Version};

@@ -12,7 +12,11 @@ pub(crate) use loom::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-/// Locks, whether or not a holder panicked: everything under these locks is whole between statements.
+#[cfg(not(liveswap_loom))]
+pub(crate) use crate::lock::lock;
+
+/// Locks. Nothing panics under a lock in the model, but for the model itself when it has found a fault.
+#[cfg(liveswap_loom)]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex.lock().expect("no fault was found so far")
 }

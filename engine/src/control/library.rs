@@ -72,14 +72,12 @@ impl Library {
         // SAFETY: constructors may run; verifying came first, as the caller vouches.
         let handle = unsafe { Handle::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|error| LoadError::Refused(error.to_string()))?;
-        // SAFETY: the manifest vouches for the symbol's type. It is copied; the references in it point
-        // into the mapping, which this `Library` owns.
-        let entry = match unsafe { handle.get::<*const Entry>(ENTRY_SYMBOL.as_bytes()) } {
-            Ok(symbol) => unsafe { **symbol },
-            Err(_) => {
-                close(handle, path);
-                return Err(LoadError::NoEntry);
-            }
+        // SAFETY: the manifest vouches for the symbol's type. The entry is copied out; the references in it
+        // point into the mapping, which the `Library` made below owns.
+        let entry = unsafe { handle.get::<*const Entry>(ENTRY_SYMBOL.as_bytes()).map(|symbol| **symbol) };
+        let Ok(entry) = entry else {
+            close(handle, path);
+            return Err(LoadError::NoEntry);
         };
         let library = Self { handle, path: path.to_owned(), entry, _context: context.clone() };
         if library.entry.manifest != manifest {

@@ -32,11 +32,11 @@ use module::{Staged, micros};
 pub(crate) use reaper::{Reaper, RetiredView};
 
 use crate::call::Bell;
-use crate::call::sync::lock;
 use crate::candidate::accept::{Accepted, PrivateFolder, Source, accept};
 use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, manifest, verify};
 use crate::engine::{Published, PushOutcome};
 use crate::error::{CommitError, PushError, RollbackError};
+use crate::lock::lock;
 use crate::status::Stages;
 
 /// How many commands may wait. What a full mailbox turns away isn't lost: a push says `busy`, and a file

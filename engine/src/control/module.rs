@@ -10,13 +10,14 @@ use super::library::{Library, LoadError, Unmapped};
 use super::reaper::Reaper;
 use super::transition::{self, Action, Event, Phase, Refusal, Slot, Step};
 use super::{Serial, Settings};
-use crate::call::sync::lock;
 use crate::call::{CallPath, StatePointer, Version};
 use crate::candidate::accept::{PrivateCopy, Source};
 use crate::candidate::verify::{self, Readable};
 use crate::candidate::{Digest, Manifest, StateManifest, VerifyError, VersionNumber};
 use crate::engine::Published;
 use crate::error::{CommitError, PushError, RollbackError};
+use crate::host::hook;
+use crate::lock::lock;
 use crate::status::{Board, Placed, Stages, Swap};
 
 /// How many published versions are remembered, to tell the same version from another build of it.
@@ -378,14 +379,14 @@ impl Module {
 
     fn prepare(&self, staged: &mut Staged) -> Result<(), PrepareError> {
         let entry = staged.library.as_ref().expect("prepare comes after load").entry();
-        match (entry.prepare)(&staged.context) {
+        match hook::call(|| (entry.prepare)(&staged.context)) {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => return Err(PrepareError::Refused { reason }),
             Err(panic) => return Err(PrepareError::panicked("prepare", *panic)),
         }
         if self.state.is_none() {
-            let pointer =
-                (entry.create)(&staged.context).map_err(|panic| PrepareError::panicked("create", *panic))?;
+            let pointer = hook::call(|| (entry.create)(&staged.context))
+                .map_err(|panic| PrepareError::panicked("create", *panic))?;
             let manifest = staged.readable.manifest.state.clone();
             staged.created = Some(State { pointer: StatePointer(pointer), manifest });
         }
@@ -472,7 +473,8 @@ fn load(staged: &mut Staged) -> Result<(), LoadError> {
 
 fn destroy(library: &Library, state: State) {
     // SAFETY: a version with this very state made it or has worked on it, and nobody is inside any more.
-    if let Err(panic) = unsafe { (library.entry().destroy)(state.pointer.0) } {
+    let dropped = hook::call(|| unsafe { (library.entry().destroy)(state.pointer.0) });
+    if let Err(panic) = dropped {
         tracing::error!(location = panic.location, "dropping the state panicked: {}", panic.message);
     }
 }

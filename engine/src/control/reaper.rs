@@ -12,13 +12,16 @@ use std::time::{Duration, Instant};
 use super::Serial;
 use super::library::Unmapped;
 use super::module::Loaded;
-use crate::call::sync::lock;
 use crate::call::{Bell, CallPath};
 use crate::candidate::VersionNumber;
 use crate::error::PushError;
+use crate::lock::lock;
 
 /// How many versions that are gone are remembered for the status.
 const REMEMBERED_MAX: usize = 8;
+
+/// How long a push waits for the reaper to catch up.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A version that has left its slot.
 struct Retired {
@@ -36,9 +39,19 @@ impl Retired {
     fn describe(&self) -> String {
         let why = match &self.state {
             RetiredState::Retained(reason) => reason.clone(),
-            _ => format!("held by {}", self.holders()),
+            _ if self.is_kept() => format!("held by {}", self.holders()),
+            _ => "about to be unmapped".to_owned(),
         };
         format!("{} {} ({why})", self.path.module, self.version)
+    }
+
+    /// Whether it stays in memory until somebody lets go of it, if ever.
+    fn is_kept(&self) -> bool {
+        match self.state {
+            RetiredState::Draining(_) => !self.path.holders(self.serial.0).is_empty(),
+            RetiredState::Retained(_) => true,
+            RetiredState::Unmapping | RetiredState::Unmapped => false,
+        }
     }
 
     fn holders(&self) -> String {
@@ -77,6 +90,8 @@ pub(crate) struct Reaper {
 struct Shared {
     retired: Mutex<Vec<Retired>>,
     bell: Arc<Bell>,
+    /// Rings when a version has been unmapped, or couldn't be.
+    progress: Bell,
     /// When to stop waiting for what still drains: set once, when the engine ends.
     stop: Mutex<Option<Instant>>,
 }
@@ -84,7 +99,12 @@ struct Shared {
 impl Reaper {
     /// Starts the thread. `bell` is the one that callers ring when they leave a version that is waited for.
     pub(crate) fn start(bell: Arc<Bell>, drain_deadline: Duration) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { retired: Mutex::new(Vec::new()), bell, stop: Mutex::new(None) });
+        let shared = Arc::new(Shared {
+            retired: Mutex::new(Vec::new()),
+            bell,
+            progress: Bell::new(),
+            stop: Mutex::new(None),
+        });
         let thread = std::thread::Builder::new().name("liveswap-reaper".into()).spawn({
             let shared = shared.clone();
             move || shared.run()
@@ -140,15 +160,29 @@ impl Reaper {
             .collect()
     }
 
-    /// Whether one more version may be retired.
+    /// Whether one more version may be retired. Versions that nobody holds are as good as gone, so if they
+    /// are all that is in the way, the reaper is given a moment to unmap them.
     pub(crate) fn has_room(&self, limit: usize) -> Result<(), PushError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let rings = self.shared.progress.rings();
+            let (held, versions) = self.resident();
+            if versions.len() < limit {
+                return Ok(());
+            }
+            if held >= limit || !self.shared.progress.wait(rings, Some(deadline)) {
+                return Err(PushError::TooManyRetired { limit, versions: versions.join("; ") });
+            }
+        }
+    }
+
+    /// How many retired versions something keeps in memory, and a description of all that are still there.
+    fn resident(&self) -> (usize, Vec<String>) {
         let retired = lock(&self.shared.retired);
         let resident = retired.iter().filter(|entry| !matches!(entry.state, RetiredState::Unmapped));
-        let versions: Vec<String> = resident.map(Retired::describe).collect();
-        if versions.len() < limit {
-            return Ok(());
-        }
-        Err(PushError::TooManyRetired { limit, versions: versions.join("; ") })
+        let described: Vec<_> = resident.map(|entry| (entry.is_kept(), entry.describe())).collect();
+        let held = described.iter().filter(|(is_kept, _)| *is_kept).count();
+        (held, described.into_iter().map(|(_, description)| description).collect())
     }
 
     /// Whether a version of the module is still draining.
@@ -246,6 +280,8 @@ impl Shared {
             gone -= usize::from(forget);
             !forget
         });
+        drop(retired);
+        self.progress.ring();
     }
 
     fn is_anything_draining(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The host's side of the host table: what logic may ask of this process.
 
 mod events;
+pub(crate) mod hook;
 
 use liveswap_state::{EventTable, HostTable, MemoryTable};
 
@@ -13,4 +14,5 @@ pub(crate) static TABLE: HostTable = HostTable {
         free: std::alloc::dealloc,
     },
     events: EventTable { enabled: events::enabled, record: events::record },
+    is_in_logic: hook::is_in_logic,
 };

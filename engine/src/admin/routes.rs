@@ -1,0 +1,235 @@
+//! The routes: from a request to the engine's command, and from its outcome to an answer.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http_body_util::BodyExt;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::candidate::VersionNumber;
+use crate::engine::{Core, Published, Push, PushOutcome};
+use crate::error::{AcceptError, CommitError, PushError, RollbackError};
+use crate::status::Status;
+
+/// How many pushes, rollbacks and commits may be under way, from their first byte on. It bounds the threads
+/// that wait for the engine, and the memory for candidates.
+pub(super) const COMMANDS_MAX: usize = 4;
+
+/// How long a candidate's bytes may take to arrive. Without a bound, a client that stalls would keep its
+/// place among the commands for ever.
+const UPLOAD_MAX: Duration = Duration::from_secs(60);
+
+/// What the routes share.
+#[derive(Clone)]
+struct Admin {
+    core: Arc<Core>,
+    candidate_size_max: u64,
+    commands: Arc<Semaphore>,
+}
+
+/// The routes to `core`.
+pub(super) fn router(core: Arc<Core>, candidate_size_max: u64) -> Router {
+    let commands = Arc::new(Semaphore::new(COMMANDS_MAX));
+    Router::new()
+        .route("/status", get(status))
+        .route("/push", post(push))
+        .route("/rollback/{module}", post(rollback))
+        .route("/commit/{module}", post(commit))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(Admin { core, candidate_size_max, commands })
+}
+
+/// It doesn't wait for the engine, so it is always answered.
+async fn status(State(admin): State<Admin>) -> Json<Status> {
+    Json(admin.core.status())
+}
+
+#[derive(Deserialize)]
+struct PushQuery {
+    name: String,
+    #[serde(default)]
+    allow_older: bool,
+}
+
+async fn push(
+    State(admin): State<Admin>,
+    query: Result<Query<PushQuery>, QueryRejection>,
+    body: Body,
+) -> Result<Json<PushOutcome>, Failure> {
+    let Query(PushQuery { name, allow_older }) = query?;
+    let permit = admin.permit()?;
+    let content = receive(&name, body, admin.candidate_size_max).await?;
+    let push = Push::content(name, content);
+    let push = if allow_older { push.allow_older() } else { push };
+    admin.command(permit, move |core| core.push(push)).await.map(Json)
+}
+
+async fn rollback(
+    State(admin): State<Admin>,
+    module: Result<Path<String>, PathRejection>,
+) -> Result<Json<Published>, Failure> {
+    let Path(module) = module?;
+    admin.command(admin.permit()?, move |core| core.mailbox.rollback(module)).await.map(Json)
+}
+
+#[derive(Serialize)]
+struct Committed {
+    module: String,
+    version: VersionNumber,
+}
+
+async fn commit(
+    State(admin): State<Admin>,
+    module: Result<Path<String>, PathRejection>,
+) -> Result<Json<Committed>, Failure> {
+    let Path(module) = module?;
+    let name = module.clone();
+    let version = admin.command(admin.permit()?, move |core| core.mailbox.commit(name)).await?;
+    Ok(Json(Committed { module, version }))
+}
+
+async fn unknown_route() -> Failure {
+    let routes = "expected /status, /push?name=FILE, /rollback/MODULE or /commit/MODULE";
+    Failure { status: StatusCode::NOT_FOUND, code: "unknown-route", message: routes.to_owned() }
+}
+
+async fn wrong_method() -> Failure {
+    let methods = "expected GET for /status, and POST for all else".to_owned();
+    Failure { status: StatusCode::METHOD_NOT_ALLOWED, code: "wrong-method", message: methods }
+}
+
+impl Admin {
+    fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let waits_for = || format!("{COMMANDS_MAX} commands are under way");
+        self.commands
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| PushError::Busy { waits_for: waits_for() }.into())
+    }
+
+    /// Carries out a command of the engine, where it may block.
+    async fn command<T, E>(
+        &self,
+        permit: OwnedSemaphorePermit,
+        command: impl FnOnce(&Core) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        E: Into<Failure> + Send + 'static,
+    {
+        let core = self.core.clone();
+        let outcome = tokio::task::spawn_blocking(move || {
+            // In here, because the command goes on if the client leaves.
+            let _permit = permit;
+            command(&core)
+        });
+        match outcome.await {
+            Ok(outcome) => outcome.map_err(Into::into),
+            Err(error) => Err(Failure {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                code: "internal",
+                message: error.to_string(),
+            }),
+        }
+    }
+}
+
+/// A candidate's bytes. What says that it is too large, or turns out to be, isn't read to its end.
+async fn receive(name: &str, mut body: Body, limit: u64) -> Result<Vec<u8>, Failure> {
+    let too_large = || PushError::from(AcceptError::TooLarge { name: name.to_owned(), limit }).into();
+    if body.size_hint().lower() > limit {
+        return Err(too_large());
+    }
+    let bytes = async {
+        // Not made as large as the client says: that is only what it says.
+        let mut content = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame =
+                frame.map_err(|error| Failure::bad_request(format!("the body ended early: {error}")))?;
+            if let Ok(data) = frame.into_data() {
+                if (content.len() + data.len()) as u64 > limit {
+                    return Err(too_large());
+                }
+                content.extend_from_slice(&data);
+            }
+        }
+        Ok(content)
+    };
+    tokio::time::timeout(UPLOAD_MAX, bytes).await.unwrap_or_else(|_| {
+        let message = format!("the body didn't arrive within {} s: push again", UPLOAD_MAX.as_secs());
+        Err(Failure { status: StatusCode::REQUEST_TIMEOUT, code: "too-slow", message })
+    })
+}
+
+/// Why a request wasn't carried out.
+struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl Failure {
+    fn bad_request(message: String) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code: "bad-request", message }
+    }
+
+    /// An error of the engine's. Most say that a candidate isn't acceptable; the others are listed here.
+    fn engine(code: &'static str, error: &impl Display) -> Self {
+        let status = match code {
+            "busy" | "too-many-retired" | "no-predecessor" | "nothing-to-commit" => StatusCode::CONFLICT,
+            "unknown-module" => StatusCode::NOT_FOUND,
+            "too-large" => StatusCode::PAYLOAD_TOO_LARGE,
+            "unwritable" => StatusCode::INSUFFICIENT_STORAGE,
+            "stopped" => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self { status, code, message: error.to_string() }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({ "code": self.code, "message": self.message });
+        (self.status, Json(body)).into_response()
+    }
+}
+
+impl From<PushError> for Failure {
+    fn from(error: PushError) -> Self {
+        Self::engine(error.code(), &error)
+    }
+}
+
+impl From<RollbackError> for Failure {
+    fn from(error: RollbackError) -> Self {
+        Self::engine(error.code(), &error)
+    }
+}
+
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        Self::engine(error.code(), &error)
+    }
+}
+
+impl From<QueryRejection> for Failure {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Failure {
+    fn from(rejection: PathRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}

@@ -1,0 +1,172 @@
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{BuildError, Builder, Engine};
+
+#[liveswap_state::interface]
+trait Game {}
+
+fn builder(socket: &Path) -> Builder {
+    Engine::builder().module::<dyn Game>("logic").candidate_size_max(1024).admin(socket)
+}
+
+fn engine() -> (TempDir, PathBuf, Engine) {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("admin.sock");
+    let engine = builder(&socket).build().unwrap();
+    (folder, socket, engine)
+}
+
+/// What building an engine on this socket fails with.
+fn refusal(socket: &Path) -> std::io::Error {
+    match builder(socket).build() {
+        Err(BuildError::System { source, .. }) => source,
+        other => panic!("expected a refused socket, got {other:?}"),
+    }
+}
+
+/// Sends bytes as they are, and reads the answer to its end.
+fn raw(socket: &Path, request: &[u8]) -> (u16, String) {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.write_all(request).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
+
+fn ask(socket: &Path, method: &str, target: &str, body: &[u8]) -> (u16, Value) {
+    let length = body.len();
+    let mut request = format!(
+        "{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+    )
+    .into_bytes();
+    request.extend(body);
+    let (status, body) = raw(socket, &request);
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+fn code(answer: &(u16, Value)) -> (u16, &str) {
+    assert!(answer.1["message"].is_string(), "{answer:?}");
+    (answer.0, answer.1["code"].as_str().unwrap())
+}
+
+#[test]
+fn the_status_of_an_engine_without_versions() {
+    let (_folder, socket, _engine) = engine();
+    let (status, body) = ask(&socket, "GET", "/status", b"");
+    assert_eq!(status, 200);
+    let module = &body["modules"][0];
+    assert_eq!((module["name"].as_str(), module["phase"].as_str()), (Some("logic"), Some("empty")));
+    assert!(module["active"].is_null() && module["standby"].is_null(), "{module}");
+}
+
+#[test]
+fn what_isnt_done_has_a_status_and_a_code() {
+    let (_folder, socket, _engine) = engine();
+    let ask = |method, target, body: &[u8]| ask(&socket, method, target, body);
+    let push = "/push?name=logic.v1.so";
+    assert_eq!(code(&ask("POST", push, b"garbage")), (422, "not-elf"));
+    assert_eq!(code(&ask("POST", push, b"")), (422, "not-elf"));
+    assert_eq!(code(&ask("POST", "/push", b"garbage")), (400, "bad-request"));
+    assert_eq!(code(&ask("POST", "/push?name=x&allow_older=perhaps", b"")), (400, "bad-request"));
+    assert_eq!(code(&ask("POST", "/rollback/chat", b"")), (404, "unknown-module"));
+    assert_eq!(code(&ask("POST", "/commit/chat", b"")), (404, "unknown-module"));
+    assert_eq!(code(&ask("POST", "/rollback/%ff", b"")), (400, "bad-request"));
+    assert_eq!(code(&ask("POST", "/rollback/logic", b"")), (409, "no-predecessor"));
+    assert_eq!(code(&ask("POST", "/commit/logic", b"")), (409, "nothing-to-commit"));
+    assert_eq!(code(&ask("GET", "/nothing", b"")), (404, "unknown-route"));
+    assert_eq!(code(&ask("GET", "/push?name=x", b"")), (405, "wrong-method"));
+    let (_, status) = ask("GET", "/status", b"");
+    assert_eq!(status["modules"][0]["swaps"]["refused"], 2);
+}
+
+#[test]
+fn what_is_too_large_isnt_read_to_its_end() {
+    let (_folder, socket, _engine) = engine();
+    // The body never comes: the answer does, so nobody waited for it.
+    let (status, body) =
+        raw(&socket, b"POST /push?name=x HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000000\r\n\r\n");
+    assert_eq!(status, 413);
+    assert!(body.contains("too-large"), "{body}");
+    // In chunks, it is known to be too large only once more than the limit has come.
+    let mut request =
+        b"POST /push?name=x HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n401\r\n".to_vec();
+    request.extend([b'x'; 0x401]);
+    let (status, body) = raw(&socket, &request);
+    assert_eq!(status, 413);
+    assert!(body.contains("too-large"), "{body}");
+}
+
+#[test]
+fn the_socket_is_private_and_goes_with_the_engine() {
+    let (_folder, socket, engine) = engine();
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+    drop(engine);
+    assert_eq!(fs::symlink_metadata(&socket).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_dead_socket_is_replaced_and_a_live_one_isnt() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("admin.sock");
+    drop(UnixListener::bind(&socket).unwrap());
+    let engine = builder(&socket).build().unwrap();
+    assert_eq!(ask(&socket, "GET", "/status", b"").0, 200);
+    assert_eq!(refusal(&socket).kind(), ErrorKind::AddrInUse);
+    assert_eq!(ask(&socket, "GET", "/status", b"").0, 200);
+    drop(engine);
+}
+
+#[test]
+fn what_isnt_a_socket_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "kept").unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink("nowhere", &link).unwrap();
+    for taken in [&file, &link] {
+        assert_eq!(refusal(taken).kind(), ErrorKind::AlreadyExists);
+    }
+    assert_eq!(fs::read(&file).unwrap(), b"kept");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    for nameless in ["", "/", "folder/.."] {
+        assert_eq!(refusal(Path::new(nameless)).kind(), ErrorKind::InvalidInput, "{nameless}");
+    }
+}
+
+#[test]
+fn a_socket_that_took_its_place_is_left_alone() {
+    let (_folder, socket, engine) = engine();
+    fs::remove_file(&socket).unwrap();
+    let _other = UnixListener::bind(&socket).unwrap();
+    drop(engine);
+    assert!(UnixStream::connect(&socket).is_ok());
+}
+
+#[test]
+fn a_client_that_stalls_doesnt_keep_the_engine() {
+    let (_folder, socket, engine) = engine();
+    let mut stalled = UnixStream::connect(&socket).unwrap();
+    stalled.write_all(b"POST /push?name=x HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf").unwrap();
+    let started = std::time::Instant::now();
+    drop(engine);
+    assert!(started.elapsed() < super::FAREWELL * 3);
+}
+
+#[test]
+fn an_engine_can_be_built_and_dropped_inside_another_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let (_folder, socket, engine) = engine();
+        refusal(&socket);
+        drop(engine);
+    });
+}

@@ -1,6 +1,31 @@
-//! x
-#[cfg(feature = "admin")]
-mod admin;
+//! liveswap: upgrade the logic of a running server without a restart, a dropped call or lost state.
+//!
+//! A host process owns all persistent state. The logic that works on it lives in versioned shared
+//! libraries, `logic.v1001.so`, `logic.v1002.so`. Pushing a new one
+//!
+//! 1. takes a private copy of it,
+//! 2. compares it with the host without running any of its code: machine, compiler, interface, state,
+//!    version,
+//! 3. loads it beside the running version, and lets it prepare,
+//! 4. publishes it with one store: calls in flight finish on the old version, new ones enter the new,
+//! 5. keeps the old version ready to take over again, until a commit or the next push,
+//! 6. unmaps it once the last call has left it, and looks whether it is really gone.
+//!
+//! This crate is the host's side: [`Engine`] loads and swaps, [`Module`] is what the host calls through.
+//! What a host and its logic share is in `liveswap-state`, what a logic library links in `liveswap-logic`.
+//!
+//! A call costs no lock, no allocation, no system call, and no cache line that another thread writes; see
+//! `ARCHITECTURE.md` in the repository for how.
+//!
+//! # Features
+//!
+//! All are on by default: `watch` (a folder whose files are pushed), `admin` (HTTP over a Unix socket, for
+//! the `liveswap` command), `signals` (SIGHUP looks through the watched folders).
+//!
+//! # Platforms
+//!
+//! Linux on x86-64, AArch64 or RISC-V, with the GNU C library.
+
 mod builder;
 mod call;
 mod candidate;

@@ -47,10 +47,10 @@ impl<I: Interface + ?Sized> Module<I> {
     ///
     /// If there is no active version; and whatever `work` returns.
     #[inline]
-    pub fn call<R, E: From<CallError>>(
+    pub fn call<R>(
         &self,
-        work: impl FnOnce(&I::Proxy<Guard<'_>>) -> Result<R, E>,
-    ) -> Result<R, E> {
+        work: impl FnOnce(&I::Proxy<Guard<'_>>) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
         work(&self.enter()?)
     }
 

@@ -156,6 +156,8 @@ fn a_client_that_stalls_doesnt_keep_the_engine() {
     let (_folder, socket, engine) = engine();
     let mut stalled = UnixStream::connect(&socket).unwrap();
     stalled.write_all(b"POST /push?name=x HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf").unwrap();
+    // Clients are accepted in their order, so this one's answer says that the other was.
+    assert_eq!(ask(&socket, "GET", "/status", b"").0, 200);
     let started = std::time::Instant::now();
     drop(engine);
     assert!(started.elapsed() < super::FAREWELL * 3);

@@ -1,0 +1,119 @@
+//! Building the fixture libraries, by cargo, the first time that a test asks for one.
+//!
+//! They have a target folder of their own, because cargo holds the lock of the usual one while the tests
+//! run. The artifact's path is the same for all variations of a package, so each is copied away under a key
+//! of its own, and one build at a time is made: within a process under a mutex, among processes under a
+//! locked file.
+
+use std::collections::{BTreeSet, HashMap};
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+/// A variation of a fixture package.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Fixture {
+    package: &'static str,
+    version: String,
+    features: BTreeSet<&'static str>,
+}
+
+/// A version of the fixture logic without any peculiarity.
+pub fn logic(version: &str) -> PathBuf {
+    Fixture::new(version).build()
+}
+
+impl Fixture {
+    /// The fixture logic, as the given version.
+    pub fn new(version: &str) -> Self {
+        Self { package: "fixture-logic", version: version.to_owned(), features: BTreeSet::new() }
+    }
+
+    /// A shared library that is no version of anything.
+    pub fn plain() -> Self {
+        Self { package: "fixture-plain", ..Self::new("1") }
+    }
+
+    /// With a cargo feature of the package.
+    pub fn feature(mut self, feature: &'static str) -> Self {
+        self.features.insert(feature);
+        self
+    }
+
+    /// Builds it, unless this process has done so already. The file is named like a candidate. It is shared
+    /// with other tests, so don't write to it.
+    pub fn build(&self) -> PathBuf {
+        static BUILT: Mutex<Option<HashMap<Fixture, PathBuf>>> = Mutex::new(None);
+
+        // A test that failed while it held the lock has left no half of an entry.
+        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+        let built = built.get_or_insert_default();
+        if let Some(path) = built.get(self) {
+            return path.clone();
+        }
+        let path = self.build_now();
+        built.insert(self.clone(), path.clone());
+        path
+    }
+
+    fn build_now(&self) -> PathBuf {
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/fixtures");
+        let folder = target.join("built").join(self.key());
+        fs::create_dir_all(&folder).expect("the target folder can be written");
+        let lock = File::create(target.join("built/lock")).expect("the target folder can be written");
+        lock.lock().expect("a file can be locked");
+
+        let artifact = self.cargo(&target);
+        let path = folder.join(format!("logic.v{}.so", self.version));
+        // Another process may be reading an earlier copy.
+        let fresh = folder.join("fresh");
+        fs::copy(&artifact, &fresh).expect("an artifact can be copied");
+        fs::rename(&fresh, &path).expect("a copy can be renamed");
+        path
+    }
+
+    /// One folder for each variation.
+    fn key(&self) -> String {
+        let features = self.features.iter().flat_map(|feature| ["+", feature]);
+        [self.package, "-", &self.version].into_iter().chain(features).collect()
+    }
+
+    /// Runs cargo and returns the path of what it built.
+    fn cargo(&self, target: &Path) -> PathBuf {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+        let features: Vec<&str> = self.features.iter().copied().collect();
+        let output = Command::new(cargo)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["build", "--quiet", "--message-format=json", "--package", self.package])
+            .args(["--features", &features.join(",")])
+            .arg("--target-dir")
+            .arg(target)
+            .env("LIVESWAP_FIXTURE_VERSION", &self.version)
+            // What a debugger would want is nine tenths of such a library, and each push copies it all.
+            .env("CARGO_PROFILE_DEV_STRIP", "symbols")
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("cargo can be run");
+        assert!(output.status.success(), "cargo can't build {self:?}");
+        let lines = String::from_utf8(output.stdout).expect("cargo prints UTF-8");
+        lines
+            .lines()
+            .filter_map(|line| self.artifact(line))
+            .next_back()
+            .expect("cargo names the library that it built")
+    }
+
+    /// The library that a line of cargo's names, if it is this package's.
+    fn artifact(&self, line: &str) -> Option<PathBuf> {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        if message["reason"] != "compiler-artifact" || message["target"]["crate_types"][0] != "cdylib" {
+            return None;
+        }
+        let name = self.package.replace('-', "_");
+        (message["target"]["name"] == name.as_str()).then_some(())?;
+        message["filenames"][0].as_str().map(PathBuf::from)
+    }
+}

@@ -1,0 +1,39 @@
+//! What the kernel says is mapped into this process.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The files of a folder that are mapped, deleted or not.
+pub fn mapped(folder: &Path) -> BTreeSet<PathBuf> {
+    mappings().filter_map(|mapping| mapping.file).filter(|file| file.starts_with(folder)).collect()
+}
+
+/// The file that an address belongs to.
+pub fn file_at(address: usize) -> Option<PathBuf> {
+    mappings().find(|mapping| (mapping.from..mapping.to).contains(&address))?.file
+}
+
+struct Mapping {
+    from: usize,
+    to: usize,
+    file: Option<PathBuf>,
+}
+
+fn mappings() -> impl Iterator<Item = Mapping> {
+    let maps = fs::read_to_string("/proc/self/maps").expect("Linux shows a process its own map");
+    let mappings: Vec<_> = maps.lines().map(mapping).collect();
+    mappings.into_iter()
+}
+
+/// Reads `from-to permissions offset device inode path`.
+fn mapping(line: &str) -> Mapping {
+    let (from, rest) = line.split_once('-').expect("a mapping has a range");
+    let (to, _) = rest.split_once(' ').expect("a range ends with a space");
+    let address = |text| usize::from_str_radix(text, 16).expect("an address is hexadecimal");
+    let file = line.find('/').map(|start| {
+        let path = &line[start..];
+        PathBuf::from(path.strip_suffix(" (deleted)").unwrap_or(path))
+    });
+    Mapping { from: address(from), to: address(to), file }
+}

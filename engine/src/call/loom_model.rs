@@ -91,8 +91,8 @@ impl Model {
     }
 }
 
-/// The number of forced switches that loom explores. Three suffice to show each of the bugs that were put
-/// in on purpose (a missing barrier, a relaxed leave, a bell that is read too late).
+/// The number of forced switches that loom explores. Three suffice to show each fault that `ci/loom-mutants`
+/// puts in: a missing barrier, a relaxed leave, a bell that is read too late.
 fn check(body: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(3));

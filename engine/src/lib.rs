@@ -26,6 +26,8 @@
 //!
 //! Linux on x86-64, AArch64 or RISC-V, with the GNU C library.
 
+#[cfg(feature = "admin")]
+mod admin;
 mod builder;
 mod call;
 mod candidate;

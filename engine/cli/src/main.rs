@@ -5,14 +5,14 @@
 //! `error[CODE]: MESSAGE`, where the code is the engine's or one of [`failure`]'s. A command line that
 //! can't be understood ends with 2.
 //!
-//! [`client`] asks the engine, [`report`] says in words what it answered.
+//! [`client`] asks the engine ([`body`] is what it sends), [`report`] says in words what it answered.
 
+mod body;
 mod client;
 mod failure;
 mod report;
 
 use std::ffi::OsString;
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -76,7 +76,10 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = run(Arguments::parse()).and_then(|text| {
         let mut stdout = std::io::stdout().lock();
-        stdout.write_all(printable(&text).as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::unprinted)
+        stdout
+            .write_all(printable(&text).as_bytes())
+            .and_then(|()| stdout.flush())
+            .map_err(Failure::unprinted)
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,30 +92,32 @@ fn main() -> ExitCode {
 
 /// Does what was asked for, and gives what there is to print.
 fn run(Arguments { admin, command }: Arguments) -> Result<String, Failure> {
-    // A variable that is set but empty is the usual way to unset one.
     let client = || match &admin {
+        // A variable that is set but empty is as good as none.
         Some(socket) if !socket.is_empty() => Ok(Client::new(Path::new(socket))),
         _ => Err(Failure::no_admin_socket()),
     };
-    match command {
-        Command::Status { json: true } => client()?.get("/status").map(|answer| answer + "\n"),
-        Command::Status { json: false } => client()?.get("/status").and_then(|answer| client::parse::<Status>(&answer)).map(|status| status.to_string()),
+    Ok(match command {
+        Command::Status { json: true } => format!("{}\n", client()?.status()?),
+        Command::Status { json: false } => client::parse::<Status>(&client()?.status()?)?.to_string(),
         Command::Push { file, allow_older } => {
-            let client = client()?;
-            let outcome: PushOutcome = client.push(&file, allow_older)?;
-            Ok(format!("{outcome}\n"))
+            format!("{}\n", client()?.push::<PushOutcome>(&file, allow_older)?)
         }
         Command::Rollback { module } => {
-            let published: Published = client()?.command("rollback", &module)?;
-            Ok(format!("{published}\n"))
+            format!("{}\n", client()?.command::<Published>("rollback", &module)?)
         }
-        Command::Commit { module } => {
-            let Committed { module, version } = client()?.command("commit", &module)?;
-            Ok(format!("{module} {version} is committed\n"))
-        }
-        Command::Inspect { file, json } => {
-            let manifest = liveswap::inspect(file)?;
-            if json { Ok(serde_json::to_string(&manifest)? + "\n") } else { Ok(manifest.to_string()) }
-        }
-    }
+        Command::Commit { module } => format!("{}\n", client()?.command::<Committed>("commit", &module)?),
+        Command::Inspect { file, json } => inspect(&file, json)?,
+    })
+}
+
+fn inspect(file: &Path, json: bool) -> Result<String, Failure> {
+    let manifest = liveswap::inspect(file)?;
+    Ok(if json { format!("{:#}\n", serde_json::json!(manifest)) } else { manifest.to_string() })
+}
+
+/// The text without what a terminal would obey: parts of it come from libraries that nobody trusts yet.
+fn printable(text: &str) -> String {
+    let harmless = |letter: char| letter == '\n' || !letter.is_control();
+    text.chars().map(|letter| if harmless(letter) { letter } else { char::REPLACEMENT_CHARACTER }).collect()
 }

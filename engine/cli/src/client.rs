@@ -1,0 +1,81 @@
+//! Asking the engine: one HTTP request over its admin socket.
+
+use std::fs;
+use std::path::Path;
+
+use http_body_util::BodyExt;
+use hyper::client::conn::http1;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::body;
+use crate::failure::Failure;
+
+/// The admin API behind a socket. Each method connects anew.
+pub(crate) struct Client<'socket> {
+    socket: &'socket Path,
+}
+
+impl<'socket> Client<'socket> {
+    pub(crate) fn new(socket: &'socket Path) -> Self {
+        Self { socket }
+    }
+
+    /// The status, as the engine wrote it.
+    pub(crate) fn status(&self) -> Result<String, Failure> {
+        self.ask(Method::GET, "/status", Vec::new())
+    }
+
+    /// Sends a candidate's bytes, because the host may see another file system.
+    pub(crate) fn push<T: DeserializeOwned>(&self, file: &Path, allow_older: bool) -> Result<T, Failure> {
+        let unreadable = |error| Failure::unreadable(file, &error);
+        // Reading a pipe or a device might never end.
+        if !fs::metadata(file).map_err(unreadable)?.is_file() {
+            return Err(Failure::not_a_file(file));
+        }
+        let content = fs::read(file).map_err(unreadable)?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
+        let target = format!("/push?name={name}&allow_older={allow_older}");
+        parse(&self.ask(Method::POST, &target, content)?)
+    }
+
+    /// `rollback` or `commit`.
+    pub(crate) fn command<T: DeserializeOwned>(&self, command: &str, module: &str) -> Result<T, Failure> {
+        let module = utf8_percent_encode(module, NON_ALPHANUMERIC);
+        parse(&self.ask(Method::POST, &format!("/{command}/{module}"), Vec::new())?)
+    }
+
+    fn ask(&self, method: Method, target: &str, body: Vec<u8>) -> Result<String, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        runtime.map_err(Failure::system)?.block_on(self.exchange(method, target, body))
+    }
+
+    async fn exchange(&self, method: Method, target: &str, body: Vec<u8>) -> Result<String, Failure> {
+        let no_answer = |error: hyper::Error| Failure::no_answer(&error);
+        let stream = UnixStream::connect(self.socket).await;
+        let stream = stream.map_err(|error| Failure::no_server(self.socket, &error))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(no_answer)?;
+        // It carries the bytes; what goes wrong with it, the request hears too.
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header("host", "liveswap")
+            .body(())
+            .expect("the target is percent-encoded");
+        let response = sender.send_request(body::attach(request, body)).await.map_err(no_answer)?;
+        let done = response.status().is_success();
+        let answer = response.into_body().collect().await.map_err(no_answer)?.to_bytes();
+        let answer = String::from_utf8(answer.into()).map_err(|error| Failure::bad_answer(&error))?;
+        if done { Ok(answer) } else { Err(parse(&answer)?) }
+    }
+}
+
+/// Reads an answer of the engine's.
+pub(crate) fn parse<T: DeserializeOwned>(answer: &str) -> Result<T, Failure> {
+    serde_json::from_str(answer).map_err(|error| Failure::bad_answer(&error))
+}

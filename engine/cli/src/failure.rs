@@ -1,0 +1,73 @@
+//! Why what was asked for didn't happen.
+
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+
+use liveswap::error::ManifestError;
+use serde::Deserialize;
+
+/// A code for programs, which doesn't change between releases, and a message for people. This is also what
+/// the engine answers.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    fn new(code: &str, message: String) -> Self {
+        Self { code: code.to_owned(), message }
+    }
+
+    pub(crate) fn no_admin_socket() -> Self {
+        let message = "found no admin socket to ask: give `--admin SOCK`, or set LIVESWAP_ADMIN".to_owned();
+        Self::new("no-admin-socket", message)
+    }
+
+    pub(crate) fn no_server(socket: &Path, error: &io::Error) -> Self {
+        let socket = socket.display();
+        let message = format!("can't connect to {socket}: {error}: check the path, and that the host runs");
+        Self::new("no-server", message)
+    }
+
+    /// The connection ended without an answer.
+    pub(crate) fn no_answer(error: &dyn Display) -> Self {
+        let message = format!("the host didn't answer: {error}: ask for its `status` to see what happened");
+        Self::new("no-answer", message)
+    }
+
+    /// The answer isn't one of an engine's.
+    pub(crate) fn bad_answer(error: &dyn Display) -> Self {
+        let message = format!(
+            "can't understand the answer: {error}: check that the socket is a liveswap host's, and of this release"
+        );
+        Self::new("bad-answer", message)
+    }
+
+    pub(crate) fn unreadable(file: &Path, error: &io::Error) -> Self {
+        let file = file.display();
+        Self::new("unreadable", format!("can't read {file}: {error}: check the path and its permissions"))
+    }
+
+    pub(crate) fn not_a_file(file: &Path) -> Self {
+        let file = file.display();
+        Self::new("not-a-file", format!("{file} isn't a regular file: push a shared library"))
+    }
+
+    /// Standard output can't be written to.
+    pub(crate) fn unprinted(error: io::Error) -> Self {
+        Self::new("unprinted", format!("can't write to standard output: {error}"))
+    }
+
+    /// The system refused what every request needs.
+    pub(crate) fn system(error: io::Error) -> Self {
+        Self::new("system", format!("can't prepare the connection: {error}"))
+    }
+}
+
+impl From<ManifestError> for Failure {
+    fn from(error: ManifestError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}

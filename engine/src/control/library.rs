@@ -41,6 +41,12 @@ pub enum LoadError {
 pub(crate) struct Library {
     handle: Handle,
     path: PathBuf,
+    /// Set by [`connect`](Library::connect).
+    connected: Option<Connected>,
+}
+
+#[derive(Debug)]
+struct Connected {
     entry: Entry,
     /// The library keeps a reference to it for as long as it is mapped.
     _context: Arc<Context>,
@@ -56,51 +62,55 @@ pub(crate) enum Unmapped {
 }
 
 impl Library {
-    /// Maps the library and binds it to this host. Its constructors run here, and nothing of it before.
+    /// Maps the library. Its constructors run here, and nothing of it before.
     ///
     /// # Safety
     ///
-    /// The file must be a private copy that nobody writes to, with a manifest that has shown this host's
-    /// contract and compiler: that is what makes the layout of [`Entry`] known.
-    pub(crate) unsafe fn load(
-        path: &Path,
-        manifest: &[u8],
-        context: Arc<Context>,
-    ) -> Result<Self, LoadError> {
+    /// The file must be a private copy that nobody writes to, and verified: what it holds will run.
+    pub(crate) unsafe fn open(path: &Path) -> Result<Self, LoadError> {
         // Now, not lazily: a missing symbol must show here and not in the middle of a call. Local: two
         // versions have symbols of the same names.
         // SAFETY: constructors may run; verifying came first, as the caller vouches.
         let handle = unsafe { Handle::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|error| LoadError::Refused(error.to_string()))?;
-        // SAFETY: the manifest vouches for the symbol's type. The entry is copied out; the references in it
-        // point into the mapping, which the `Library` made below owns.
-        let entry = unsafe { handle.get::<*const Entry>(ENTRY_SYMBOL.as_bytes()).map(|symbol| **symbol) };
-        let Ok(entry) = entry else {
-            close(handle, path);
-            return Err(LoadError::NoEntry);
-        };
-        let library = Self { handle, path: path.to_owned(), entry, _context: context.clone() };
-        if library.entry.manifest != manifest {
-            library.unmap();
-            return Err(LoadError::OtherManifest);
-        }
-        // SAFETY: the first call into the library. The host table is a static; the context lives in this
-        // `Library` until after the library is closed.
-        let bound = unsafe { (library.entry.bind)(&host::TABLE, &*Arc::as_ptr(&context)) };
-        if let Err(error) = bound {
-            library.unmap();
-            return Err(error.into());
-        }
-        Ok(library)
+        Ok(Self { handle, path: path.to_owned(), connected: None })
     }
 
-    /// The entry. What it points to is valid as long as this library is mapped.
+    /// Finds the entry and binds the library to this host. On an error the library is still mapped.
+    ///
+    /// # Safety
+    ///
+    /// `manifest` must be the one read from this library's file, and have shown this host's contract and
+    /// compiler: that is what makes the layout of [`Entry`] known.
+    pub(crate) unsafe fn connect(
+        &mut self,
+        manifest: &[u8],
+        methods: usize,
+        context: Arc<Context>,
+    ) -> Result<(), LoadError> {
+        // SAFETY: the manifest vouches for the symbol's type. The entry is copied out; the references in it
+        // point into the mapping, which this `Library` owns.
+        let entry =
+            unsafe { self.handle.get::<*const Entry>(ENTRY_SYMBOL.as_bytes()).map(|symbol| **symbol) };
+        let entry = entry.map_err(|_| LoadError::NoEntry)?;
+        if entry.manifest != manifest || entry.code.len() != methods {
+            return Err(LoadError::OtherManifest);
+        }
+        // SAFETY: the first call into the library. The host table is a static; the context is kept below,
+        // and lives until after the library is closed.
+        unsafe { (entry.bind)(&host::TABLE, &*Arc::as_ptr(&context)) }?;
+        self.connected = Some(Connected { entry, _context: context });
+        Ok(())
+    }
+
+    /// The entry of a connected library. What it points to is valid as long as the library is mapped.
     pub(crate) fn entry(&self) -> &Entry {
-        &self.entry
+        &self.connected.as_ref().expect("a library is used only after it was connected").entry
     }
 
     /// Closes the library and looks whether it has left memory. No thread may be inside it any more.
     pub(crate) fn unmap(self) -> Unmapped {
+        // The context outlives the closing: `connected` is dropped at the end.
         close(self.handle, &self.path)
     }
 }
@@ -119,13 +129,18 @@ fn close(handle: Handle, path: &Path) -> Unmapped {
 /// Whether any segment of the file is mapped, by the kernel's own account. The path was used for this one
 /// file only, so its name is enough; a deleted file keeps its name there.
 fn is_mapped(path: &Path) -> std::io::Result<bool> {
-    let path = path.as_os_str().as_encoded_bytes();
+    // The kernel writes a line break in a name as its octal number.
+    let path = escape_line_breaks(path.as_os_str().as_encoded_bytes());
     let maps = fs::read("/proc/self/maps")?;
     Ok(maps.split(|byte| *byte == b'\n').any(|line| {
         let start = line.iter().position(|byte| *byte == b'/').unwrap_or(line.len());
         let mapped = &line[start..];
         mapped.strip_suffix(b" (deleted)").unwrap_or(mapped) == path
     }))
+}
+
+fn escape_line_breaks(path: &[u8]) -> Vec<u8> {
+    path.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(&b"\\012"[..])
 }
 
 #[cfg(test)]
@@ -136,5 +151,22 @@ mod tests {
     fn the_running_program_is_mapped_and_a_made_up_one_is_not() {
         assert!(is_mapped(&std::env::current_exe().unwrap()).unwrap());
         assert!(!is_mapped(Path::new("/no/such/library.so")).unwrap());
+    }
+
+    /// A name that the kernel escapes would otherwise be "not found", and the library called gone.
+    #[test]
+    fn a_file_with_a_line_break_in_its_name_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a\nb.so");
+        fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
+        let file = fs::File::open(&path).unwrap();
+        // SAFETY: a fresh private mapping of one page, unmapped below and never looked at.
+        unsafe {
+            let (read, private) = (rustix::mm::ProtFlags::READ, rustix::mm::MapFlags::PRIVATE);
+            let page = rustix::mm::mmap(std::ptr::null_mut(), 4096, read, private, &file, 0).unwrap();
+            assert!(is_mapped(&path).unwrap());
+            rustix::mm::munmap(page, 4096).unwrap();
+        }
+        assert!(!is_mapped(&path).unwrap());
     }
 }

@@ -347,9 +347,12 @@ impl Thread {
                     None => Err(VerifyError::UnknownModule { found: module, known: self.known() }.into()),
                 }
             });
-        if outcome.is_err() {
+        if let Err(error) = &outcome {
             self.count_refused(concerns.as_deref());
-            self.tried.add(digest);
+            // What isn't the content's fault may be over the next time.
+            if matches!(error, PushError::Verify(_) | PushError::Load(_) | PushError::Prepare(_)) {
+                self.tried.add(digest);
+            }
         }
         outcome.map(|published| Some(PushOutcome::Published(published)))
     }

@@ -461,14 +461,12 @@ impl Module {
 }
 
 fn load(staged: &mut Staged) -> Result<(), LoadError> {
-    // SAFETY: the path is a private copy, and `verify::readable` has compared contract and compiler.
-    let library = unsafe { Library::load(&staged.copy.path, &staged.section, staged.context.clone()) }?;
-    if library.entry().code.len() != staged.readable.manifest.methods.len() {
-        library.unmap();
-        return Err(LoadError::OtherManifest);
-    }
-    staged.library = Some(library);
-    Ok(())
+    // Kept in `staged` from the first moment: whatever fails now, `discard` closes it and looks.
+    // SAFETY: the path is a private copy of a candidate that was verified.
+    let library = staged.library.insert(unsafe { Library::open(&staged.copy.path) }?);
+    let methods = staged.readable.manifest.methods.len();
+    // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
+    unsafe { library.connect(&staged.section, methods, staged.context.clone()) }
 }
 
 fn destroy(library: &Library, state: State) {

@@ -19,6 +19,7 @@ pub struct Fixture {
     package: &'static str,
     version: String,
     features: BTreeSet<&'static str>,
+    optimized: bool,
 }
 
 /// A version of the fixture logic without any peculiarity.
@@ -29,17 +30,28 @@ pub fn logic(version: &str) -> PathBuf {
 impl Fixture {
     /// The fixture logic, as the given version.
     pub fn new(version: &str) -> Self {
-        Self { package: "fixture-logic", version: version.to_owned(), features: BTreeSet::new() }
+        Self::package("fixture-logic", version)
+    }
+
+    /// Another package that is built as the given version.
+    pub fn package(package: &'static str, version: &str) -> Self {
+        Self { package, version: version.to_owned(), features: BTreeSet::new(), optimized: false }
     }
 
     /// A shared library that is no version of anything.
     pub fn plain() -> Self {
-        Self { package: "fixture-plain", ..Self::new("1") }
+        Self::package("fixture-plain", "1")
     }
 
     /// With a cargo feature of the package.
     pub fn feature(mut self, feature: &'static str) -> Self {
         self.features.insert(feature);
+        self
+    }
+
+    /// Built as for production.
+    pub fn optimized(mut self) -> Self {
+        self.optimized = true;
         self
     }
 
@@ -78,7 +90,8 @@ impl Fixture {
     /// One folder for each variation.
     fn key(&self) -> String {
         let features = self.features.iter().flat_map(|feature| ["+", feature]);
-        [self.package, "-", &self.version].into_iter().chain(features).collect()
+        let optimized = if self.optimized { "-optimized" } else { "" };
+        [self.package, "-", &self.version, optimized].into_iter().chain(features).collect()
     }
 
     /// Runs cargo and returns the path of what it built.
@@ -89,6 +102,7 @@ impl Fixture {
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .args(["build", "--quiet", "--message-format=json", "--package", self.package])
             .args(["--features", &features.join(",")])
+            .args(self.optimized.then_some("--release"))
             .arg("--target-dir")
             .arg(target)
             .env("LIVESWAP_FIXTURE_VERSION", &self.version)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -15,6 +16,8 @@ pub struct Record {
     pub level: Level,
     /// Whose it is.
     pub target: String,
+    /// The name of the thread it happened on; empty if it has none.
+    pub thread: String,
     /// What it says, the message under the name `message`.
     pub fields: BTreeMap<String, Value>,
 }
@@ -79,8 +82,12 @@ impl Subscriber for Log {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let metadata = event.metadata();
-        let record =
-            Record { level: *metadata.level(), target: metadata.target().to_owned(), fields: fields.0 };
+        let record = Record {
+            level: *metadata.level(),
+            target: metadata.target().to_owned(),
+            thread: thread::current().name().unwrap_or_default().to_owned(),
+            fields: fields.0,
+        };
         self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
     }
 

@@ -1,0 +1,35 @@
+//! The logic that the benchmarks call.
+
+use liveswap_benches::SmallestLogic;
+use liveswap_logic::{Context, Logic};
+use liveswap_state::State;
+
+/// What each call adds.
+#[derive(State)]
+pub struct Step(u64);
+
+struct Adding;
+
+impl Logic for Adding {
+    type State = Step;
+
+    fn create(_: &Context) -> Step {
+        Step(1)
+    }
+}
+
+impl SmallestLogic for Adding {
+    fn next(_: &Context, number: u64) -> u64 {
+        number.wrapping_add(1)
+    }
+
+    fn next_shared(step: &Step, _: &Context, number: u64) -> u64 {
+        number.wrapping_add(step.0)
+    }
+
+    fn next_alone(step: &mut Step, _: &Context, number: u64) -> u64 {
+        number.wrapping_add(step.0)
+    }
+}
+
+liveswap_logic::export! { module: "logic", version: env!("LIVESWAP_FIXTURE_VERSION"), logic: Adding as SmallestLogic }

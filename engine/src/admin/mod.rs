@@ -6,7 +6,7 @@
 //!
 //! | request | what it does | answer |
 //! |---|---|---|
-//! | `GET /status` | | the [`Status`](crate::Status) |
+//! | `GET /status` | looks, without waiting for a swap | the [`Status`](crate::Status) |
 //! | `POST /push?name=logic.v1002.so&allow_older=true` | pushes the library in the body | a [`PushOutcome`](crate::PushOutcome) |
 //! | `POST /rollback/{module}` | returns to the predecessor | a [`Published`](crate::Published) |
 //! | `POST /commit/{module}` | ends the probation | `{"module", "version"}` |

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::COMMANDS_MAX;
 use crate::{BuildError, Builder, Engine};
 
 #[liveswap_state::interface]
@@ -149,6 +150,28 @@ fn a_socket_that_took_its_place_is_left_alone() {
     let _other = UnixListener::bind(&socket).unwrap();
     drop(engine);
     assert!(UnixStream::connect(&socket).is_ok());
+}
+
+#[test]
+fn clients_that_stall_are_bounded_and_dont_hide_the_status() {
+    let (_folder, socket, _engine) = engine();
+    let request =
+        b"POST /push?name=x HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
+    let stall = || {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        stream.write_all(request).unwrap();
+        // Asked for its body, it has its place among the commands.
+        stream.read_exact(&mut [0; 25]).unwrap();
+        stream
+    };
+    let stalled: Vec<_> = (0..COMMANDS_MAX).map(|_| stall()).collect();
+    assert_eq!(code(&ask(&socket, "POST", "/commit/logic", b"")), (409, "busy"));
+    assert_eq!(ask(&socket, "GET", "/status", b"").0, 200);
+    drop(stalled);
+    while code(&ask(&socket, "POST", "/commit/logic", b"")) == (409, "busy") {
+        std::thread::yield_now();
+    }
+    assert_eq!(code(&ask(&socket, "POST", "/commit/logic", b"")), (409, "nothing-to-commit"));
 }
 
 #[test]

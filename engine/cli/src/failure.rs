@@ -40,7 +40,7 @@ impl Failure {
     /// The answer isn't one of an engine's.
     pub(crate) fn bad_answer(error: &dyn Display) -> Self {
         let message = format!(
-            "can't understand the answer: {error}: check that the socket is a liveswap host's, and of this release"
+            "can't understand the answer: {error}: check that a liveswap host of this release serves it"
         );
         Self::new("bad-answer", message)
     }

@@ -113,7 +113,10 @@ fn run(Arguments { admin, command }: Arguments) -> Result<String, Failure> {
 
 fn inspect(file: &Path, json: bool) -> Result<String, Failure> {
     let manifest = liveswap::inspect(file)?;
-    Ok(if json { format!("{:#}\n", serde_json::json!(manifest)) } else { manifest.to_string() })
+    if !json {
+        return Ok(manifest.to_string());
+    }
+    Ok(serde_json::to_string(&manifest).expect("it has only texts and numbers") + "\n")
 }
 
 /// The text without what a terminal would obey: parts of it come from libraries that nobody trusts yet.

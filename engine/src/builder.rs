@@ -29,26 +29,33 @@ use crate::status::Board;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 #[must_use = "an engine starts with `build`"]
 pub struct Builder {
     modules: Vec<Declaration>,
     private_folder: Option<PathBuf>,
     watched: Vec<PathBuf>,
-    admin: Option<PathBuf>,
-    rescan_on_hangup: bool,
+    triggers: Vec<StartTrigger>,
     candidate_size_max: u64,
     retired_max: usize,
     kept_max: usize,
     drain_deadline: Duration,
 }
 
-#[derive(Debug)]
+/// Starts a trigger, once there is something for it to reach.
+type StartTrigger = Box<dyn FnOnce(&Arc<Core>) -> Result<Box<dyn Trigger>, BuildError> + Send>;
+
 struct Declaration {
     name: String,
     interface: &'static str,
     interface_type: TypeId,
     methods: &'static [MethodSpec],
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let modules: Vec<_> = self.modules.iter().map(|module| &module.name).collect();
+        formatter.debug_struct("Builder").field("modules", &modules).finish_non_exhaustive()
+    }
 }
 
 impl Builder {
@@ -57,8 +64,7 @@ impl Builder {
             modules: Vec::new(),
             private_folder: None,
             watched: Vec::new(),
-            admin: None,
-            rescan_on_hangup: false,
+            triggers: Vec::new(),
             candidate_size_max: 256 * 1024 * 1024,
             retired_max: 8,
             kept_max: 2,
@@ -82,22 +88,40 @@ impl Builder {
     /// missing, and looked through at the start.
     #[cfg(feature = "watch")]
     pub fn watch(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.watched.push(folder.into());
-        self
+        let folder = folder.into();
+        self.watched.push(folder.clone());
+        self.trigger(move |core| {
+            let watcher = crate::trigger::watch::Watcher::start(&folder, core.mailbox.clone());
+            Ok(Box::new(watcher.map_err(system(&format!("watch {}", folder.display())))?))
+        })
     }
 
     /// Serves the admin API on a Unix socket of mode 0600, for the `liveswap` command. A socket that an
     /// earlier process left there is replaced.
     #[cfg(feature = "admin")]
-    pub fn admin(mut self, socket: impl Into<PathBuf>) -> Self {
-        self.admin = Some(socket.into());
-        self
+    pub fn admin(self, socket: impl Into<PathBuf>) -> Self {
+        let socket = socket.into();
+        self.trigger(move |core| {
+            let server = crate::admin::Server::start(&socket, core.clone(), core.candidate_size_max);
+            Ok(Box::new(server.map_err(system(&format!("serve {}", socket.display())))?))
+        })
     }
 
     /// Looks through the watched folders at each SIGHUP.
     #[cfg(feature = "signals")]
-    pub fn rescan_on_hangup(mut self) -> Self {
-        self.rescan_on_hangup = true;
+    pub fn rescan_on_hangup(self) -> Self {
+        self.trigger(|core| {
+            let hangup = crate::trigger::hangup::Hangup::start(core.mailbox.clone());
+            Ok(Box::new(hangup.map_err(system("listen for SIGHUP"))?))
+        })
+    }
+
+    #[cfg(any(feature = "watch", feature = "admin", feature = "signals"))]
+    fn trigger(
+        mut self,
+        start: impl FnOnce(&Arc<Core>) -> Result<Box<dyn Trigger>, BuildError> + Send + 'static,
+    ) -> Self {
+        self.triggers.push(Box::new(start));
         self
     }
 
@@ -164,11 +188,14 @@ impl Builder {
             })
             .collect();
         let folder = match &self.private_folder {
-            Some(path) => PrivateFolder::open(path),
-            None => PrivateFolder::temporary(),
+            Some(path) => {
+                let what = format!("take {} as the private folder", path.display());
+                PrivateFolder::open(path).map_err(system(&what))
+            }
+            None => PrivateFolder::temporary().map_err(system("make a private folder")),
         };
         let settings = Settings {
-            folder: Arc::new(folder.map_err(system("make the private folder"))?),
+            folder: Arc::new(folder?),
             watched: self.watched.clone(),
             candidate_size_max: self.candidate_size_max,
             retired_max: self.retired_max,
@@ -178,12 +205,17 @@ impl Builder {
         };
         let control = Control::start(modules, settings, reaper.clone());
         let control = control.map_err(system("start the control thread"))?;
-        let core = Arc::new(Core { modules: declared, mailbox: control.mailbox.clone(), reaper });
+        let core = Arc::new(Core {
+            modules: declared,
+            mailbox: control.mailbox.clone(),
+            reaper,
+            candidate_size_max: self.candidate_size_max,
+        });
         // From here on, dropping the engine ends the threads.
         let mut engine = Engine::new(core.clone(), control);
         // Watching begins before the first look, so that no file falls between the two.
-        for trigger in self.triggers(&core)? {
-            engine.add(trigger);
+        for start in self.triggers {
+            engine.add(start(&core)?);
         }
         if !self.watched.is_empty() {
             engine.rescan();
@@ -204,27 +236,6 @@ impl Builder {
             }
         }
         Ok(())
-    }
-
-    fn triggers(&self, core: &Arc<Core>) -> Result<Vec<Box<dyn Trigger>>, BuildError> {
-        let _ = core;
-        let mut triggers: Vec<Box<dyn Trigger>> = Vec::new();
-        #[cfg(feature = "watch")]
-        for folder in &self.watched {
-            let watcher = crate::trigger::watch::Watcher::start(folder, core.mailbox.clone());
-            triggers.push(Box::new(watcher.map_err(system(&format!("watch {}", folder.display())))?));
-        }
-        #[cfg(feature = "signals")]
-        if self.rescan_on_hangup {
-            let hangup = crate::trigger::hangup::Hangup::start(core.mailbox.clone());
-            triggers.push(Box::new(hangup.map_err(system("listen for SIGHUP"))?));
-        }
-        #[cfg(feature = "admin")]
-        if let Some(socket) = &self.admin {
-            let admin = crate::admin::Server::start(socket, core.clone(), self.candidate_size_max);
-            triggers.push(Box::new(admin.map_err(system(&format!("serve {}", socket.display())))?));
-        }
-        Ok(triggers)
     }
 }
 

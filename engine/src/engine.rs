@@ -56,6 +56,9 @@ pub(crate) struct Core {
     pub(crate) modules: Vec<Declared>,
     pub(crate) mailbox: Mailbox,
     pub(crate) reaper: Arc<Reaper>,
+    /// The most bytes that a candidate may have.
+    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "only the admin server asks"))]
+    pub(crate) candidate_size_max: u64,
 }
 
 impl std::fmt::Debug for Core {

@@ -94,7 +94,7 @@ pub enum VerifyError {
     },
     /// It is older than what is running.
     #[error(
-        "found version {found}, which is older than {active}, the active one: allow it with `--allow-older` if that is meant"
+        "found version {found}, which is older than {active}, the active one: if that is meant, allow older versions (`--allow-older`)"
     )]
     OlderVersion {
         /// The candidate's version.

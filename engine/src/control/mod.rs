@@ -109,6 +109,7 @@ enum Command {
     Rollback(String, Reply<Published, RollbackError>),
     Commit(String, Reply<VersionNumber, CommitError>),
     /// A file in a watched folder was completed.
+    #[cfg(feature = "watch")]
     Notice(PathBuf),
     /// Look through the watched folders.
     Rescan(Option<Sender<()>>),
@@ -149,6 +150,7 @@ impl Mailbox {
     }
 
     /// A file in a watched folder was completed. Never waits.
+    #[cfg(feature = "watch")]
     pub(crate) fn notice(&self, path: PathBuf) {
         if self.commands.try_send(Command::Notice(path)).is_err() {
             self.shared.rescan_due.store(true, Ordering::Relaxed);
@@ -156,6 +158,7 @@ impl Mailbox {
     }
 
     /// Asks for a look through the watched folders. Never waits.
+    #[cfg(any(feature = "watch", feature = "signals"))]
     pub(crate) fn rescan(&self) {
         if self.commands.try_send(Command::Rescan(None)).is_err() {
             self.shared.rescan_due.store(true, Ordering::Relaxed);
@@ -251,8 +254,10 @@ impl Tried {
 enum Origin {
     /// Somebody who wants this very file and hears of the outcome.
     Asked,
-    /// The watched folder: each content is tried once.
-    Watched,
+    /// A file was just put into the watched folder: each content is tried once.
+    Noticed,
+    /// A look through the watched folder found a file that may have lain there for long.
+    Scanned,
 }
 
 struct Thread {
@@ -269,7 +274,11 @@ impl Thread {
             match command {
                 Command::Push(request, reply) => {
                     let outcome = self.push(&request, Origin::Asked);
-                    answer(reply, outcome.map(|pushed| pushed.expect("only the watched folder passes over")));
+                    answer(
+                        reply,
+                        outcome
+                            .map(|pushed| pushed.expect("only what a watched folder offers is passed over")),
+                    );
                 }
                 Command::Rollback(name, reply) => {
                     let outcome = self.rollback(&name);
@@ -279,7 +288,8 @@ impl Thread {
                     let outcome = self.commit(&name);
                     answer(reply, outcome);
                 }
-                Command::Notice(path) => self.notice(path),
+                #[cfg(feature = "watch")]
+                Command::Notice(path) => self.offer(path, Origin::Noticed),
                 Command::Rescan(done) => {
                     self.rescan();
                     drop(done);
@@ -305,7 +315,7 @@ impl Thread {
         result
     }
 
-    /// `Ok(None)`: the watched folder offered a content that was tried before.
+    /// `Ok(None)`: a watched folder offered a content that was tried before.
     fn push(&mut self, request: &PushRequest, origin: Origin) -> Result<Option<PushOutcome>, PushError> {
         let name = request.candidate.name();
         self.while_busy(format!("{name} is being pushed"), |thread| {
@@ -330,7 +340,13 @@ impl Thread {
             accept(&self.settings.folder, request.candidate.source(), self.settings.candidate_size_max)
                 .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         let digest = accepted.copy.digest;
-        if origin == Origin::Watched && self.tried.contains(digest) {
+        if origin != Origin::Asked && self.tried.contains(digest) {
+            if origin == Origin::Noticed {
+                tracing::info!(
+                    candidate = name,
+                    "passed over: its content was refused or rolled back before"
+                );
+            }
             return Ok(None);
         }
         if let Some(module) = self.modules.iter().find(|module| module.active_digest() == Some(digest)) {
@@ -392,13 +408,13 @@ impl Thread {
         names.join(", ")
     }
 
-    /// A file in a watched folder was completed. Files that aren't named like candidates are passed over:
-    /// an editor's or a copy's temporary file isn't anybody's mistake.
-    fn notice(&mut self, path: PathBuf) {
+    /// Pushes a file of a watched folder. Files that aren't named like candidates are passed over: an
+    /// editor's or a copy's temporary file isn't anybody's mistake.
+    fn offer(&mut self, path: PathBuf, origin: Origin) {
         let candidate = Candidate::File(path);
         if CandidateName::parse(&candidate.name()).is_some() {
             // What is refused has been logged and counted; nobody waits for the outcome.
-            let _ = self.push(&PushRequest { candidate, allow_older: false }, Origin::Watched);
+            let _ = self.push(&PushRequest { candidate, allow_older: false }, origin);
         }
     }
 
@@ -423,7 +439,7 @@ impl Thread {
                 continue;
             };
             if module.active_number().is_none_or(|active| name.version > active) {
-                self.notice(path);
+                self.offer(path, Origin::Scanned);
             }
         }
     }

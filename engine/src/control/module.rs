@@ -402,6 +402,10 @@ impl Module {
         let loaded = self.find(Some(serial)).expect("what is published was loaded");
         self.path.publish(loaded.callable.clone());
         self.stages.publish = Some(micros(started.elapsed()));
+        // Looking starts the clock of every call that is inside: from here on their ages are known.
+        for other in self.loaded.iter().filter(|other| other.serial != serial) {
+            self.path.holders(other.serial.0);
+        }
     }
 
     /// Gives a prepared candidate its place among the loaded versions.

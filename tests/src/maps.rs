@@ -14,6 +14,14 @@ pub fn file_at(address: usize) -> Option<PathBuf> {
     mappings().find(|mapping| (mapping.from..mapping.to).contains(&address))?.file
 }
 
+/// The memory that this process has in use, in bytes.
+pub fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux shows a process its own status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it states the memory");
+    let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().expect("the memory is a number of kB");
+    kilobytes * 1024
+}
+
 struct Mapping {
     from: usize,
     to: usize,

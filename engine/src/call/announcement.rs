@@ -4,8 +4,8 @@
 //! waits for the thread may set. So a call writes no line that another thread writes, as long as nobody
 //! waits.
 //!
-//! **Entering.** The thread reads which version is published, announces it, passes the light barrier, and
-//! reads again. If it is still the same, the announcement holds; if not, it starts over. Whoever
+//! **Entering.** The thread announces the version that it takes to be published, passes the light barrier,
+//! and looks which one is. If it is that one, the announcement holds; if not, it starts over with the other. Whoever
 //! publishes stores the new version, passes the heavy barrier, and then reads the announcements. One of
 //! the two sees the other: either the thread sees the new version and doesn't enter the old one, or the
 //! publisher sees the thread announced in the old one and waits. It is the hazard pointer's handshake
@@ -18,6 +18,8 @@
 //! the word. Again one sees the other, so nobody waits for a thread that has left without ringing.
 //!
 //! [`awaited`]: Announcement::awaited
+
+use std::sync::Arc;
 
 use super::barrier;
 use super::bell::Bell;
@@ -53,28 +55,34 @@ impl Announcement {
 
     /// Enters the published version and returns its serial number; [`OUTSIDE`] if there is none.
     ///
-    /// `published` gives the serial number of the version that is published now.
+    /// `guess` is the version that this thread entered last; it mostly still is the published one.
+    /// `published` gives the serial number of the one that is published now.
     #[inline]
-    pub(crate) fn enter(&self, mut published: impl FnMut() -> usize, bell: &Bell) -> usize {
-        loop {
-            let version = published();
-            if version == OUTSIDE {
-                return OUTSIDE;
-            }
+    pub(crate) fn enter(
+        &self,
+        guess: usize,
+        mut published: impl FnMut() -> usize,
+        bell: &Arc<Bell>,
+    ) -> usize {
+        let mut version = if guess == OUTSIDE { published() } else { guess };
+        while version != OUTSIDE {
             self.version.store(version, Ordering::Relaxed);
             // Pairs with the heavy barrier in `CallPath::publish`.
             barrier::light();
-            if published() == version {
+            let now = published();
+            if now == version {
                 self.entries.store(self.entries.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
                 return version;
             }
             self.leave(bell);
+            version = now;
         }
+        OUTSIDE
     }
 
     /// Leaves the version that was entered.
     #[inline]
-    pub(crate) fn leave(&self, bell: &Bell) {
+    pub(crate) fn leave(&self, bell: &Arc<Bell>) {
         // Release: pairs with the Acquire load in `version`. All that the call did with the version's
         // code happens before whoever sees it gone unmaps it.
         self.version.store(OUTSIDE, Ordering::Release);
@@ -83,7 +91,7 @@ impl Announcement {
 
     /// Borrows the state, shared; waits while the gate is closed.
     #[inline]
-    pub(crate) fn borrow(&self, gate: &Gate, bell: &Bell) {
+    pub(crate) fn borrow(&self, gate: &Gate, bell: &Arc<Bell>) {
         loop {
             self.borrowing.store(true, Ordering::Relaxed);
             // Pairs with the heavy barrier in `Gate::close`.
@@ -98,7 +106,7 @@ impl Announcement {
 
     /// Gives the borrowed state back.
     #[inline]
-    pub(crate) fn give_back(&self, bell: &Bell) {
+    pub(crate) fn give_back(&self, bell: &Arc<Bell>) {
         // Release: pairs with the Acquire load in `is_borrowing`. What the call read and wrote happens
         // before whoever then has the state alone.
         self.borrowing.store(false, Ordering::Release);
@@ -107,7 +115,7 @@ impl Announcement {
 
     /// Rings if somebody waits for what has just been stored.
     #[inline]
-    fn answer(&self, bell: &Bell) {
+    fn answer(&self, bell: &Arc<Bell>) {
         // Pairs with the heavy barrier between `expect` and the second look in `Participants::is_held`.
         barrier::light();
         if self.awaited.load(Ordering::Relaxed) {
@@ -116,9 +124,10 @@ impl Announcement {
     }
 
     #[cold]
-    fn answer_slowly(&self, bell: &Bell) {
+    fn answer_slowly(&self, bell: &Arc<Bell>) {
         // Acquire, so that a wish overwritten here brings along what its owner did before it: the owner
-        // closed its gate first, and this thread's next `borrow` must see that. Pairs with `expect`.
+        // closed its gate first, and this thread's next `borrow` must see that. Pairs with `expect`. (The
+        // loom model can't show this: loom lets no store overtake another in one word's order.)
         self.awaited.swap(false, Ordering::AcqRel);
         bell.ring();
     }

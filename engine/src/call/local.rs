@@ -36,6 +36,8 @@ pub(super) struct Local {
     active: UnsafeCell<Cache<Active, Option<Arc<Version>>>>,
     /// How many guards this thread holds.
     depth: Cell<usize>,
+    /// The serial number of the version this thread entered last.
+    entered: Cell<usize>,
     /// Valid while `depth` is above 0: the cache keeps it alive, and isn't touched then.
     version: Cell<*const Version>,
     /// How many calls of this thread share the state now, one inside the other.
@@ -56,6 +58,7 @@ impl Local {
             path,
             participant,
             depth: Cell::new(0),
+            entered: Cell::new(OUTSIDE),
             version: Cell::new(ptr::null()),
             sharing: Cell::new(0),
             alone: Cell::new(false),
@@ -65,28 +68,34 @@ impl Local {
     /// Enters the active version; false if there is none. A nested entry stays on the outer one's.
     #[inline]
     pub(super) fn enter(&self) -> bool {
-        if self.depth.get() == 0 {
-            // SAFETY: this is the cell's only user. At depth 0 nobody borrows from it, and nothing called
-            // below comes back here: reloading the cache may drop an old `Version`, which is plain data.
-            let cache = unsafe { &mut *self.active.get() };
-            let mut version = ptr::null();
-            let entered = self.participant.announcement.enter(
-                || match cache.load() {
-                    Some(active) => {
-                        version = Arc::as_ptr(active);
-                        active.serial
-                    }
-                    None => OUTSIDE,
-                },
-                &self.path.participants.bell,
-            );
-            if entered == OUTSIDE {
-                return false;
-            }
-            self.version.set(version);
+        let depth = self.depth.get();
+        if depth == 0 && !self.announce() {
+            return false;
         }
-        self.depth.set(self.depth.get() + 1);
+        self.depth.set(depth + 1);
         true
+    }
+
+    #[inline]
+    fn announce(&self) -> bool {
+        // SAFETY: this is the cell's only user. At depth 0 nobody borrows from it, and nothing called below
+        // comes back here: reloading the cache may drop an old `Version`, which is plain data.
+        let cache = unsafe { &mut *self.active.get() };
+        let mut version = ptr::null();
+        let entered = self.participant.announcement.enter(
+            self.entered.get(),
+            || match cache.load() {
+                Some(active) => {
+                    version = Arc::as_ptr(active);
+                    active.serial
+                }
+                None => OUTSIDE,
+            },
+            &self.path.participants.bell,
+        );
+        self.entered.set(entered);
+        self.version.set(version);
+        entered != OUTSIDE
     }
 
     #[inline]
@@ -196,9 +205,11 @@ struct Locals(RefCell<Vec<*mut Local>>);
 
 impl Drop for Locals {
     fn drop(&mut self) {
+        LATEST.set(NONE);
         for local in self.0.get_mut().drain(..) {
-            // SAFETY: each was made by `Box::into_raw` in `register`, and is reached only through this
-            // table or through guards. With a guard alive (kept in another thread-local), it is left.
+            // SAFETY: each was made by `Box::leak` in `register`, and is reached only through this table,
+            // through `LATEST`, which was just cleared, or through guards. With a guard alive (kept in
+            // another thread-local), it is left.
             unsafe {
                 if !local.is_null() && (*local).depth.get() == 0 {
                     drop(Box::from_raw(local));
@@ -208,8 +219,14 @@ impl Drop for Locals {
     }
 }
 
+/// No module's number: they are counted from 0, and memory ends long before this.
+const NONE: (usize, *mut Local) = (usize::MAX, ptr::null_mut());
+
 thread_local! {
     static LOCALS: Locals = const { Locals(RefCell::new(Vec::new())) };
+    /// The module that this thread called last. Without a destructor it is one load away, while the table
+    /// asks each time whether it has been destroyed. What it points to is in the table.
+    static LATEST: Cell<(usize, *mut Local)> = const { Cell::new(NONE) };
 }
 
 /// This thread's side of the module. Valid until the thread ends, and while it holds a guard.
@@ -217,10 +234,18 @@ thread_local! {
 /// `None` while the thread is ending and has run the table's destructor already.
 #[inline]
 pub(super) fn local(path: &Arc<CallPath>) -> Option<NonNull<Local>> {
+    let (number, latest) = LATEST.get();
+    if number == path.number { NonNull::new(latest) } else { find(path) }
+}
+
+#[cold]
+fn find(path: &Arc<CallPath>) -> Option<NonNull<Local>> {
     LOCALS
         .try_with(|locals| {
             let known = locals.0.borrow().get(path.number).copied().unwrap_or(ptr::null_mut());
-            NonNull::new(known).unwrap_or_else(|| register(locals, path))
+            let local = NonNull::new(known).unwrap_or_else(|| register(locals, path));
+            LATEST.set((path.number, local.as_ptr()));
+            local
         })
         .ok()
 }
@@ -238,9 +263,10 @@ pub(crate) fn is_in_logic() -> bool {
     LOCALS.try_with(is_in_logic).unwrap_or(false)
 }
 
-#[cold]
 fn register(locals: &Locals, path: &Arc<CallPath>) -> NonNull<Local> {
     let mut table = locals.0.borrow_mut();
+    // What it points to may be among what goes now.
+    LATEST.set(NONE);
     // A module that has stopped is never entered again; what this thread kept of it can go.
     for other in table.iter_mut().filter(|other| !other.is_null()) {
         // SAFETY: as in the table's destructor; the reference is gone before the box is.

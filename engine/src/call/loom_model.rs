@@ -53,10 +53,11 @@ impl Model {
         (model, callers)
     }
 
-    /// One call: the code it runs must be mapped while it runs. Returns the version it ran on.
-    fn call(&self, caller: &Participant) -> usize {
+    /// One call: the code it runs must be mapped while it runs. Returns the version it ran on. `guess` is the
+    /// one that the caller ran on before.
+    fn call(&self, caller: &Participant, guess: usize) -> usize {
         let bell = &self.participants.bell;
-        let version = caller.announcement.enter(|| self.published.load(Ordering::Relaxed), bell);
+        let version = caller.announcement.enter(guess, || self.published.load(Ordering::Relaxed), bell);
         // SAFETY: loom checks that nobody writes the cell meanwhile.
         assert!(self.mapped[version].with(|mapped| unsafe { *mapped }));
         caller.announcement.leave(bell);
@@ -106,8 +107,8 @@ fn a_version_is_unmapped_only_after_its_last_call() {
         let caller = {
             let (model, caller) = (model.clone(), callers[0].clone());
             thread::spawn(move || {
-                let first = model.call(&caller);
-                let second = model.call(&caller);
+                let first = model.call(&caller, OUTSIDE);
+                let second = model.call(&caller, first);
                 assert!(first <= second, "a caller never goes back");
             })
         };
@@ -125,7 +126,7 @@ fn two_callers_hold_a_version_apart() {
             .into_iter()
             .map(|caller| {
                 let model = model.clone();
-                thread::spawn(move || assert_ne!(model.call(&caller), OUTSIDE))
+                thread::spawn(move || assert_ne!(model.call(&caller, OUTSIDE), OUTSIDE))
             })
             .collect();
         model.publish(NEW);
@@ -143,7 +144,7 @@ fn a_rollback_leaves_the_predecessor_mapped_and_unmaps_the_new_version() {
         let caller = {
             let (model, caller) = (model.clone(), callers[0].clone());
             thread::spawn(move || {
-                model.call(&caller);
+                model.call(&caller, OLD);
             })
         };
         model.publish(NEW);
@@ -201,7 +202,7 @@ fn waiting_for_a_version_and_for_the_state_at_once_wakes_both() {
         let calling = {
             let model = model.clone();
             thread::spawn(move || {
-                model.call(&caller);
+                model.call(&caller, OLD);
                 model.read_state(&caller);
             })
         };

@@ -1,0 +1,151 @@
+//! The mailbox of the control thread: every trigger's way to a swap.
+//!
+//! It is bounded. A push that finds it full, or a swap under way, is told so; a file that was noticed isn't
+//! lost, because a look through the folders is then due.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use crate::candidate::VersionNumber;
+use crate::candidate::accept::Source;
+use crate::engine::{Published, PushOutcome};
+use crate::error::{CommitError, PushError, RollbackError};
+use crate::lock::lock;
+
+/// How many commands may wait. What a full mailbox turns away isn't lost: a push says `busy`, and a file
+/// that was noticed is found by the rescan that is then due.
+const WAITING_MAX: usize = 64;
+
+/// A request to push, from whichever trigger.
+pub(crate) struct PushRequest {
+    pub(crate) candidate: Candidate,
+    pub(crate) allow_older: bool,
+}
+
+/// A candidate's bytes, owned.
+pub(crate) enum Candidate {
+    File(PathBuf),
+    Memory { name: String, content: Vec<u8> },
+}
+
+impl Candidate {
+    pub(super) fn source(&self) -> Source<'_> {
+        match self {
+            Self::File(path) => Source::File(path),
+            Self::Memory { name, content } => Source::Memory { name, content },
+        }
+    }
+
+    /// The file's own name.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::File(path) => {
+                path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+            }
+            Self::Memory { name, .. } => name.clone(),
+        }
+    }
+}
+
+pub(super) type Reply<T, E> = Sender<Result<T, E>>;
+
+pub(super) enum Command {
+    Push(PushRequest, Reply<PushOutcome, PushError>),
+    Rollback(String, Reply<Published, RollbackError>),
+    Commit(String, Reply<VersionNumber, CommitError>),
+    /// A file in a watched folder was completed.
+    #[cfg(feature = "watch")]
+    Notice(PathBuf),
+    /// Look through the watched folders.
+    Rescan(Sender<()>),
+    Stop,
+}
+
+/// The mailbox of the control thread.
+#[derive(Clone)]
+pub(crate) struct Mailbox {
+    pub(super) commands: Sender<Command>,
+    /// Holds at most one wish for a look through the watched folders: one look serves all who wish for it.
+    rescans: Sender<()>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What the mailbox and the thread behind it both know.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// What the thread is doing, while it's carrying out a swap.
+    pub(super) under_way: Mutex<Option<String>>,
+    pub(super) control_thread: Mutex<Option<ThreadId>>,
+}
+
+impl Mailbox {
+    /// A mailbox, and what comes out of it: commands, and wishes for a look through the watched folders.
+    pub(super) fn new() -> (Self, Receiver<Command>, Receiver<()>) {
+        let ((commands, received), (rescans, wished)) = (bounded(WAITING_MAX), bounded(1));
+        (Self { commands, rescans, shared: Arc::default() }, received, wished)
+    }
+
+    pub(crate) fn push(&self, request: PushRequest) -> Result<PushOutcome, PushError> {
+        let busy = |waits_for| PushError::Busy { waits_for };
+        self.ask(|reply| Command::Push(request, reply), busy, PushError::Stopped)
+    }
+
+    pub(crate) fn rollback(&self, module: String) -> Result<Published, RollbackError> {
+        let busy = |waits_for| PushError::Busy { waits_for }.into();
+        self.ask(|reply| Command::Rollback(module, reply), busy, PushError::Stopped.into())
+    }
+
+    pub(crate) fn commit(&self, module: String) -> Result<VersionNumber, CommitError> {
+        let busy = |waits_for| CommitError::Busy { waits_for };
+        self.ask(|reply| Command::Commit(module, reply), busy, CommitError::Stopped)
+    }
+
+    /// A file in a watched folder was completed. Never waits.
+    #[cfg(feature = "watch")]
+    pub(crate) fn notice(&self, path: PathBuf) {
+        if self.commands.try_send(Command::Notice(path)).is_err() {
+            self.rescan();
+        }
+    }
+
+    /// Asks for a look through the watched folders. Never waits.
+    #[cfg_attr(not(any(feature = "watch", feature = "signals")), allow(dead_code, reason = "triggers ask"))]
+    pub(crate) fn rescan(&self) {
+        // A full channel holds the same wish already.
+        let _ = self.rescans.try_send(());
+    }
+
+    /// Looks through the watched folders, and waits until that is done.
+    pub(crate) fn rescan_and_wait(&self) {
+        let (done, finished) = bounded(1);
+        if self.commands.send(Command::Rescan(done)).is_ok() {
+            // An error says that the thread has ended, and then there is nothing to wait for.
+            let _ = finished.recv();
+        }
+    }
+
+    /// Sends a command and waits for its answer, unless a swap is under way already.
+    fn ask<T, E>(
+        &self,
+        command: impl FnOnce(Reply<T, E>) -> Command,
+        busy: impl Fn(String) -> E,
+        stopped: E,
+    ) -> Result<T, E> {
+        if let Some(under_way) = &*lock(&self.shared.under_way) {
+            return Err(busy(under_way.clone()));
+        }
+        // A subscriber that reacts to one of the control thread's own events would wait for itself.
+        if *lock(&self.shared.control_thread) == Some(std::thread::current().id()) {
+            return Err(busy("the control thread asks itself".to_owned()));
+        }
+        let (reply, answer) = bounded(1);
+        match self.commands.try_send(command(reply)) {
+            Ok(()) => answer.recv().unwrap_or(Err(stopped)),
+            Err(TrySendError::Full(_)) => Err(busy(format!("{WAITING_MAX} commands are waiting"))),
+            Err(TrySendError::Disconnected(_)) => Err(stopped),
+        }
+    }
+}

@@ -90,6 +90,16 @@ struct Argument {
 
 impl Method {
     fn read(attributes: &[Attribute], signature: &Signature) -> syn::Result<Self> {
+        let is_conditional = |attribute: &&Attribute| {
+            attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
+        };
+        if let Some(condition) = attributes.iter().find(is_conditional) {
+            return Err(Error::new_spanned(
+                condition,
+                "both sides must see the same methods, and each is compiled with conditions of its own: declare \
+                 the method always, and let logic answer an error where it has nothing to offer",
+            ));
+        }
         if let Some(keyword) = &signature.asyncness {
             return Err(Error::new_spanned(
                 keyword,

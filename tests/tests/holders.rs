@@ -152,6 +152,27 @@ fn p3_06_a_slow_call_delays_neither_pushes_nor_other_calls() {
 }
 
 #[test]
+fn calls_that_share_the_state_and_one_that_has_it_alone_wait_for_each_other() {
+    let host = Host::serving(logic("1001"));
+    let waits = |held: Held, call: fn(&GameProxy<Guard<'_>>) -> Result<u64, CallError>| {
+        let game = host.game();
+        let waiting = thread::spawn(move || game.call(|game| call(game)));
+        wait_until("both are inside", || host.status().active.unwrap().in_flight == 2);
+        for _ in 0..20 {
+            assert!(!waiting.is_finished(), "it didn't wait");
+            // The time that a call which doesn't wait would need to return.
+            thread::sleep(Duration::from_millis(1));
+        }
+        held.release();
+        assert_eq!(waiting.join().unwrap(), Ok(1));
+    };
+    let sharing = Held::by("ada", host.game(), |game, latch| game.hold_shared(latch));
+    waits(sharing, |game| game.record(1));
+    let alone = Held::by("ada", host.game(), |game, latch| game.hold_exclusive(latch));
+    waits(alone, |game| game.hit(1));
+}
+
+#[test]
 fn too_many_retired_versions_are_refused_with_their_names_and_holders() {
     let host = Host::with(|builder, _| builder.retired_max(2));
     let versions = ["1001", "1002", "1003", "1004"];

@@ -36,6 +36,8 @@ impl Account {
         self.hits += 1;
         game.call(|game| game.record(2))?;
         self.recorded += 2;
+        // It would fail within another caller's exclusive call.
+        game.call(|game| game.totals())?;
         self.saw(game.call(|game| game.version())?);
 
         // A unit of work, with another one inside: all of it on one version.

@@ -1,6 +1,7 @@
 //! What the black-box tests share: libraries to push, a host to push them to, and ways to see what
 //! happens.
 
+pub mod demo;
 pub mod fixture;
 pub mod host;
 pub mod log;

@@ -106,14 +106,16 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<Manifest, ManifestError> {
     read(&content).map(|(manifest, _)| manifest)
 }
 
-/// The manifest in a library's bytes, with the bytes of its section.
+/// The manifest in a library's bytes, with the bytes that it was read from.
 pub(crate) fn read(library: &[u8]) -> Result<(Manifest, Vec<u8>), ManifestError> {
     let section = elf::section(library, SECTION)?.ok_or(ManifestError::Missing)?;
-    let manifest = parse(section)?;
-    Ok((manifest, section.to_vec()))
+    let (manifest, length) = parse(section)?;
+    Ok((manifest, section[..length].to_vec()))
 }
 
-fn parse(section: &[u8]) -> Result<Manifest, ManifestError> {
+/// The manifest at the start of a section, and how many bytes it takes. A linker or a sanitizer may have put
+/// padding behind it.
+fn parse(section: &[u8]) -> Result<(Manifest, usize), ManifestError> {
     let damaged = |what: &str| ManifestError::Damaged(what.to_owned());
     let (header, text) = section
         .split_at_checked(HEADER_LENGTH)
@@ -135,7 +137,8 @@ fn parse(section: &[u8]) -> Result<Manifest, ManifestError> {
     if found != stated {
         return Err(damaged(&format!("found checksum {found:016x}, expected {stated:016x}")));
     }
-    serde_json::from_slice(text).map_err(|error| ManifestError::Damaged(error.to_string()))
+    let manifest = serde_json::from_slice(text).map_err(|error| ManifestError::Damaged(error.to_string()))?;
+    Ok((manifest, HEADER_LENGTH + length))
 }
 
 impl fmt::Display for Manifest {
@@ -175,8 +178,12 @@ mod tests {
         "interface":"I","methods":[],"state":{"type":"S","schema":1,"fingerprint":"f"},"later":true}"#;
 
     #[test]
-    fn fields_of_later_hosts_are_passed_over() {
-        let manifest = parse(&section(FORMAT, TEXT)).unwrap();
+    fn fields_of_later_hosts_and_padding_are_passed_over() {
+        let mut padded = section(FORMAT, TEXT);
+        let whole = padded.len();
+        padded.extend([0; 32]);
+        let (manifest, length) = parse(&padded).unwrap();
+        assert_eq!(length, whole);
         assert_eq!((manifest.module.as_str(), manifest.state.schema), ("m", 1));
     }
 

@@ -1,7 +1,7 @@
 //! A child process whose words are collected, and which doesn't outlive its test.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 
@@ -33,6 +33,12 @@ impl Process {
         Pid::from_child(&self.child)
     }
 
+    /// Sends a line to its standard input, which has to be a pipe.
+    pub fn tell(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().expect("its input is a pipe");
+        stdin.write_all(format!("{line}\n").as_bytes()).expect("it listens");
+    }
+
     /// The next line on its standard output. Waits as long as the process lives, which may be building.
     #[track_caller]
     pub fn line(&mut self) -> String {
@@ -62,14 +68,9 @@ impl Process {
         kill_process(self.id(), signal).expect("the process lives");
     }
 
-    /// Waits for its end.
+    /// Waits for its end, which comes with the end of its input if that is a pipe.
     pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("a child can be waited for")
-    }
-
-    /// Whether it hasn't ended yet.
-    pub fn is_alive(&mut self) -> bool {
-        self.child.try_wait().expect("a child can be asked").is_none()
     }
 }
 

@@ -156,7 +156,7 @@ fn calls_that_share_the_state_and_one_that_has_it_alone_wait_for_each_other() {
     let host = Host::serving(logic("1001"));
     let waits = |held: Held, call: fn(&GameProxy<Guard<'_>>) -> Result<u64, CallError>| {
         let game = host.game();
-        let waiting = thread::spawn(move || game.call(|game| call(game)));
+        let waiting = thread::spawn(move || game.call(call));
         wait_until("both are inside", || host.status().active.unwrap().in_flight == 2);
         for _ in 0..20 {
             assert!(!waiting.is_finished(), "it didn't wait");

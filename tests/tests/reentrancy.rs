@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use liveswap::{Engine, Push, PushError, PushOutcome};
+use fixture_api::Latch;
+use liveswap::{Engine, PushError, PushOutcome};
 use liveswap_state::CallError;
 use liveswap_tests::host::MODULE;
-use liveswap_tests::{Host, Patched, logic};
+use liveswap_tests::{Host, Patched, logic, wait_until};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
@@ -138,14 +139,17 @@ impl Reached {
     }
 }
 
+/// The whole life of a version is told about: its preparation, its publish, its retirement, its unmapping.
 #[test]
-fn p0_12_a_subscriber_on_the_control_thread_that_asks_for_the_status_gets_it() {
+fn p0_12_a_subscriber_that_asks_for_the_status_waits_for_nobody() {
     let reached = Reached::new();
     let times = reached.react("6001", |engine, _| assert_eq!(engine.status().modules.len(), 1));
     reached.push("6001");
     assert!(times.load(Ordering::SeqCst) > 0, "nobody was told about it");
     reached.host.game().call(|game| game.panics("told")).unwrap_err();
-    reached.host.refused("not-elf", Push::content("logic.v6001.so", Vec::new()));
+    reached.push("6002");
+    reached.host.commit();
+    reached.host.wait_until_unmapped("6001");
 }
 
 #[test]
@@ -166,6 +170,15 @@ fn p0_12_a_subscriber_on_the_control_thread_that_pushes_is_told_that_it_is_busy(
     assert!(times.load(Ordering::SeqCst) > 0);
     assert!(answers.lock().unwrap().iter().all(|code| *code == "busy"), "{answers:?}");
     assert_eq!(reached.host.version(), "6101");
+}
+
+#[test]
+fn p0_12_a_subscriber_on_the_control_thread_that_rescans_doesn_t_wait_for_itself() {
+    let reached = Reached::new();
+    let times = reached.react("6201", |engine, _| engine.rescan());
+    reached.push("6201");
+    assert!(times.load(Ordering::SeqCst) > 0);
+    assert_eq!(reached.host.version(), "6201");
 }
 
 #[test]
@@ -191,4 +204,27 @@ fn p0_12_a_subscriber_that_calls_logic_back_gets_an_answer() {
     let totals = reached.host.game().call(|game| game.totals()).unwrap();
     assert_eq!((totals.hits, totals.recorded), (1, 0));
     assert_eq!(reached.host.game().call(|game| game.record(1)), Ok(1));
+}
+
+#[test]
+fn p0_12_the_status_is_there_while_a_drain_is_reported() {
+    let host = Host::with(|builder, _| builder.drain_deadline(std::time::Duration::from_millis(20)));
+    let reached = Reached { host: Arc::new(host) };
+    let times = reached.react("6401", |engine, event| {
+        if event.contains("holders") {
+            assert_eq!(engine.status().modules[0].retired[0].state, "draining");
+        }
+    });
+    reached.push("6401");
+    let latch = Arc::new(Latch::default());
+    let (game, held) = (reached.host.game(), latch.clone());
+    let call = std::thread::spawn(move || game.call(|game| game.hold(&held)));
+    wait_until("the call is inside", || latch.is_entered());
+    reached.push("6402");
+    let before = times.load(Ordering::SeqCst);
+    reached.host.commit();
+    wait_until("the drain is reported", || times.load(Ordering::SeqCst) > before);
+    latch.release();
+    assert_eq!(call.join().unwrap(), Ok("6401".to_owned()));
+    reached.host.wait_until_unmapped("6401");
 }

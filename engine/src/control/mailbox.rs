@@ -112,19 +112,26 @@ impl Mailbox {
     }
 
     /// Asks for a look through the watched folders. Never waits.
-    #[cfg_attr(not(any(feature = "watch", feature = "signals")), allow(dead_code, reason = "triggers ask"))]
     pub(crate) fn rescan(&self) {
         // A full channel holds the same wish already.
         let _ = self.rescans.try_send(());
     }
 
-    /// Looks through the watched folders, and waits until that is done.
+    /// Looks through the watched folders, and waits until that is done; asked on the control thread itself,
+    /// by a subscriber, it's done later.
     pub(crate) fn rescan_and_wait(&self) {
+        if self.is_control_thread() {
+            return self.rescan();
+        }
         let (done, finished) = bounded(1);
         if self.commands.send(Command::Rescan(done)).is_ok() {
             // An error says that the thread has ended, and then there is nothing to wait for.
             let _ = finished.recv();
         }
+    }
+
+    fn is_control_thread(&self) -> bool {
+        *lock(&self.shared.control_thread) == Some(std::thread::current().id())
     }
 
     /// Sends a command and waits for its answer, unless a swap is under way already.
@@ -138,7 +145,7 @@ impl Mailbox {
             return Err(busy(under_way.clone()));
         }
         // A subscriber that reacts to one of the control thread's own events would wait for itself.
-        if *lock(&self.shared.control_thread) == Some(std::thread::current().id()) {
+        if self.is_control_thread() {
             return Err(busy("the control thread asks itself".to_owned()));
         }
         let (reply, answer) = bounded(1);

@@ -204,76 +204,82 @@ impl Reaper {
     }
 }
 
+/// What the reaper finds when it looks through its list.
+enum Look {
+    /// Nobody is inside this one any more.
+    Drained(Box<Loaded>),
+    /// This one's deadline has passed.
+    Overdue { module: String, version: VersionNumber, holders: String },
+    /// Nothing to do before a ring, or before this deadline.
+    Nothing(Option<Instant>),
+}
+
+// Nothing is logged under the list's lock: a subscriber may ask the engine for its status, which takes it.
 impl Shared {
     fn run(&self) {
         loop {
             // Read before looking, so that no ring between the look and the wait is lost.
             let rings = self.bell.rings();
-            let mut next = None;
-            while let Some(loaded) = self.take_drained(&mut next) {
-                let serial = loaded.serial;
-                // Outside of the lock: it takes its time, and runs destructors of the library.
-                let outcome = loaded.unmap();
-                self.finish(serial, outcome);
-            }
-            if let Some(deadline) = *lock(&self.stop) {
-                let draining = self.is_anything_draining();
-                if !draining || Instant::now() >= deadline {
+            let mut next = match self.look() {
+                Look::Drained(loaded) => {
+                    let serial = loaded.serial;
+                    // Outside of the lock: it takes its time, and runs destructors of the library.
+                    let outcome = loaded.unmap();
+                    self.finish(serial, outcome);
+                    continue;
+                }
+                Look::Overdue { module, version, holders } => {
+                    tracing::warn!(
+                        module, %version, holders,
+                        "still draining after its deadline; it stays mapped until its holders leave"
+                    );
+                    continue;
+                }
+                Look::Nothing(next) => next,
+            };
+            let stop = *lock(&self.stop);
+            if let Some(deadline) = stop {
+                if !self.is_anything_draining() || Instant::now() >= deadline {
                     self.give_up();
                     return;
                 }
-                next = Some(next.map_or(deadline, |next: Instant| next.min(deadline)));
+                next = Some(next.map_or(deadline, |next| next.min(deadline)));
             }
             self.bell.wait(rings, next);
         }
     }
 
-    /// A version that nobody is inside any more. `next` becomes the next deadline to wake up for.
-    fn take_drained(&self, next: &mut Option<Instant>) -> Option<Box<Loaded>> {
-        *next = None;
-        let mut retired = lock(&self.retired);
-        for entry in retired.iter_mut() {
+    fn look(&self) -> Look {
+        let mut next = None;
+        for entry in lock(&self.retired).iter_mut() {
             if !matches!(entry.state, RetiredState::Draining(_)) {
                 continue;
             }
             if !entry.path.is_inside(entry.serial.0) {
-                let RetiredState::Draining(loaded) =
+                if let RetiredState::Draining(loaded) =
                     std::mem::replace(&mut entry.state, RetiredState::Unmapping)
-                else {
-                    unreachable!("checked above, and the lock is held");
-                };
-                return Some(loaded);
-            }
-            if !entry.overdue {
-                if Instant::now() >= entry.deadline {
-                    entry.overdue = true;
-                    tracing::warn!(
-                        module = entry.path.module,
-                        version = %entry.version,
-                        holders = entry.holders(),
-                        "still draining after its deadline; it stays mapped until its holders leave"
-                    );
-                } else {
-                    *next = Some(next.map_or(entry.deadline, |next: Instant| next.min(entry.deadline)));
+                {
+                    return Look::Drained(loaded);
                 }
+            } else if !entry.overdue && Instant::now() >= entry.deadline {
+                entry.overdue = true;
+                let (module, version) = (entry.path.module.clone(), entry.version.clone());
+                return Look::Overdue { module, version, holders: entry.holders() };
+            } else if !entry.overdue {
+                next = Some(next.map_or(entry.deadline, |next: Instant| next.min(entry.deadline)));
             }
         }
-        None
+        Look::Nothing(next)
     }
 
     fn finish(&self, serial: Serial, outcome: Unmapped) {
         let mut retired = lock(&self.retired);
-        if let Some(entry) = retired.iter_mut().find(|entry| entry.serial == serial) {
-            let (module, version) = (&entry.path.module, &entry.version);
-            match &outcome {
-                Unmapped::Gone => tracing::info!(module, %version, "unmapped"),
-                Unmapped::Retained(reason) => tracing::warn!(module, %version, reason, "retained in memory"),
-            }
-            entry.state = match outcome {
-                Unmapped::Gone => RetiredState::Unmapped,
-                Unmapped::Retained(reason) => RetiredState::Retained(reason),
-            };
-        }
+        let Some(entry) = retired.iter_mut().find(|entry| entry.serial == serial) else { return };
+        entry.state = match &outcome {
+            Unmapped::Gone => RetiredState::Unmapped,
+            Unmapped::Retained(reason) => RetiredState::Retained(reason.clone()),
+        };
+        let (module, version) = (entry.path.module.clone(), entry.version.clone());
         let mut gone = retired.iter().filter(|entry| matches!(entry.state, RetiredState::Unmapped)).count();
         retired.retain(|entry| {
             let forget = matches!(entry.state, RetiredState::Unmapped) && gone > REMEMBERED_MAX;
@@ -282,6 +288,10 @@ impl Shared {
         });
         drop(retired);
         self.progress.ring();
+        match outcome {
+            Unmapped::Gone => tracing::info!(module, %version, "unmapped"),
+            Unmapped::Retained(reason) => tracing::warn!(module, %version, reason, "retained in memory"),
+        }
     }
 
     fn is_anything_draining(&self) -> bool {
@@ -290,17 +300,16 @@ impl Shared {
 
     /// The engine ends while calls are inside: their code must stay, so the libraries are left mapped.
     fn give_up(&self) {
+        let mut left = Vec::new();
         for entry in lock(&self.retired).iter_mut() {
             if let RetiredState::Draining(_) = entry.state {
-                let reason = "the engine ended while calls were inside".to_owned();
-                let state = std::mem::replace(&mut entry.state, RetiredState::Retained(reason));
-                std::mem::forget(state);
-                tracing::warn!(
-                    module = entry.path.module,
-                    version = %entry.version,
-                    "left mapped: the engine ended while calls were inside"
-                );
+                let reason = RetiredState::Retained("the engine ended while calls were inside".to_owned());
+                std::mem::forget(std::mem::replace(&mut entry.state, reason));
+                left.push((entry.path.module.clone(), entry.version.clone()));
             }
+        }
+        for (module, version) in left {
+            tracing::warn!(module, %version, "left mapped: the engine ended while calls were inside");
         }
     }
 }

@@ -53,8 +53,8 @@ impl Patched {
     /// Replaces a part of the manifest's text by one that isn't longer. The text keeps its length by spaces
     /// at its end, and its checksum is made right again.
     pub fn replace(mut self, from: &str, to: &str) -> Self {
-        let section = self.section(SECTION);
-        let bytes = &mut self.bytes[section];
+        let manifest = self.manifest();
+        let bytes = &mut self.bytes[manifest];
         let (header, text) = bytes.split_at_mut(HEADER_LENGTH);
         let before = str::from_utf8(text).expect("a manifest is UTF-8");
         assert!(before.contains(from), "the manifest has no {from}: {before}");
@@ -105,9 +105,16 @@ impl Patched {
 
     /// `"name":"value"`, as the manifest has it.
     fn member(&self, name: &str) -> String {
-        let text = &self.bytes[self.section(SECTION)][HEADER_LENGTH..];
+        let text = &self.bytes[self.manifest()][HEADER_LENGTH..];
         let manifest: serde_json::Value = serde_json::from_slice(text).expect("a manifest is JSON");
         format!("\"{name}\":{}", manifest[name])
+    }
+
+    /// Where the manifest stands. A sanitizer puts padding behind it, into the same section.
+    fn manifest(&self) -> Range<usize> {
+        let section = self.section(SECTION);
+        let length = self.bytes[section.clone()][12..16].try_into().expect("four bytes");
+        section.start..section.start + HEADER_LENGTH + u32::from_le_bytes(length) as usize
     }
 
     fn section(&self, name: &str) -> Range<usize> {

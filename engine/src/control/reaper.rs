@@ -89,9 +89,8 @@ pub(crate) struct Reaper {
 
 struct Shared {
     retired: Mutex<Vec<Retired>>,
+    /// Rung by callers that leave a version that is waited for, and by the reaper when it is done with one.
     bell: Arc<Bell>,
-    /// Rings when a version has been unmapped, or couldn't be.
-    progress: Bell,
     /// When to stop waiting for what still drains: set once, when the engine ends.
     stop: Mutex<Option<Instant>>,
 }
@@ -102,7 +101,6 @@ impl Reaper {
         let shared = Arc::new(Shared {
             retired: Mutex::new(Vec::new()),
             bell,
-            progress: Bell::new(),
             stop: Mutex::new(None),
         });
         let thread = std::thread::Builder::new().name("liveswap-reaper".into()).spawn({
@@ -165,12 +163,12 @@ impl Reaper {
     pub(crate) fn has_room(&self, limit: usize) -> Result<(), PushError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let rings = self.shared.progress.rings();
+            let rings = self.shared.bell.rings();
             let (held, versions) = self.resident();
             if versions.len() < limit {
                 return Ok(());
             }
-            if held >= limit || !self.shared.progress.wait(rings, Some(deadline)) {
+            if held >= limit || !self.shared.bell.wait(rings, Some(deadline)) {
                 return Err(PushError::TooManyRetired { limit, versions: versions.join("; ") });
             }
         }
@@ -287,7 +285,7 @@ impl Shared {
             !forget
         });
         drop(retired);
-        self.progress.ring();
+        self.bell.ring();
         match outcome {
             Unmapped::Gone => tracing::info!(module, %version, "unmapped"),
             Unmapped::Retained(reason) => tracing::warn!(module, %version, reason, "retained in memory"),

@@ -88,7 +88,10 @@ impl Builder {
     /// missing, and looked through at the start.
     #[cfg(feature = "watch")]
     pub fn watch(mut self, folder: impl Into<PathBuf>) -> Self {
+        // Absolute, because the process may go to another folder later. It fails for an empty path only,
+        // which then fails to be watched.
         let folder = folder.into();
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
         self.watched.push(folder.clone());
         self.trigger(move |core| {
             let watcher = crate::trigger::watch::Watcher::start(&folder, core.mailbox.clone());
@@ -168,6 +171,13 @@ impl Builder {
     /// refused is no error: it is logged, and the module has no active version yet.
     pub fn build(self) -> Result<Engine, BuildError> {
         self.check()?;
+        let folder = match &self.private_folder {
+            Some(path) => {
+                let what = format!("take {} as the private folder", path.display());
+                PrivateFolder::open(path).map_err(system(&what))
+            }
+            None => PrivateFolder::temporary().map_err(system("make a private folder")),
+        }?;
         let bell = Arc::new(Bell::new());
         let reaper = Reaper::start(bell.clone(), self.drain_deadline);
         let reaper = Arc::new(reaper.map_err(system("start the reaper's thread"))?);
@@ -187,15 +197,8 @@ impl Builder {
                 Module::new(module.path.clone(), module.interface, module.board.clone(), reaper.clone())
             })
             .collect();
-        let folder = match &self.private_folder {
-            Some(path) => {
-                let what = format!("take {} as the private folder", path.display());
-                PrivateFolder::open(path).map_err(system(&what))
-            }
-            None => PrivateFolder::temporary().map_err(system("make a private folder")),
-        };
         let settings = Settings {
-            folder: Arc::new(folder?),
+            folder: Arc::new(folder),
             watched: self.watched.clone(),
             candidate_size_max: self.candidate_size_max,
             retired_max: self.retired_max,
@@ -204,7 +207,10 @@ impl Builder {
             bell,
         };
         let control = Control::start(modules, settings, reaper.clone());
-        let control = control.map_err(system("start the control thread"))?;
+        let control = control.map_err(|error| {
+            reaper.stop(None);
+            system("start the control thread")(error)
+        })?;
         let core = Arc::new(Core {
             modules: declared,
             mailbox: control.mailbox.clone(),

@@ -66,6 +66,7 @@ impl AcceptError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "unreadable",
+            Self::BeingWritten { .. } => "being-written",
             Self::NotAFile { .. } => "not-a-file",
             Self::TooLarge { .. } => "too-large",
             Self::Unwritable { .. } => "unwritable",
@@ -115,6 +116,7 @@ impl LoadError {
             Self::Refused(_) => "load-failed",
             Self::NoEntry => "no-entry",
             Self::OtherManifest => "other-manifest",
+            Self::NoMap(_) => "no-memory-map",
             Self::Bind(_) => "bind-failed",
         }
     }

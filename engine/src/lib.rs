@@ -38,6 +38,7 @@ mod host;
 mod lock;
 mod module;
 pub mod status;
+mod tell;
 mod trigger;
 
 pub use builder::Builder;

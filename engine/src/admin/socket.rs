@@ -1,6 +1,6 @@
 //! The socket's file: nobody else's from its first moment, and never in the place of anything alive.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -39,7 +39,13 @@ pub(super) fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     // Two processes that start together must not both find the same old socket dead: the second would
     // remove what the first has just made. The lock ends with the file.
     let locked = File::open(&folder)?;
-    locked.lock()?;
+    locked.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => {
+            let what = "another process holds a lock on the folder: try again, or choose another folder";
+            io::Error::new(io::ErrorKind::WouldBlock, what)
+        }
+        TryLockError::Error(error) => error,
+    })?;
     let address = SocketAddrUnix::new(path)?;
     remove_stale(path, &address)?;
     let socket = unix_socket()?;

@@ -14,6 +14,7 @@ pub(crate) use real::{heavy, light, prepare};
 
 #[cfg(not(liveswap_loom))]
 mod real {
+    use std::sync::Once;
     use std::sync::atomic::{AtomicBool, Ordering, compiler_fence, fence};
 
     use rustix::thread::{MembarrierCommand, membarrier};
@@ -23,13 +24,15 @@ mod real {
     /// includes a fence of its own for such callers.
     static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
 
-    /// Registers the process with the kernel. Before the first caller; again is harmless.
+    /// Registers the process with the kernel, the first time that it's called. Before the first caller.
     pub(crate) fn prepare() {
-        if membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
-            && membarrier(MembarrierCommand::PrivateExpedited).is_ok()
-        {
-            ASYMMETRIC.store(true, Ordering::Relaxed);
-        }
+        static PREPARED: Once = Once::new();
+        PREPARED.call_once(|| {
+            let registered = membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok();
+            if registered && membarrier(MembarrierCommand::PrivateExpedited).is_ok() {
+                ASYMMETRIC.store(true, Ordering::Relaxed);
+            }
+        });
     }
 
     /// The caller's side: what is before it is visible to whoever runs [`heavy`] afterwards, or the other

@@ -9,12 +9,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thiserror::Error;
+
+use crate::tell::tell;
 
 /// The content of a candidate, as a BLAKE3 hash.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,6 +46,12 @@ pub enum AcceptError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Somebody has it open for writing, so it isn't whole yet.
+    #[error("{path} is still being written: push it when that is done", path = path.display())]
+    BeingWritten {
+        /// The candidate.
+        path: PathBuf,
     },
     /// It isn't a regular file: reading a pipe or a device might never end.
     #[error("{path} isn't a regular file: push a shared library", path = path.display())]
@@ -104,21 +113,28 @@ impl PrivateFolder {
             fs::TryLockError::Error(error) => error,
         })?;
         for entry in fs::read_dir(&path)? {
-            let entry = entry?.path();
-            if entry.extension().is_some_and(|extension| extension == "so") {
-                fs::remove_file(entry)?;
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(is_copy) {
+                fs::remove_file(entry.path())?;
             }
         }
         Ok(Self { path: path.canonicalize()?, _lock: lock, _temporary: temporary })
     }
 
-    /// A path that no copy of this process ever had. The name is for people who read a memory map.
+    /// A path that no copy of this process ever had: `PROCESS-NUMBER.so`.
     fn fresh(&self) -> PathBuf {
         static COPIES: AtomicUsize = AtomicUsize::new(1);
         // Relaxed: all that counts is that no number is given out twice.
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
         self.path.join(format!("{}-{number}.so", std::process::id()))
     }
+}
+
+/// Whether a file of this name is a private copy: only those are the engine's to remove.
+fn is_copy(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers = name.strip_suffix(".so").and_then(|stem| stem.split_once('-'));
+    numbers.is_some_and(|(process, number)| is_number(process) && is_number(number))
 }
 
 /// A private copy. The file is removed with the last reference to it.
@@ -135,7 +151,7 @@ impl Drop for PrivateCopy {
         if let Err(error) = fs::remove_file(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %self.path.display(), %error, "can't remove a private copy");
+            tell(|| tracing::warn!(path = %self.path.display(), %error, "can't remove a private copy"));
         }
     }
 }
@@ -190,10 +206,36 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, AcceptError> {
     if !metadata.is_file() {
         return Err(AcceptError::NotAFile { path: path.to_owned() });
     }
+    if is_being_written(&file) {
+        return Err(AcceptError::BeingWritten { path: path.to_owned() });
+    }
     let most = limit.saturating_add(1);
     let mut content = Vec::with_capacity(usize::try_from(metadata.len().min(most)).unwrap_or(0));
     file.take(most).read_to_end(&mut content).map_err(unreadable)?;
     Ok(content)
+}
+
+/// Whether anybody has the file open for writing. The kernel grants a read lease only if nobody has; it's given
+/// back at once. Where leases aren't to be had (another user's file, a network file system), nothing is known,
+/// and the checks that follow must do.
+fn is_being_written(file: &File) -> bool {
+    /// From Linux's `fcntl.h`; the same on every machine that liveswap knows.
+    const F_SETSIG: libc::c_int = 10;
+
+    let fd = file.as_raw_fd();
+    // SAFETY: plain calls on a descriptor that is open, without pointers. Somebody who opens the file for writing
+    // while the lease is held makes the kernel send this process a signal; the default, SIGIO, would end it, so
+    // SIGURG is asked for, which is ignored unless the host handles it.
+    unsafe {
+        if libc::fcntl(fd, F_SETSIG, libc::SIGURG) != 0 {
+            return false;
+        }
+        if libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK) == 0 {
+            libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK);
+            return false;
+        }
+    }
+    io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock
 }
 
 #[cfg(test)]
@@ -236,11 +278,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_open_for_writing_is_not_taken_yet() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Arc::new(PrivateFolder::open(place.path()).unwrap());
+        let path = place.path().join("candidate");
+        let mut writer = File::create(&path).unwrap();
+        writer.write_all(b"half").unwrap();
+        let refused = accept(&folder, Source::File(&path), 10).unwrap_err();
+        assert!(matches!(refused, AcceptError::BeingWritten { .. }), "{refused}");
+        drop(writer);
+        assert_eq!(*accept(&folder, Source::File(&path), 10).unwrap().content, *b"half");
+    }
+
+    #[test]
     fn one_engine_at_a_time_and_left_overs_go() {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("1-1.so"), "left over").unwrap();
+        fs::write(place.path().join("logic.v1.so"), "somebody's").unwrap();
         let folder = PrivateFolder::open(place.path()).unwrap();
-        assert_eq!(copies(place.path()), 0);
+        assert_eq!(copies(place.path()), 1, "what isn't a copy is left alone");
         assert_eq!(PrivateFolder::open(place.path()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(folder);
         PrivateFolder::open(place.path()).unwrap();

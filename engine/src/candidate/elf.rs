@@ -1,8 +1,13 @@
 //! Reading ELF: is this a whole library for this machine, and where is its manifest?
 //!
 //! `dlopen` trusts the file: it maps segments that lie beyond the end (touching them kills the process)
-//! and runs constructors. So everything the loader would rely on is checked first.
+//! and runs constructors. So it's checked first that the file is whole, by all that its headers say.
+//!
+//! Whether the bytes are the ones that the linker wrote, ELF can't tell: a file of the right length with a
+//! damaged page inside passes here and may end the process. So files that somebody is still writing aren't
+//! taken at all.
 
+use object::SectionIndex;
 use object::elf;
 use object::endian::LittleEndian;
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
@@ -72,10 +77,17 @@ pub(super) fn section<'file>(file: &'file [u8], name: &str) -> Result<Option<&'f
     }
     // The section headers come last in the file, so a file that was cut anywhere has lost them.
     let sections = header.sections(endian, file).map_err(|_| truncated("the section header table"))?;
+    let names = header
+        .shstrndx(endian, file)
+        .and_then(|index| sections.section(SectionIndex(index as usize))?.data(endian, file))
+        .map_err(|_| truncated("the table of section names"))?;
     let mut found = None;
     for (index, section) in sections.enumerate() {
         let data = section.data(endian, file).map_err(|_| truncated(&format!("section {}", index.0)))?;
-        if sections.section_name(endian, section).is_ok_and(|candidate| candidate == name.as_bytes()) {
+        // Compared from its start: looking for the end of each name would take a crafted file hours.
+        let named =
+            names.get(section.sh_name(endian) as usize..).and_then(|rest| rest.strip_prefix(name.as_bytes()));
+        if found.is_none() && named.is_some_and(|rest| rest.first() == Some(&0)) {
             found = Some(data);
         }
     }

@@ -143,7 +143,10 @@ fn parse(section: &[u8]) -> Result<(Manifest, usize), ManifestError> {
 
 impl fmt::Display for Manifest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut row = |name: &str, value: &dyn fmt::Display| writeln!(formatter, "{name:<10} {value}");
+        // Escaped: a manifest is anybody's text, and a terminal obeys some of it.
+        let mut row = |name: &str, value: &dyn fmt::Display| {
+            writeln!(formatter, "{name:<10} {}", value.to_string().escape_debug())
+        };
         row("module", &self.module)?;
         row("version", &self.version)?;
         row("contract", &self.contract)?;

@@ -4,7 +4,9 @@
 //! thread, a unique symbol or a flag in the file keeps it mapped. So [`Library::unmap`] believes only the
 //! process's own memory map.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,18 +33,24 @@ pub enum LoadError {
         "the manifest of the loaded library isn't the one in its file: the library is damaged, build it again"
     )]
     OtherManifest,
+    /// The kernel doesn't tell what is mapped, so it could never be shown that the library is gone.
+    #[error("can't open /proc/self/maps: {0}: mount /proc, or raise the limit of open files")]
+    NoMap(io::Error),
     /// The library can't be bound to this host.
     #[error(transparent)]
     Bind(#[from] BindError),
 }
 
-/// A mapped library.
+/// A mapped library. Dropping it leaves it mapped: only [`unmap`](Library::unmap) closes it, so that no panic
+/// and no error path can take code away that somebody runs.
 #[derive(Debug)]
 pub(crate) struct Library {
-    handle: Handle,
+    handle: ManuallyDrop<Handle>,
     path: PathBuf,
+    /// The kernel's account of the process's memory, opened while there was a descriptor to be had.
+    maps: File,
     /// Set by [`connect`](Library::connect).
-    connected: Option<Connected>,
+    connected: ManuallyDrop<Option<Connected>>,
 }
 
 #[derive(Debug)]
@@ -70,10 +78,16 @@ impl Library {
     pub(crate) unsafe fn open(path: &Path) -> Result<Self, LoadError> {
         // Now, not lazily: a missing symbol must show here and not in the middle of a call. Local: two
         // versions have symbols of the same names.
+        let maps = File::open("/proc/self/maps").map_err(LoadError::NoMap)?;
         // SAFETY: constructors may run; verifying came first, as the caller vouches.
         let handle = unsafe { Handle::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|error| LoadError::Refused(error.to_string()))?;
-        Ok(Self { handle, path: path.to_owned(), connected: None })
+        Ok(Self {
+            handle: ManuallyDrop::new(handle),
+            path: path.to_owned(),
+            maps,
+            connected: ManuallyDrop::new(None),
+        })
     }
 
     /// Finds the entry and binds the library to this host. On an error the library is still mapped.
@@ -99,7 +113,7 @@ impl Library {
         // SAFETY: the first call into the library. The host table is a static; the context is kept below,
         // and lives until after the library is closed.
         unsafe { (entry.bind)(&host::TABLE, &*Arc::as_ptr(&context)) }?;
-        self.connected = Some(Connected { entry, _context: context });
+        *self.connected = Some(Connected { entry, _context: context });
         Ok(())
     }
 
@@ -109,30 +123,35 @@ impl Library {
     }
 
     /// Closes the library and looks whether it has left memory. No thread may be inside it any more.
-    pub(crate) fn unmap(self) -> Unmapped {
-        // The context outlives the closing: `connected` is dropped at the end.
-        close(self.handle, &self.path)
-    }
-}
-
-fn close(handle: Handle, path: &Path) -> Unmapped {
-    if let Err(error) = handle.close() {
-        return Unmapped::Retained(format!("the loader can't close it: {error}"));
-    }
-    match is_mapped(path) {
-        Ok(false) => Unmapped::Gone,
-        Ok(true) => Unmapped::Retained("the loader keeps it mapped after closing".to_owned()),
-        Err(error) => Unmapped::Retained(format!("can't read the process's memory map: {error}")),
+    pub(crate) fn unmap(mut self) -> Unmapped {
+        // SAFETY: taken once, since `self` is consumed, and not used again.
+        let handle = unsafe { ManuallyDrop::take(&mut self.handle) };
+        if let Err(error) = handle.close() {
+            return Unmapped::Retained(format!("the loader can't close it: {error}"));
+        }
+        match is_mapped(&mut self.maps, &self.path) {
+            Ok(false) => {
+                // SAFETY: dropped once, as above. Nothing of the library is left that could look at it.
+                unsafe { ManuallyDrop::drop(&mut self.connected) };
+                Unmapped::Gone
+            }
+            // What is still mapped may still run, in a destructor of a thread-local, and still refers to its
+            // context: that stays too.
+            Ok(true) => Unmapped::Retained("the loader keeps it mapped after closing".to_owned()),
+            Err(error) => Unmapped::Retained(format!("can't read the process's memory map: {error}")),
+        }
     }
 }
 
 /// Whether any segment of the file is mapped, by the kernel's own account. The path was used for this one
 /// file only, so its name is enough; a deleted file keeps its name there.
-fn is_mapped(path: &Path) -> std::io::Result<bool> {
+fn is_mapped(maps: &mut File, path: &Path) -> io::Result<bool> {
     // The kernel writes a line break in a name as its octal number.
     let path = escape_line_breaks(path.as_os_str().as_encoded_bytes());
-    let maps = fs::read("/proc/self/maps")?;
-    Ok(maps.split(|byte| *byte == b'\n').any(|line| {
+    let mut lines = Vec::new();
+    maps.rewind()?;
+    maps.read_to_end(&mut lines)?;
+    Ok(lines.split(|byte| *byte == b'\n').any(|line| {
         let start = line.iter().position(|byte| *byte == b'/').unwrap_or(line.len());
         let mapped = &line[start..];
         mapped.strip_suffix(b" (deleted)").unwrap_or(mapped) == path
@@ -147,10 +166,14 @@ fn escape_line_breaks(path: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn mapped(path: &Path) -> bool {
+        is_mapped(&mut File::open("/proc/self/maps").unwrap(), path).unwrap()
+    }
+
     #[test]
     fn the_running_program_is_mapped_and_a_made_up_one_is_not() {
-        assert!(is_mapped(&std::env::current_exe().unwrap()).unwrap());
-        assert!(!is_mapped(Path::new("/no/such/library.so")).unwrap());
+        assert!(mapped(&std::env::current_exe().unwrap()));
+        assert!(!mapped(Path::new("/no/such/library.so")));
     }
 
     /// A name that the kernel escapes would otherwise be "not found", and the library called gone.
@@ -158,15 +181,15 @@ mod tests {
     fn a_file_with_a_line_break_in_its_name_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a\nb.so");
-        fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
-        let file = fs::File::open(&path).unwrap();
+        std::fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
+        let file = File::open(&path).unwrap();
         // SAFETY: a fresh private mapping of one page, unmapped below and never looked at.
         unsafe {
             let (read, private) = (rustix::mm::ProtFlags::READ, rustix::mm::MapFlags::PRIVATE);
             let page = rustix::mm::mmap(std::ptr::null_mut(), 4096, read, private, &file, 0).unwrap();
-            assert!(is_mapped(&path).unwrap());
+            assert!(mapped(&path));
             rustix::mm::munmap(page, 4096).unwrap();
         }
-        assert!(!is_mapped(&path).unwrap());
+        assert!(!mapped(&path));
     }
 }

@@ -61,7 +61,6 @@ pub(super) enum Command {
     Notice(PathBuf),
     /// Look through the watched folders.
     Rescan(Sender<()>),
-    Stop,
 }
 
 /// The mailbox of the control thread.
@@ -130,7 +129,7 @@ impl Mailbox {
         }
     }
 
-    fn is_control_thread(&self) -> bool {
+    pub(super) fn is_control_thread(&self) -> bool {
         *lock(&self.shared.control_thread) == Some(std::thread::current().id())
     }
 

@@ -19,6 +19,7 @@ use crate::error::{CommitError, PushError, RollbackError};
 use crate::host::hook;
 use crate::lock::lock;
 use crate::status::{Board, Placed, Stages, Swap};
+use crate::tell::tell;
 
 /// How many published versions are remembered, to tell the same version from another build of it.
 const REMEMBERED_MAX: usize = 64;
@@ -208,7 +209,8 @@ impl Module {
         self.lineage.drain(..surplus);
         if let Some(committed) = &committed {
             lock(&self.board).swaps.committed += 1;
-            tracing::info!(module = self.name(), version = %committed, "committed early, by the next push");
+            let module = self.name();
+            tell(|| tracing::info!(module, version = %committed, "committed early, by the next push"));
         }
         Ok(self.conclude(from, committed))
     }
@@ -246,7 +248,7 @@ impl Module {
         match self.drive(Event::Commit, settings) {
             Ok(()) => {
                 lock(&self.board).swaps.committed += 1;
-                tracing::info!(module = self.name(), version = %active, "committed");
+                tell(|| tracing::info!(module = self.name(), version = %active, "committed"));
                 Ok(active)
             }
             Err(Halt::Refused(Refusal::Stopped)) => Err(CommitError::Stopped),
@@ -254,10 +256,14 @@ impl Module {
         }
     }
 
-    /// Ends the module: nobody enters it any more. Once the last call has left, its state is dropped and
-    /// its libraries go to the reaper. With calls still inside at the deadline, the state stays.
-    pub(crate) fn stop(&mut self, settings: &Settings, deadline: Instant) {
+    /// Nobody enters the module any more.
+    pub(crate) fn close(&self) {
         self.path.stop();
+    }
+
+    /// Ends a closed module. Once the last call has left, its state is dropped and its libraries go to the
+    /// reaper. With calls still inside at the deadline, the state stays.
+    pub(crate) fn stop(&mut self, settings: &Settings, deadline: Option<Instant>) {
         let drained = loop {
             let rings = settings.bell.rings();
             let slots = self.phase.slots();
@@ -266,21 +272,21 @@ impl Module {
             if !inside && !self.reaper.is_draining(self.name()) {
                 break true;
             }
-            if !settings.bell.wait(rings, Some(deadline)) {
+            if !settings.bell.wait(rings, deadline) {
                 break false;
             }
         };
         if let Some(state) = self.state.take() {
             match self.active() {
                 Some(active) if drained => destroy(&active.library, state),
-                _ => tracing::warn!(
-                    module = self.name(),
-                    "the state is left in memory: calls are still inside"
-                ),
+                _ => {
+                    let what = "the state is left in memory: calls are still inside";
+                    tell(|| tracing::warn!(module = self.name(), "{what}"));
+                }
             }
         }
         if let Err(Halt::Failed(error)) = self.drive(Event::Stop, settings) {
-            tracing::warn!(module = self.name(), %error, "while stopping");
+            tell(|| tracing::warn!(module = self.name(), %error, "while stopping"));
         }
     }
 
@@ -299,8 +305,10 @@ impl Module {
         let to = self.active_number().expect("a swap ends with an active version");
         let swap = Swap { from, to, stages_us: self.stages };
         lock(&self.board).last_swap = Some(swap.clone());
-        let from = swap.from.as_ref().map(tracing::field::display);
-        tracing::info!(module = self.name(), from, to = %swap.to, "published");
+        tell(|| {
+            let from = swap.from.as_ref().map(tracing::field::display);
+            tracing::info!(module = self.name(), from, to = %swap.to, "published");
+        });
         Published { module: self.name().to_owned(), swap, committed }
     }
 
@@ -477,7 +485,7 @@ fn destroy(library: &Library, state: State) {
     // SAFETY: a version with this very state made it or has worked on it, and nobody is inside any more.
     let dropped = hook::call(|| unsafe { (library.entry().destroy)(state.pointer.0) });
     if let Err(panic) = dropped {
-        tracing::error!(location = panic.location, "dropping the state panicked: {}", panic.message);
+        tell(|| tracing::error!(location = panic.location, "dropping the state panicked: {}", panic.message));
     }
 }
 

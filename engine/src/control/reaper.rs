@@ -6,7 +6,7 @@
 //! slow call holds up its own version only: the next push and the other versions don't wait for it.
 
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::Serial;
@@ -16,6 +16,7 @@ use crate::call::{Bell, CallPath};
 use crate::candidate::VersionNumber;
 use crate::error::PushError;
 use crate::lock::lock;
+use crate::tell::tell;
 
 /// How many versions that are gone are remembered for the status.
 const REMEMBERED_MAX: usize = 8;
@@ -29,7 +30,8 @@ struct Retired {
     path: Arc<CallPath>,
     version: VersionNumber,
     state: RetiredState,
-    deadline: Instant,
+    /// When to say that it lasts; none for never.
+    deadline: Option<Instant>,
     /// The deadline has passed, and that has been said.
     overdue: bool,
 }
@@ -92,18 +94,14 @@ struct Shared {
     /// Rung by callers that leave a version that is waited for, and by the reaper when it is done with one.
     bell: Arc<Bell>,
     /// When to stop waiting for what still drains: set once, when the engine ends.
-    stop: Mutex<Option<Instant>>,
+    stop: Mutex<Option<Stop>>,
 }
 
 impl Reaper {
     /// Starts the thread. `bell` is the one that callers ring when they leave a version that is waited for.
     pub(crate) fn start(bell: Arc<Bell>, drain_deadline: Duration) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
-            retired: Mutex::new(Vec::new()),
-            bell,
-            stop: Mutex::new(None),
-        });
-        let thread = std::thread::Builder::new().name("liveswap-reaper".into()).spawn({
+        let shared = Arc::new(Shared { retired: Mutex::new(Vec::new()), bell, stop: Mutex::new(None) });
+        let thread = thread::Builder::new().name("liveswap-reaper".into()).spawn({
             let shared = shared.clone();
             move || shared.run()
         })?;
@@ -116,7 +114,7 @@ impl Reaper {
             serial: loaded.serial,
             path,
             version: loaded.number.clone(),
-            deadline: Instant::now() + self.drain_deadline,
+            deadline: deadline_in(self.drain_deadline),
             overdue: false,
             state: RetiredState::Draining(Box::new(loaded)),
         };
@@ -133,7 +131,7 @@ impl Reaper {
         reason: String,
     ) {
         let state = RetiredState::Retained(reason);
-        let deadline = Instant::now();
+        let deadline = None;
         lock(&self.shared.retired).push(Retired { serial, path, version, state, deadline, overdue: false });
     }
 
@@ -192,14 +190,39 @@ impl Reaper {
     }
 
     /// Waits until everything is unmapped, or until `deadline`; what is still held then stays mapped.
-    pub(crate) fn stop(&self, deadline: Instant) {
-        *lock(&self.shared.stop) = Some(deadline);
+    pub(crate) fn stop(&self, deadline: Option<Instant>) {
+        *lock(&self.shared.stop) = Some(Stop { deadline });
         self.shared.bell.ring();
-        if let Some(thread) = lock(&self.thread).take() {
+        let thread = lock(&self.thread).take();
+        if let Some(thread) = thread {
             // It runs no code that panics; if it did all the same, there is nothing left to do for it.
             let _ = thread.join();
         }
     }
+
+    /// Whether this is the reaper's own thread, in a subscriber.
+    pub(super) fn is_this_thread(&self) -> bool {
+        lock(&self.thread).as_ref().is_some_and(|thread| thread.thread().id() == thread::current().id())
+    }
+}
+
+/// The engine ends. What drains is waited for up to the deadline, or for as long as it takes.
+#[derive(Clone, Copy)]
+struct Stop {
+    deadline: Option<Instant>,
+}
+
+/// The moment after this time; none if that is too far away to be told.
+pub(super) fn deadline_in(time: Duration) -> Option<Instant> {
+    Instant::now().checked_add(time)
+}
+
+fn has_passed(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() >= deadline)
+}
+
+fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }
 
 /// What the reaper finds when it looks through its list.
@@ -227,21 +250,23 @@ impl Shared {
                     continue;
                 }
                 Look::Overdue { module, version, holders } => {
-                    tracing::warn!(
-                        module, %version, holders,
-                        "still draining after its deadline; it stays mapped until its holders leave"
-                    );
+                    tell(|| {
+                        tracing::warn!(
+                            module, %version, holders,
+                            "still draining after its deadline; it stays mapped until its holders leave"
+                        );
+                    });
                     continue;
                 }
                 Look::Nothing(next) => next,
             };
             let stop = *lock(&self.stop);
-            if let Some(deadline) = stop {
-                if !self.is_anything_draining() || Instant::now() >= deadline {
+            if let Some(Stop { deadline }) = stop {
+                if !self.is_anything_draining() || has_passed(deadline) {
                     self.give_up();
                     return;
                 }
-                next = Some(next.map_or(deadline, |next| next.min(deadline)));
+                next = sooner(next, deadline);
             }
             self.bell.wait(rings, next);
         }
@@ -259,12 +284,12 @@ impl Shared {
                 {
                     return Look::Drained(loaded);
                 }
-            } else if !entry.overdue && Instant::now() >= entry.deadline {
+            } else if !entry.overdue && has_passed(entry.deadline) {
                 entry.overdue = true;
                 let (module, version) = (entry.path.module.clone(), entry.version.clone());
                 return Look::Overdue { module, version, holders: entry.holders() };
             } else if !entry.overdue {
-                next = Some(next.map_or(entry.deadline, |next: Instant| next.min(entry.deadline)));
+                next = sooner(next, entry.deadline);
             }
         }
         Look::Nothing(next)
@@ -286,10 +311,10 @@ impl Shared {
         });
         drop(retired);
         self.bell.ring();
-        match outcome {
+        tell(|| match outcome {
             Unmapped::Gone => tracing::info!(module, %version, "unmapped"),
             Unmapped::Retained(reason) => tracing::warn!(module, %version, reason, "retained in memory"),
-        }
+        });
     }
 
     fn is_anything_draining(&self) -> bool {
@@ -301,13 +326,15 @@ impl Shared {
         let mut left = Vec::new();
         for entry in lock(&self.retired).iter_mut() {
             if let RetiredState::Draining(_) = entry.state {
-                let reason = RetiredState::Retained("the engine ended while calls were inside".to_owned());
-                std::mem::forget(std::mem::replace(&mut entry.state, reason));
+                // Dropping what was loaded leaves the library mapped, and removes its private copy.
+                entry.state = RetiredState::Retained("the engine ended while calls were inside".to_owned());
                 left.push((entry.path.module.clone(), entry.version.clone()));
             }
         }
         for (module, version) in left {
-            tracing::warn!(module, %version, "left mapped: the engine ended while calls were inside");
+            tell(
+                || tracing::warn!(module, %version, "left mapped: the engine ended while calls were inside"),
+            );
         }
     }
 }

@@ -1,31 +1,36 @@
 //! The control thread: carries out commands, one after the other.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use super::Settings;
 use super::mailbox::{Candidate, Command, Mailbox, PushRequest, Reply, Shared};
 use super::module::{Module, Staged, micros};
-use super::reaper::Reaper;
+use super::reaper::{Reaper, deadline_in};
 use crate::candidate::accept::{Accepted, Source, accept};
 use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, manifest, verify};
 use crate::engine::{Published, PushOutcome};
 use crate::error::{CommitError, PushError, RollbackError};
 use crate::lock::lock;
 use crate::status::Stages;
+use crate::tell::tell;
 
 /// How many refused contents are remembered, so that the watched folder doesn't try them again.
-const TRIED_MAX: usize = 1024;
+const REMEMBERED_MAX: usize = 1024;
 
 /// The control thread, and what the engine needs to end it.
 pub(crate) struct Control {
     pub(crate) mailbox: Mailbox,
+    reaper: Arc<Reaper>,
+    /// Nothing is ever sent: dropping it is the message.
+    running: Option<Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -36,41 +41,56 @@ impl Control {
         reaper: Arc<Reaper>,
     ) -> std::io::Result<Self> {
         let (mailbox, commands, rescans) = Mailbox::new();
-        let shared = mailbox.shared.clone();
-        let thread = std::thread::Builder::new().name("liveswap-control".into()).spawn(move || {
-            *lock(&shared.control_thread) = Some(std::thread::current().id());
-            Thread { modules, settings, reaper, shared, tried: Tried::default() }.run(&commands, &rescans);
-        })?;
-        Ok(Self { mailbox, thread: Some(thread) })
+        let (running, ended) = bounded(0);
+        let worker = Worker {
+            modules,
+            settings,
+            reaper: reaper.clone(),
+            shared: mailbox.shared.clone(),
+            refused: Ring::default(),
+            withdrawn: Ring::default(),
+        };
+        let thread = thread::Builder::new()
+            .name("liveswap-control".into())
+            .spawn(move || worker.run(&commands, &rescans, &ended))?;
+        Ok(Self { mailbox, reaper, running: Some(running), thread: Some(thread) })
     }
 
     /// Ends the modules and the threads. Waits for calls in flight, up to the drain deadline.
     pub(crate) fn stop(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            // An error says that the thread has ended already.
-            let _ = self.mailbox.commands.send(Command::Stop);
+        drop(self.running.take());
+        // A subscriber may drop the engine on one of its own threads, which can't wait for itself.
+        let is_own_thread = self.mailbox.is_control_thread() || self.reaper.is_this_thread();
+        if let Some(thread) = self.thread.take()
+            && !is_own_thread
+        {
+            // An error says that the thread has panicked, which the panic hook has reported.
             let _ = thread.join();
         }
     }
 }
 
-/// Contents that were refused or withdrawn, the oldest first.
-#[derive(Default)]
-struct Tried(VecDeque<Digest>);
+/// What was added last, the oldest first.
+struct Ring<T>(VecDeque<T>);
 
-impl Tried {
-    fn contains(&self, digest: Digest) -> bool {
-        self.0.contains(&digest)
+impl<T> Default for Ring<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T: PartialEq> Ring<T> {
+    fn contains(&self, value: &T) -> bool {
+        self.0.contains(value)
     }
 
-    fn add(&mut self, digest: Digest) {
-        if self.contains(digest) {
-            return;
+    fn add(&mut self, value: T) {
+        if !self.contains(&value) {
+            if self.0.len() == REMEMBERED_MAX {
+                self.0.pop_front();
+            }
+            self.0.push_back(value);
         }
-        if self.0.len() == TRIED_MAX {
-            self.0.pop_front();
-        }
-        self.0.push_back(digest);
     }
 }
 
@@ -85,27 +105,42 @@ enum Origin {
     Scanned,
 }
 
-struct Thread {
+/// A refusal that holds as long as the same version is active.
+#[derive(PartialEq)]
+struct Refused {
+    content: Digest,
+    /// What was active. Another state, or an older version, may make the content welcome.
+    beside: Vec<Option<Digest>>,
+}
+
+struct Worker {
     modules: Vec<Module>,
     settings: Settings,
     reaper: Arc<Reaper>,
     shared: Arc<Shared>,
-    tried: Tried,
+    /// What watched folders needn't offer again.
+    refused: Ring<Refused>,
+    /// What was rolled back, and comes back only when somebody asks for it.
+    withdrawn: Ring<Digest>,
 }
 
-impl Thread {
-    fn run(mut self, commands: &Receiver<Command>, rescans: &Receiver<()>) {
+impl Worker {
+    fn run(mut self, commands: &Receiver<Command>, rescans: &Receiver<()>, ended: &Receiver<Infallible>) {
+        *lock(&self.shared.control_thread) = Some(thread::current().id());
         loop {
             select! {
+                recv(ended) -> _ => break,
                 recv(commands) -> command => match command {
-                    Ok(Command::Stop) | Err(_) => break,
                     Ok(command) => self.carry_out(command),
+                    Err(_) => break,
                 },
                 // An error would say that the mailbox is gone, which the commands say too.
                 recv(rescans) -> _ => self.rescan(),
             }
         }
-        let deadline = Instant::now() + self.settings.drain_deadline;
+        let deadline = deadline_in(self.settings.drain_deadline);
+        // All at once, so that no module takes calls while another is waited for.
+        self.modules.iter().for_each(Module::close);
         for module in &mut self.modules {
             module.stop(&self.settings, deadline);
         }
@@ -133,16 +168,23 @@ impl Thread {
             Command::Notice(path) => self.offer(path, Origin::Noticed),
             // Dropping the sender tells whoever waits.
             Command::Rescan(_done) => self.rescan(),
-            Command::Stop => unreachable!("the loop ends with it"),
         }
     }
 
     /// Names what is under way for as long as `work` takes.
     fn while_busy<R>(&mut self, what: String, work: impl FnOnce(&mut Self) -> R) -> R {
+        /// On a panic too: whoever asks must then hear that the engine has stopped, not that it's busy.
+        struct Done(Arc<Shared>);
+
+        impl Drop for Done {
+            fn drop(&mut self) {
+                *lock(&self.0.under_way) = None;
+            }
+        }
+
         *lock(&self.shared.under_way) = Some(what);
-        let result = work(self);
-        *lock(&self.shared.under_way) = None;
-        result
+        let _done = Done(self.shared.clone());
+        work(self)
     }
 
     /// `Ok(None)`: a watched folder offered a content that was tried before.
@@ -151,7 +193,7 @@ impl Thread {
         self.while_busy(format!("{name} is being pushed"), |thread| {
             let outcome = thread.take_in(request, &name, origin);
             if let Err(error) = &outcome {
-                tracing::warn!(candidate = name, code = error.code(), "refused: {error}");
+                tell(|| tracing::warn!(candidate = name, code = error.code(), "refused: {error}"));
             }
             outcome
         })
@@ -170,12 +212,12 @@ impl Thread {
             accept(&self.settings.folder, request.candidate.source(), self.settings.candidate_size_max)
                 .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         let digest = accepted.copy.digest;
-        if origin != Origin::Asked && self.tried.contains(digest) {
+        let beside = self.modules.iter().map(Module::active_digest).collect();
+        let refused = Refused { content: digest, beside };
+        if origin != Origin::Asked && (self.refused.contains(&refused) || self.withdrawn.contains(&digest)) {
             if origin == Origin::Noticed {
-                tracing::info!(
-                    candidate = name,
-                    "passed over: its content was refused or rolled back before"
-                );
+                let why = "passed over: its content was refused or rolled back before";
+                tell(|| tracing::info!(candidate = name, "{why}"));
             }
             return Ok(None);
         }
@@ -197,7 +239,7 @@ impl Thread {
             self.count_refused(concerns.as_deref());
             // What isn't the content's fault may be over the next time.
             if matches!(error, PushError::Verify(_) | PushError::Load(_) | PushError::Prepare(_)) {
-                self.tried.add(digest);
+                self.refused.add(refused);
             }
         }
         outcome.map(|published| Some(PushOutcome::Published(published)))
@@ -218,7 +260,7 @@ impl Thread {
             let withdrawn = module.active_digest();
             let published = module.rollback(&thread.settings)?;
             // Its file may still lie in the watched folder, and is newer than what is active now.
-            withdrawn.into_iter().for_each(|digest| thread.tried.add(digest));
+            withdrawn.into_iter().for_each(|digest| thread.withdrawn.add(digest));
             Ok(published)
         })
     }
@@ -259,7 +301,8 @@ impl Thread {
                     Some((CandidateName::parse(path.file_name()?.to_str()?)?, path))
                 })),
                 Err(error) => {
-                    tracing::warn!(folder = %folder.display(), %error, "can't look through the watched folder");
+                    let folder = folder.display();
+                    tell(|| tracing::warn!(%folder, %error, "can't look through the watched folder"));
                 }
             }
         }

@@ -15,38 +15,46 @@ use tracing_core::field::{FieldSet, Value as TracingValue, display};
 use tracing_core::metadata::Kind;
 use tracing_core::{Callsite, Event, Interest, Metadata, callsite, dispatcher, identify_callsite};
 
+use crate::tell::tell;
+
 /// How many places of source are told apart.
 const PLACES_MAX: usize = 4096;
 
 /// The fields that the host adds, before the event's own.
 const ADDED: [&str; 2] = ["module", "version"];
 
+// The host's subscriber may panic. A panic must not unwind into the library, which has its own copy of the
+// runtime and would abort the process.
+
 pub(super) fn enabled(_: &Context, place: &Place<'_>) -> bool {
-    let metadata = metadata(place);
-    dispatcher::get_default(|dispatch| dispatch.enabled(metadata))
+    tell(|| {
+        let metadata = metadata(place);
+        dispatcher::get_default(|dispatch| dispatch.enabled(metadata))
+    })
+    .unwrap_or(false)
 }
 
 pub(super) fn record(context: &Context, place: &Place<'_>, values: &[(&str, Value<'_>)]) {
-    let metadata = metadata(place);
-    let (module, version) = (context.module(), context.version());
-    let values: Vec<(&str, Box<dyn TracingValue + '_>)> =
-        [("module", Value::Text(module)), ("version", Value::Text(version))]
+    tell(|| {
+        let added = [("module", Value::Text(context.module())), ("version", Value::Text(context.version()))];
+        let values: Vec<(&str, Box<dyn TracingValue + '_>)> = added
             .into_iter()
             .chain(values.iter().copied())
             .map(|(name, value)| (name, tracing_value(value)))
             .collect();
-    // In the order of the callsite's fields; a field that the event leaves out stays out.
-    let in_order: Vec<Option<&dyn TracingValue>> = metadata
-        .fields()
-        .iter()
-        .map(|field| values.iter().find(|(name, _)| *name == field.name()).map(|(_, value)| &**value))
-        .collect();
-    let set = metadata.fields().value_set_all(&in_order);
-    let event = Event::new(metadata, &set);
-    dispatcher::get_default(|dispatch| {
-        if dispatch.enabled(metadata) {
-            dispatch.event(&event);
-        }
+        let metadata = metadata(place);
+        // In the order of the callsite's fields; a field that the event leaves out stays out.
+        let in_order: Vec<Option<&dyn TracingValue>> = metadata
+            .fields()
+            .iter()
+            .map(|field| values.iter().find(|(name, _)| *name == field.name()).map(|(_, value)| &**value))
+            .collect();
+        let set = metadata.fields().value_set_all(&in_order);
+        dispatcher::get_default(|dispatch| {
+            if dispatch.enabled(metadata) {
+                dispatch.event(&Event::new(metadata, &set));
+            }
+        });
     });
 }
 
@@ -113,13 +121,9 @@ fn metadata(place: &Place<'_>) -> &'static Metadata<'static> {
     }
     let full = known.as_ref().is_some_and(|places| places.len() >= PLACES_MAX);
     drop(known);
-    if full && !place.fields.is_empty() {
-        let shared =
-            Place { target: "liveswap::logic", file: None, line: None, fields: &["message"], ..*place };
-        let is_shared = place.target == shared.target && place.fields == shared.fields;
-        if !is_shared {
-            return metadata(&shared);
-        }
+    let shared = Place { target: "liveswap::logic", file: None, line: None, fields: &["message"], ..*place };
+    if full && *place != shared {
+        return metadata(&shared);
     }
     let mut places = PLACES.write().unwrap_or_else(PoisonError::into_inner);
     let callsite = *places.get_or_insert_default().entry(key).or_insert_with(|| make(place));

@@ -13,6 +13,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use crate::control::Mailbox;
 use crate::engine::Trigger;
+use crate::tell::tell;
 
 /// Watches until it is dropped.
 #[derive(Debug)]
@@ -25,24 +26,28 @@ impl Trigger for Watcher {}
 impl Watcher {
     pub(crate) fn start(folder: &Path, mailbox: Mailbox) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let mut watcher = notify::recommended_watcher(move |event| handle(event, &mailbox)).map_err(as_io)?;
+        let root = folder.to_owned();
+        let mut watcher =
+            notify::recommended_watcher(move |event| handle(event, &root, &mailbox)).map_err(as_io)?;
         watcher.watch(folder, RecursiveMode::NonRecursive).map_err(as_io)?;
         Ok(Self { _watcher: watcher })
     }
 }
 
-fn handle(event: notify::Result<Event>, mailbox: &Mailbox) {
+fn handle(event: notify::Result<Event>, folder: &Path, mailbox: &Mailbox) {
     match event {
         Ok(event) if event.need_rescan() => mailbox.rescan(),
+        Ok(Event { kind: EventKind::Remove(_), paths, .. }) if paths.iter().any(|path| path == folder) => {
+            let (folder, what) =
+                (folder.display(), "the watched folder is gone: make it again and start the host again");
+            tell(|| tracing::error!(%folder, "{what}; until then, push by another way"));
+        }
         Ok(Event { kind, paths, .. }) if completes(kind) => {
-            // A rename within the folder names both ends, the new one last.
-            if let Some(path) = paths.into_iter().next_back() {
-                mailbox.notice(path);
-            }
+            paths.into_iter().for_each(|path| mailbox.notice(path));
         }
         Ok(_) => {}
         Err(error) => {
-            tracing::warn!(%error, "watching failed; looking through the folder instead");
+            tell(|| tracing::warn!(%error, "watching failed; looking through the folder instead"));
             mailbox.rescan();
         }
     }
@@ -53,7 +58,7 @@ fn completes(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Access(AccessKind::Close(AccessMode::Write))
-            | EventKind::Modify(ModifyKind::Name(RenameMode::To | RenameMode::Both))
+            | EventKind::Modify(ModifyKind::Name(RenameMode::To))
     )
 }
 

@@ -66,7 +66,6 @@ impl AcceptError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "unreadable",
-            Self::BeingWritten { .. } => "being-written",
             Self::NotAFile { .. } => "not-a-file",
             Self::TooLarge { .. } => "too-large",
             Self::Unwritable { .. } => "unwritable",

@@ -228,3 +228,40 @@ fn p0_12_the_status_is_there_while_a_drain_is_reported() {
     assert_eq!(call.join().unwrap(), Ok("6401".to_owned()));
     reached.host.wait_until_unmapped("6401");
 }
+
+#[test]
+fn p0_12_a_subscriber_that_panics_takes_nothing_along() {
+    let reached = Reached::new();
+    let times: Arc<AtomicUsize> = Arc::default();
+    for version in ["6501", "6502"] {
+        let counted = times.clone();
+        Reacting::of_this_process().add(version, move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            panic!("a subscriber's own fault");
+        });
+    }
+    // On the control thread (published), on a caller's within the library, and on the reaper's (unmapped).
+    reached.push("6501");
+    reached.host.game().call(|game| game.logs("within the library")).unwrap();
+    reached.push("6502");
+    reached.host.commit();
+    reached.host.wait_until_unmapped("6501");
+    assert!(times.load(Ordering::SeqCst) >= 4, "{times:?}");
+    assert_eq!(reached.host.version(), "6502");
+    reached.push("6503");
+    assert_eq!(reached.host.version(), "6503");
+}
+
+#[test]
+fn p0_12_a_subscriber_may_be_the_one_that_ends_the_engine() {
+    let reached = Reached::new();
+    reached.push("6601");
+    let game = reached.host.game();
+    let last = Mutex::new(Some(reached.host.clone()));
+    // `push` below holds the engine until it has its answer, which comes after this event.
+    let candidate = Patched::of(logic("1001")).version("6602").write(reached.host.folder(), "6602");
+    Reacting::of_this_process().add("6602", move |_| drop(last.lock().unwrap().take()));
+    std::fs::rename(candidate, reached.host.folder().join("modules/logic.v6602.so")).unwrap();
+    drop(reached);
+    wait_until("the engine has ended", || game.call(|game| game.version()).is_err());
+}

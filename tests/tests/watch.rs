@@ -179,6 +179,48 @@ fn what_was_refused_for_want_of_room_is_tried_again() {
 }
 
 #[test]
+fn what_was_refused_beside_one_version_may_be_welcome_beside_another() {
+    let host = watching(|_| {});
+    let modules = modules(host.folder());
+    host.push(logic("1001"));
+    host.push(logic("1003"));
+    put(&modules, "logic.v1002.so", &fs::read(logic("1002")).unwrap());
+    wait_until("it is refused as older", || host.status().swaps.refused == 1);
+    host.engine.rescan();
+    host.rollback();
+    host.engine.rescan();
+    assert_eq!(host.version(), "1002", "newer than what the rollback left");
+}
+
+#[test]
+fn p0_07_a_rescan_skips_a_file_that_is_still_being_written() {
+    let host = watching(|_| {});
+    let path = modules(host.folder()).join("logic.v1001.so");
+    // Whole already, so that nothing but the open descriptor says that there is more to come.
+    let mut file = File::create(&path).unwrap();
+    file.write_all(&fs::read(logic("1001")).unwrap()).unwrap();
+    host.engine.rescan();
+    assert_eq!((host.status().phase, host.status().swaps.refused), ("empty", 0));
+    drop(file);
+    wait_until_active(&host, "1001");
+}
+
+#[test]
+fn a_watched_folder_that_vanishes_is_reported() {
+    let log = Log::of_this_process();
+    let host = watching(|_| {});
+    let modules = modules(host.folder());
+    fs::remove_dir(&modules).unwrap();
+    let folder = modules.display().to_string();
+    wait_until("it is reported", || {
+        let mut records = log.records().into_iter();
+        records.any(|record| record.level == Level::ERROR && record.text("folder") == folder)
+    });
+    host.push(logic("1001"));
+    assert_eq!(host.version(), "1001", "other ways are as open as before");
+}
+
+#[test]
 fn what_was_rolled_back_does_not_come_back_from_the_folder() {
     let host = watching(|_| {});
     let modules = modules(host.folder());

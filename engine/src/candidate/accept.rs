@@ -47,12 +47,6 @@ pub enum AcceptError {
         /// What the system said.
         source: io::Error,
     },
-    /// Somebody has it open for writing, so it isn't whole yet.
-    #[error("{path} is still being written: push it when that is done", path = path.display())]
-    BeingWritten {
-        /// The candidate.
-        path: PathBuf,
-    },
     /// It isn't a regular file: reading a pipe or a device might never end.
     #[error("{path} isn't a regular file: push a shared library", path = path.display())]
     NotAFile {
@@ -199,15 +193,10 @@ pub(crate) fn accept<'candidate>(
 /// Reads a regular file, and one byte more than the limit if there are that many.
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, AcceptError> {
     let unreadable = |source| AcceptError::Unreadable { path: path.to_owned(), source };
-    // Opening a pipe would wait for its other end; a regular file doesn't care about the flag.
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?;
+    let file = open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(AcceptError::NotAFile { path: path.to_owned() });
-    }
-    if is_being_written(&file) {
-        return Err(AcceptError::BeingWritten { path: path.to_owned() });
     }
     let most = limit.saturating_add(1);
     let mut content = Vec::with_capacity(usize::try_from(metadata.len().min(most)).unwrap_or(0));
@@ -215,13 +204,21 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, AcceptError> {
     Ok(content)
 }
 
-/// Whether anybody has the file open for writing. The kernel grants a read lease only if nobody has; it's given
-/// back at once. Where leases aren't to be had (another user's file, a network file system), nothing is known,
-/// and the checks that follow must do.
-fn is_being_written(file: &File) -> bool {
+fn open(path: &Path) -> io::Result<File> {
+    // Opening a pipe would wait for its other end; a regular file doesn't care about the flag.
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    OpenOptions::new().read(true).custom_flags(nonblocking).open(path)
+}
+
+/// Whether anybody has the file open for writing. For files that nobody said are complete.
+///
+/// The kernel grants a read lease only if nobody has; it's given back at once. Where leases aren't to be had
+/// (another user's file, a network file system), nothing is known, and verifying must do.
+pub(crate) fn is_being_written(path: &Path) -> bool {
     /// From Linux's `fcntl.h`; the same on every machine that liveswap knows.
     const F_SETSIG: libc::c_int = 10;
 
+    let Ok(file) = open(path) else { return false };
     let fd = file.as_raw_fd();
     // SAFETY: plain calls on a descriptor that is open, without pointers. Somebody who opens the file for writing
     // while the lease is held makes the kernel send this process a signal; the default, SIGIO, would end it, so
@@ -278,16 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_for_writing_is_not_taken_yet() {
+    fn a_file_is_seen_to_be_written() {
         let place = tempfile::tempdir().unwrap();
-        let folder = Arc::new(PrivateFolder::open(place.path()).unwrap());
         let path = place.path().join("candidate");
-        let mut writer = File::create(&path).unwrap();
-        writer.write_all(b"half").unwrap();
-        let refused = accept(&folder, Source::File(&path), 10).unwrap_err();
-        assert!(matches!(refused, AcceptError::BeingWritten { .. }), "{refused}");
+        let writer = File::create(&path).unwrap();
+        assert!(is_being_written(&path));
         drop(writer);
-        assert_eq!(*accept(&folder, Source::File(&path), 10).unwrap().content, *b"half");
+        assert!(!is_being_written(&path));
+        assert!(!is_being_written(&place.path().join("missing")));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! and runs constructors. So it's checked first that the file is whole, by all that its headers say.
 //!
 //! Whether the bytes are the ones that the linker wrote, ELF can't tell: a file of the right length with a
-//! damaged page inside passes here and may end the process. So files that somebody is still writing aren't
-//! taken at all.
+//! damaged page inside passes here and may end the process. So a file that is found in a folder, and of which
+//! nobody has said that it's complete, isn't taken while somebody has it open for writing.
 
 use object::SectionIndex;
 use object::elf;

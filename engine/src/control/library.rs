@@ -63,7 +63,7 @@ struct Connected {
 /// How the unmapping of a library ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unmapped {
-    /// No segment of it is mapped any more.
+    /// None of its code is mapped any more.
     Gone,
     /// It is still mapped, and why, as far as that is known.
     Retained(String),
@@ -143,18 +143,23 @@ impl Library {
     }
 }
 
-/// Whether any segment of the file is mapped, by the kernel's own account. The path was used for this one
-/// file only, so its name is enough; a deleted file keeps its name there.
+/// Whether code of the file is mapped, by the kernel's own account. The path was used for this one file only,
+/// so its name is enough; a deleted file keeps its name there.
+///
+/// The loader maps and unmaps all segments of a library together, and one of them is executable. A mapping that
+/// isn't may be somebody's look into the file: the standard library's symbolizer keeps the files of its last few
+/// backtraces mapped, to read them.
 fn is_mapped(maps: &mut File, path: &Path) -> io::Result<bool> {
-    // The kernel writes a line break in a name as its octal number.
     let path = escape_line_breaks(path.as_os_str().as_encoded_bytes());
     let mut lines = Vec::new();
     maps.rewind()?;
     maps.read_to_end(&mut lines)?;
     Ok(lines.split(|byte| *byte == b'\n').any(|line| {
         let start = line.iter().position(|byte| *byte == b'/').unwrap_or(line.len());
-        let mapped = &line[start..];
-        mapped.strip_suffix(b" (deleted)").unwrap_or(mapped) == path
+        let (description, mapped) = line.split_at(start);
+        let is_executable =
+            description.split(|byte| *byte == b' ').nth(1).is_some_and(|flags| flags.contains(&b'x'));
+        is_executable && mapped.strip_suffix(b" (deleted)").unwrap_or(mapped) == path
     }))
 }
 
@@ -164,6 +169,8 @@ fn escape_line_breaks(path: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
     use super::*;
 
     fn mapped(path: &Path) -> bool {
@@ -185,10 +192,10 @@ mod tests {
         let file = File::open(&path).unwrap();
         // SAFETY: a fresh private mapping of one page, unmapped below and never looked at.
         unsafe {
-            let (read, private) = (rustix::mm::ProtFlags::READ, rustix::mm::MapFlags::PRIVATE);
-            let page = rustix::mm::mmap(std::ptr::null_mut(), 4096, read, private, &file, 0).unwrap();
+            let (code, private) = (ProtFlags::READ | ProtFlags::EXEC, MapFlags::PRIVATE);
+            let page = mmap(std::ptr::null_mut(), 4096, code, private, &file, 0).unwrap();
             assert!(mapped(&path));
-            rustix::mm::munmap(page, 4096).unwrap();
+            munmap(page, 4096).unwrap();
         }
         assert!(!mapped(&path));
     }

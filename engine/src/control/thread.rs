@@ -14,7 +14,7 @@ use super::Settings;
 use super::mailbox::{Candidate, Command, Mailbox, PushRequest, Reply, Shared};
 use super::module::{Module, Staged, micros};
 use super::reaper::{Reaper, deadline_in};
-use crate::candidate::accept::{Accepted, Source, accept};
+use crate::candidate::accept::{Accepted, Source, accept, is_being_written};
 use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, manifest, verify};
 use crate::engine::{Published, PushOutcome};
 use crate::error::{CommitError, PushError, RollbackError};
@@ -312,7 +312,13 @@ impl Worker {
                 continue;
             };
             if module.active_number().is_none_or(|active| name.version > active) {
-                self.offer(path, Origin::Scanned);
+                if is_being_written(&path) {
+                    tell(
+                        || tracing::info!(path = %path.display(), "not ready: somebody is still writing it"),
+                    );
+                } else {
+                    self.offer(path, Origin::Scanned);
+                }
             }
         }
     }

@@ -79,8 +79,7 @@ pub(crate) struct Declared {
 /// A push: which candidate, and what is allowed.
 ///
 /// ```no_run
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let engine: liveswap::Engine = unimplemented!();
+/// # fn example(engine: liveswap::Engine) -> Result<(), Box<dyn std::error::Error>> {
 /// use liveswap::Push;
 ///
 /// engine.push("candidates/logic.v1002.so")?;

@@ -56,6 +56,11 @@ impl Fingerprint {
         self.with(Self(xxh3_128(&(number as u64).to_le_bytes())))
     }
 
+    /// This fingerprint followed by a value, of whatever integer type it is.
+    pub const fn with_value(self, value: u128) -> Self {
+        self.with(Self(xxh3_128(&value.to_le_bytes())))
+    }
+
     /// This fingerprint followed by the size and the alignment of `T`, in bytes.
     pub const fn with_layout<T>(self) -> Self {
         self.with_number(size_of::<T>()).with_number(align_of::<T>())

@@ -53,4 +53,4 @@ pub use liveswap_state_macros::{State, interface};
 pub use logic::Logic;
 pub use portable::State;
 #[doc(hidden)]
-pub use portable::{Recursion, assert_state};
+pub use portable::{Recursion, Recursive, assert_state};

@@ -6,6 +6,8 @@
 //! if its behaviour doesn't hang on a static that each library has a copy of. The trait is a whitelist:
 //! a type nobody has thought about is refused.
 
+use std::marker::PhantomData;
+
 use crate::Fingerprint;
 
 /// A type whose values may outlive the version that made them: state, arguments and results.
@@ -45,13 +47,27 @@ pub unsafe trait State: 'static {
     const SCHEMA: u32 = 1;
 }
 
-/// Stands for "the type being defined" in the fingerprint of a type that contains itself, as a tree does.
+/// A type that contains itself, as a tree does. Written by `#[derive(State)]`.
 #[doc(hidden)]
-pub struct Recursion;
+pub trait Recursive: 'static {
+    /// What stands for the type within its own fingerprint, which is still being computed: its name and the
+    /// fingerprints of its parameters.
+    ///
+    /// The type's fingerprint begins with it, so it means the nearest type around it that begins so. That is
+    /// always the right one: where a type is a parameter of another within itself (`struct A { b: B<A> }`),
+    /// the placeholder of the inner holds that of the outer and can't be equal to it.
+    const PLACEHOLDER: Fingerprint;
+}
 
-// SAFETY: `Recursion` has no values outside of fingerprints and holds nothing.
-unsafe impl State for Recursion {
-    const FINGERPRINT: Fingerprint = Fingerprint::of("recursion");
+/// Stands for `Owner` in the types of its own fields. There is no way to make one.
+#[doc(hidden)]
+pub struct Recursion<Owner: Recursive> {
+    _owner: PhantomData<fn() -> Owner>,
+}
+
+// SAFETY: `Recursion` has no values; it occurs in fingerprints only.
+unsafe impl<Owner: Recursive> State for Recursion<Owner> {
+    const FINGERPRINT: Fingerprint = Owner::PLACEHOLDER;
     const NAME: &'static str = "Self";
 }
 

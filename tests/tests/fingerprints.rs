@@ -99,6 +99,8 @@ mod enums {
         discriminant_changed { enum Item { Sword = 1, Potion = 3 } }
         discriminant_negative { enum Item { Sword = 1, Potion = -3 } }
         discriminant_large { #[repr(u64)] enum Item { Sword = 1, Potion = 1 << 40 } }
+        discriminant_huge { #[repr(u128)] enum Item { Sword = 1, Potion = 1 << 80 } }
+        discriminant_enormous { #[repr(u128)] enum Item { Sword = 1, Potion = 1 << 100 } }
         version_set { #[state(version = 2)] enum Item { Sword, Potion } }
         data_added { enum Item { Sword, Potion(u8) } }
         struct_of_the_same_name { struct Item { sword: bool } }
@@ -107,6 +109,19 @@ mod enums {
     #[test]
     fn a_change_of_the_variants_is_noticed() {
         assert_all_differ(&worlds());
+    }
+
+    #[test]
+    fn a_discriminant_may_be_a_constant_of_any_name() {
+        const VALUE: isize = 3;
+
+        #[derive(State)]
+        enum Item {
+            Sword = VALUE,
+        }
+
+        assert_eq!(Item::Sword as isize, 3);
+        assert_ne!(Item::FINGERPRINT, <()>::FINGERPRINT);
     }
 }
 
@@ -156,6 +171,15 @@ mod generics {
     #[derive(State)]
     struct Modulo<const N: u64>(u64);
 
+    #[derive(State)]
+    struct WideModulo<const N: u128>(u64);
+
+    #[derive(State)]
+    struct Offset<const N: i8>(u64);
+
+    #[derive(State)]
+    struct Unit<const SIGN: char>(u64);
+
     #[test]
     fn parameters_count() {
         assert_all_differ(&[
@@ -168,6 +192,12 @@ mod generics {
             ("Row<4>", <Row<4>>::FINGERPRINT),
             ("Modulo<3>", <Modulo<3>>::FINGERPRINT),
             ("Modulo<4>", <Modulo<4>>::FINGERPRINT),
+            ("WideModulo<0>", <WideModulo<0>>::FINGERPRINT),
+            ("WideModulo<{ 1 << 64 }>", <WideModulo<{ 1 << 64 }>>::FINGERPRINT),
+            ("Offset<1>", <Offset<1>>::FINGERPRINT),
+            ("Offset<-1>", <Offset<-1>>::FINGERPRINT),
+            ("Unit<'m'>", <Unit<'m'>>::FINGERPRINT),
+            ("Unit<'s'>", <Unit<'s'>>::FINGERPRINT),
         ]);
     }
 }
@@ -209,8 +239,64 @@ mod recursion {
             ("generic", <generic::Tree<u8>>::FINGERPRINT),
         ]);
         assert_eq!(many::Tree::FINGERPRINT, many_by_self::Tree::FINGERPRINT);
-        assert_eq!(many::Tree::FINGERPRINT, <generic::Tree<u64>>::FINGERPRINT);
-        assert_eq!(many::Tree::FINGERPRINT, <generic_by_self::Tree<u64>>::FINGERPRINT);
+        assert_eq!(<generic::Tree<u64>>::FINGERPRINT, <generic_by_self::Tree<u64>>::FINGERPRINT);
+    }
+
+    /// For each of the given definitions of the inner type, a module with an outer one that holds it, and that
+    /// it may hold in turn. The function lists the fingerprints of the outer ones.
+    macro_rules! nested {
+        ($($name:ident { $outer:ident($field:ty) holds $($inner:tt)* })*) => {
+            $(mod $name {
+                use super::*;
+
+                mod inner {
+                    use super::*;
+
+                    #[derive(State)]
+                    $($inner)*
+                }
+
+                #[derive(State)]
+                pub struct $outer {
+                    inner: $field,
+                    number: u64,
+                }
+
+                pub const FINGERPRINT: Fingerprint = $outer::FINGERPRINT;
+            })*
+
+            pub fn nested() -> Vec<(&'static str, Fingerprint)> {
+                vec![$((stringify!($name), $name::FINGERPRINT)),*]
+            }
+        };
+    }
+
+    mod within_another {
+        use super::*;
+
+        nested! {
+            first { Outer(inner::Inner<Outer>) holds pub struct Inner<T> { a: Vec<T>, b: Vec<Inner<T>> } }
+            second { Outer(inner::Inner<Outer>) holds pub struct Inner<T> { a: Vec<Inner<T>>, b: Vec<T> } }
+            both { Outer(inner::Inner<Outer>) holds pub struct Inner<T> { a: Vec<T>, b: Vec<T> } }
+            neither { Outer(inner::Inner) holds pub struct Inner { a: Vec<Inner>, b: Vec<Inner> } }
+        }
+    }
+
+    mod within_one_of_the_same_name {
+        use super::*;
+
+        nested! {
+            first { Same(inner::Same<Same>) holds pub struct Same<T> { a: Vec<T>, b: Vec<Same<T>> } }
+            second { Same(inner::Same<Same>) holds pub struct Same<T> { a: Vec<Same<T>>, b: Vec<T> } }
+            both { Same(inner::Same<Same>) holds pub struct Same<T> { a: Vec<T>, b: Vec<T> } }
+            neither { Same(inner::Same) holds pub struct Same { a: Vec<Same>, b: Vec<Same> } }
+        }
+    }
+
+    #[test]
+    fn whose_recursion_it_is_counts() {
+        assert_all_differ(&within_another::nested());
+        assert_all_differ(&within_one_of_the_same_name::nested());
     }
 }
 

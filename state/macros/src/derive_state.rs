@@ -1,5 +1,7 @@
 //! `#[derive(State)]`: the fingerprint of a type from its fields.
 
+use std::cell::Cell;
+
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use syn::punctuated::Punctuated;
@@ -54,7 +56,23 @@ pub(crate) fn expand(input: DeriveInput) -> syn::Result<TokenStream> {
     let (name_text, title) = (name.to_string(), format!("{kind} {name}"));
     let hints = representation.iter().map(Ident::to_string);
     let constants = generics.const_params().map(|parameter| &parameter.ident);
+    let recursive = owner.contains_itself.get().then(|| {
+        let parameters = generics.type_params().map(|parameter| &parameter.ident);
+        quote! {
+            #[automatically_derived]
+            impl #impl_generics ::liveswap_state::Recursive for #name #type_generics #where_clause {
+                const PLACEHOLDER: ::liveswap_state::Fingerprint =
+                    ::liveswap_state::Fingerprint::of("recursion")
+                        .with_name(#name_text)
+                        #(.with(<#parameters as ::liveswap_state::State>::FINGERPRINT))*;
+            }
+        }
+    });
+    let placeholder =
+        recursive.as_ref().map(|_| quote!(.with(<Self as ::liveswap_state::Recursive>::PLACEHOLDER)));
     Ok(quote! {
+        #recursive
+
         // SAFETY: every field is `State`, which is asserted, so no value of the type holds a pointer into
         // a library; and the fingerprint covers the layout and the fingerprint of every field.
         #[automatically_derived]
@@ -62,14 +80,15 @@ pub(crate) fn expand(input: DeriveInput) -> syn::Result<TokenStream> {
             const FINGERPRINT: ::liveswap_state::Fingerprint = {
                 #(::liveswap_state::assert_state::<#types>();)*
                 ::liveswap_state::Fingerprint::of(#title)
-                    .with_number(#schema as usize)
+                    #placeholder
+                    .with_number(#schema as ::core::primitive::usize)
                     .with_layout::<Self>()
                     #(.with_name(#hints))*
-                    #(.with_number(#constants as usize))*
+                    #(.with_value(#constants as ::core::primitive::u128))*
                     #(#parts)*
             };
-            const NAME: &'static str = #name_text;
-            const SCHEMA: u32 = #schema;
+            const NAME: &'static ::core::primitive::str = #name_text;
+            const SCHEMA: ::core::primitive::u32 = #schema;
         }
     })
 }
@@ -162,10 +181,14 @@ fn struct_parts(owner: &Owner, fields: &Fields) -> syn::Result<Vec<TokenStream>>
 /// what is hashed (all the variants in order, the size, `#[repr]`) and the compiler's identity.
 fn variant_part(owner: &Owner, number: &Ident, variant: &syn::Variant) -> syn::Result<TokenStream> {
     let name = format!("variant {}", variant.ident);
-    let discriminant = variant
-        .discriminant
-        .as_ref()
-        .map(|(_, value)| quote!(.with_number({ const VALUE: #number = #value; VALUE as usize })));
+    let discriminant = variant.discriminant.as_ref().map(|(_, value)| {
+        quote! {
+            .with_value({
+                const __LIVESWAP_VALUE: ::core::primitive::#number = #value;
+                __LIVESWAP_VALUE as ::core::primitive::u128
+            })
+        }
+    });
     let mut fields = Vec::new();
     for (index, field) in variant.fields.iter().enumerate() {
         let (name, fingerprint) = (field_name(field, index), owner.field_fingerprint(&field.ty)?);
@@ -183,12 +206,15 @@ struct Owner<'input> {
     name: &'input Ident,
     /// As its own fields spell it: `Tree<T>`. With other parameters it would be another type.
     spelling: String,
+    /// Whether it was found in one of its fields.
+    contains_itself: Cell<bool>,
 }
 
 impl<'input> Owner<'input> {
     fn of(input: &'input DeriveInput) -> Self {
         let (name, (_, parameters, _)) = (&input.ident, input.generics.split_for_impl());
-        Self { name, spelling: quote!(#name #parameters).to_string() }
+        let spelling = quote!(#name #parameters).to_string();
+        Self { name, spelling, contains_itself: Cell::new(false) }
     }
 
     /// The fingerprint of a field's type. Where the owner itself occurs in it, a placeholder stands in: its
@@ -218,7 +244,8 @@ impl VisitMut for ReplaceOwner<'_> {
     fn visit_type_mut(&mut self, written: &mut Type) {
         let spelling = written.to_token_stream().to_string();
         if spelling == "Self" || spelling == self.owner.spelling {
-            *written = parse_quote!(::liveswap_state::Recursion);
+            *written = parse_quote!(::liveswap_state::Recursion<Self>);
+            self.owner.contains_itself.set(true);
         } else if let Type::Path(path) = &*written
             && path.path.segments.len() == 1
             && path.path.segments[0].ident == *self.owner.name

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use liveswap_state::{CallError, Interface};
+use liveswap_state::{CallError, Interface, Passage};
 
 use crate::call::{CallPath, Guard};
 
@@ -12,8 +12,7 @@ use crate::call::{CallPath, Guard};
 /// ```no_run
 /// # #[liveswap_state::interface]
 /// # pub trait Game { fn hello(&self, who: &str) -> String; fn hit(&mut self, points: u64) -> u64; }
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let engine: liveswap::Engine = unimplemented!();
+/// # fn example(engine: liveswap::Engine) -> Result<(), Box<dyn std::error::Error>> {
 /// let game = engine.module::<dyn Game>("logic")?;
 ///
 /// let greeting = game.call(|game| game.hello("test"))?;
@@ -62,7 +61,10 @@ impl<I: Interface + ?Sized> Module<I> {
     /// If there is no active version.
     #[inline]
     pub fn enter(&self) -> Result<I::Proxy<Guard<'_>>, CallError> {
-        Guard::enter(&self.path).map(I::proxy)
+        let guard = Guard::enter(&self.path)?;
+        // SAFETY: `I` is what the module was declared with, which `Engine::module` has compared, and a version
+        // is accepted only if it offers exactly its methods.
+        Ok(I::proxy(unsafe { Passage::new(guard) }))
     }
 }
 

@@ -1,19 +1,19 @@
 //! The entry's functions, for one implementation of an interface.
 
-use liveswap_state::{Context, Entry, Export, Fenced, Logic, fence};
+use liveswap_state::{Context, Entry, Export, Fenced, Interface, Logic, fence};
 
 use crate::binding;
 
-/// The entry of a library whose logic is `L`. Used by `export!`.
+/// The entry of a library whose logic `L` offers the interface `I`. Used by `export!`.
 #[doc(hidden)]
-pub const fn entry<L: Logic>(manifest: &'static [u8], export: Export) -> Entry {
+pub const fn entry<L: Logic, I: Interface + ?Sized>(manifest: &'static [u8], export: Export<L, I>) -> Entry {
     Entry {
         manifest,
         bind: binding::bind,
         prepare: prepare::<L>,
         create: create::<L>,
         destroy: destroy::<L>,
-        code: export.code,
+        code: export.code(),
     }
 }
 

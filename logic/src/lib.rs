@@ -67,21 +67,25 @@ macro_rules! export {
         #[global_allocator]
         static LIVESWAP_ALLOCATOR: $crate::allocator::HostAllocator = $crate::allocator::HostAllocator;
 
+        // What the library passes may name its own items, so these are called as none of those is.
         const _: () = {
-            use $crate::state::{Entry, Export, Logic, manifest};
-
-            const EXPORT: Export = <$logic as $interface>::EXPORT;
-            const SPEC: manifest::ManifestSpec =
-                manifest::ManifestSpec::new::<<$logic as Logic>::State>($module, $version, EXPORT);
+            const __LIVESWAP_SPEC: $crate::state::manifest::ManifestSpec =
+                $crate::state::manifest::ManifestSpec::new(
+                    $module,
+                    $version,
+                    <$logic as $interface>::__LIVESWAP_EXPORT,
+                );
 
             // `used`, because nothing in the library refers to the section by its name.
             #[used]
             #[unsafe(link_section = ".liveswap")]
-            static MANIFEST: [u8; SPEC.encoded_length()] = manifest::encode(&SPEC);
+            static __LIVESWAP_MANIFEST: [::core::primitive::u8; __LIVESWAP_SPEC.encoded_length()] =
+                $crate::state::manifest::encode(&__LIVESWAP_SPEC);
 
             // SAFETY: the name is the contract's own; no other item of a logic library has it.
             #[unsafe(export_name = "liveswap_entry")]
-            static ENTRY: Entry = $crate::entry::<$logic>(&MANIFEST, EXPORT);
+            static __LIVESWAP_ENTRY: $crate::state::Entry =
+                $crate::entry(&__LIVESWAP_MANIFEST, <$logic as $interface>::__LIVESWAP_EXPORT);
         };
     };
 }

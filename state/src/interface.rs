@@ -15,8 +15,11 @@
 //! A method's receiver says what it does to the state: `&self` shares it with other calls, `&mut self`
 //! has it alone, and no receiver means it doesn't touch the state and waits for nobody.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use crate::fingerprint::COMPILER;
-use crate::{CallError, Context, Fenced, Fingerprint, State};
+use crate::{CallError, Context, Fenced, Fingerprint, Logic, State};
 
 /// What a method does to the state, and so which calls may run beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,8 +103,8 @@ pub unsafe trait Interface: 'static {
     const METHODS: &'static [MethodSpec];
     /// What the host calls.
     type Proxy<G: Gate>;
-    /// A proxy whose calls pass through `gate`.
-    fn proxy<G: Gate>(gate: G) -> Self::Proxy<G>;
+    /// A proxy whose calls go through `passage`.
+    fn proxy<G: Gate>(passage: Passage<Self, G>) -> Self::Proxy<G>;
 }
 
 /// The way from a proxy into the code of one version: lets the call in when the state allows it, and
@@ -109,9 +112,9 @@ pub unsafe trait Interface: 'static {
 ///
 /// # Safety
 ///
-/// `pass` must hand `call` the code of the method with this number in the interface the proxy belongs
-/// to, and the state that code was made for, borrowed as `access` says; all three stay valid and the
-/// library stays mapped until `call` has returned.
+/// `pass` must hand `call` the code of the method with this number in the one interface that the gate leads
+/// to (which one, the [`Passage`] says that it is put into), and the state that code was made for, borrowed
+/// as `access` says; all three stay valid and the library stays mapped until `call` has returned.
 pub unsafe trait Gate {
     /// Makes one call.
     ///
@@ -126,27 +129,78 @@ pub unsafe trait Gate {
     ) -> Result<R, CallError>;
 }
 
-/// What one implementation of an interface exports: the methods and, in the same order, their code.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct Export {
-    pub interface: &'static str,
-    pub methods: &'static [MethodSpec],
-    pub code: &'static [CodePointer],
-    pub vouched: Vouched,
+/// What a proxy of the interface `I` calls through: a gate that leads to the code of `I` and of no other.
+///
+/// A proxy casts each code pointer that it is given, so which interface a gate leads to must not get lost.
+pub struct Passage<I: ?Sized, G> {
+    gate: G,
+    interface: PhantomData<fn(&I)>,
 }
 
-/// Says that each code pointer of an [`Export`] has the function type that the proxy casts it to. Only
-/// `#[interface]` can know that, so making one is unsafe.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct Vouched(());
-
-impl Vouched {
+impl<I: ?Sized, G: Gate> Passage<I, G> {
+    /// The passage through `gate`.
+    ///
     /// # Safety
     ///
-    /// `code[i]` of the export this goes into has the type that the interface's proxy casts method `i` to.
-    pub const unsafe fn new() -> Self {
-        Self(())
+    /// `gate` leads to the code of a version that offers `I`: of methods with the fingerprints in
+    /// [`Interface::METHODS`], in that order.
+    #[inline]
+    pub const unsafe fn new(gate: G) -> Self {
+        Self { gate, interface: PhantomData }
+    }
+
+    /// Makes one call of the method with this number in `I`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::pass`].
+    #[inline]
+    pub fn pass<R>(
+        &self,
+        method: usize,
+        access: Access,
+        call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
+    ) -> Result<R, CallError> {
+        self.gate.pass(method, access, call)
+    }
+}
+
+impl<I: ?Sized, G: fmt::Debug> fmt::Debug for Passage<I, G> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.gate.fmt(formatter)
+    }
+}
+
+/// The code that the logic `L` brings for this interface. Implemented by `#[interface]` for all logic at once,
+/// so that no logic can bring a list of its own making.
+///
+/// # Safety
+///
+/// `CODE[i]` has the function type that the interface's proxy casts method `i` to, and works on `L`'s state.
+#[doc(hidden)]
+pub unsafe trait OfferedBy<L: Logic>: Interface {
+    const CODE: &'static [CodePointer];
+}
+
+/// What `export!` takes from `GameLogic`: the code of the logic `L` for the interface `I`. Logic could put
+/// another one in its place, but there is no other of this type.
+#[doc(hidden)]
+pub struct Export<L, I: ?Sized> {
+    code: &'static [CodePointer],
+    _logic_and_interface: PhantomData<fn(L, &I)>,
+}
+
+impl<L: Logic, I: ?Sized> Export<L, I> {
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self
+    where
+        I: OfferedBy<L>,
+    {
+        Self { code: I::CODE, _logic_and_interface: PhantomData }
+    }
+
+    /// The methods' code, in the order of the interface.
+    pub const fn code(&self) -> &'static [CodePointer] {
+        self.code
     }
 }

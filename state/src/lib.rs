@@ -26,6 +26,10 @@
 //! }
 //! ```
 
+// What the macros write names this crate from outside.
+#[cfg(test)]
+extern crate self as liveswap_state;
+
 mod collections;
 mod context;
 mod entry;
@@ -46,9 +50,9 @@ pub use error::CallError;
 pub use fence::Fenced;
 pub use fingerprint::{COMPILER, Fingerprint, PANIC_STRATEGY};
 pub use host::{CONTRACT, EventTable, HostTable, Level, MemoryTable, Place, Value};
-pub use interface::{Access, CodePointer, Gate, Interface, MethodSpec, Passing};
+pub use interface::{Access, CodePointer, Gate, Interface, MethodSpec, Passage, Passing};
 #[doc(hidden)]
-pub use interface::{Export, Signature, Vouched};
+pub use interface::{Export, OfferedBy, Signature};
 pub use liveswap_state_macros::{State, interface};
 pub use logic::Logic;
 pub use portable::State;

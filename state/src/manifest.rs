@@ -23,7 +23,7 @@
 use xxhash_rust::const_xxh3::xxh3_64;
 
 use crate::fingerprint::{COMPILER, PANIC_STRATEGY};
-use crate::{Access, CONTRACT, Export, Fingerprint, State};
+use crate::{Access, CONTRACT, Export, Fingerprint, Interface, Logic, MethodSpec, State};
 
 /// The name of the ELF section.
 pub const SECTION: &str = ".liveswap";
@@ -39,29 +39,35 @@ pub const HEADER_LENGTH: usize = 24;
 pub struct ManifestSpec {
     module: &'static str,
     version: &'static str,
-    export: Export,
+    interface: &'static str,
+    methods: &'static [MethodSpec],
     state_name: &'static str,
     state_schema: u32,
     state_fingerprint: Fingerprint,
 }
 
 impl ManifestSpec {
-    /// The manifest of logic that exports `export` and works on a state of type `S`.
+    /// The manifest of the logic `L`, which offers the interface `I`.
     ///
     /// # Panics
     ///
     /// While compiling, if a name isn't made of letters, digits, `_` and `-`, or a version isn't made of
     /// numbers with dots between them.
-    pub const fn new<S: State>(module: &'static str, version: &'static str, export: Export) -> Self {
+    pub const fn new<L: Logic, I: Interface + ?Sized>(
+        module: &'static str,
+        version: &'static str,
+        _: Export<L, I>,
+    ) -> Self {
         assert!(is_name(module), "a module's name is made of letters, digits, `_` and `-`");
         assert!(is_version(version), "a version is made of numbers with dots between them: `1002`, `1.4.0`");
         Self {
             module,
             version,
-            export,
-            state_name: S::NAME,
-            state_schema: S::SCHEMA,
-            state_fingerprint: S::FINGERPRINT,
+            interface: I::NAME,
+            methods: I::METHODS,
+            state_name: L::State::NAME,
+            state_schema: L::State::SCHEMA,
+            state_fingerprint: L::State::FINGERPRINT,
         }
     }
 
@@ -78,11 +84,11 @@ impl ManifestSpec {
         text.push_member(",\"version\":", self.version);
         text.push_member(",\"compiler\":", COMPILER);
         text.push_member(",\"panic\":", PANIC_STRATEGY);
-        text.push_member(",\"interface\":", self.export.interface);
+        text.push_member(",\"interface\":", self.interface);
         text.push(",\"methods\":[");
         let mut index = 0;
-        while index < self.export.methods.len() {
-            let method = &self.export.methods[index];
+        while index < self.methods.len() {
+            let method = &self.methods[index];
             text.push(if index == 0 { "{" } else { ",{" });
             text.push_member("\"name\":", method.name);
             text.push_member(
@@ -233,19 +239,25 @@ impl<const N: usize> Text<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Vouched;
+    use crate::{Context, interface};
 
-    const SPEC: ManifestSpec = ManifestSpec::new::<u64>(
-        "logic",
-        "1001",
-        Export {
-            interface: "Nothing",
-            methods: &[],
-            code: &[],
-            // SAFETY: there are no methods.
-            vouched: unsafe { Vouched::new() },
-        },
-    );
+    #[interface]
+    trait Nothing {}
+
+    struct NothingV1;
+
+    impl Logic for NothingV1 {
+        type State = u64;
+
+        fn create(_: &Context) -> u64 {
+            0
+        }
+    }
+
+    impl NothingLogic for NothingV1 {}
+
+    const SPEC: ManifestSpec =
+        ManifestSpec::new("logic", "1001", <NothingV1 as NothingLogic>::__LIVESWAP_EXPORT);
     static BYTES: [u8; SPEC.encoded_length()] = encode(&SPEC);
 
     #[test]
@@ -259,7 +271,12 @@ mod tests {
             text.starts_with(r#"{"contract":1,"module":"logic","version":"1001","compiler":"rustc "#),
             "{text}"
         );
-        assert!(text.contains(r#""methods":[],"state":{"type":"u64","schema":1,"fingerprint":""#), "{text}");
+        assert!(
+            text.contains(
+                r#""interface":"Nothing","methods":[],"state":{"type":"u64","schema":1,"fingerprint":""#
+            ),
+            "{text}"
+        );
     }
 
     #[test]

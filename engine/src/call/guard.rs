@@ -55,8 +55,8 @@ impl std::fmt::Debug for Guard<'_> {
     }
 }
 
-// SAFETY: the version's code is in the order of the interface that the module was declared with, which is
-// the proxy's; its state is what that code was accepted for; `share` and `seclude` enforce the access; and the
+// SAFETY: the guard leads to the interface that the module was declared with, in whose order the version's
+// code is; its state is what that code was accepted for; `share` and `seclude` enforce the access; and the
 // announcement keeps the library mapped as long as the guard lives.
 unsafe impl Gate for Guard<'_> {
     #[inline]

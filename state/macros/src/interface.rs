@@ -1,7 +1,11 @@
-//! `#[interface]`: the logic's trait, the host's proxy, and the tie between them.
+//! `#[interface]`: the logic's trait and its export, the host's proxy, and the tie between them.
 //!
-//! The three are written from one [`Method`] each, so that the function type of the exported code and the
-//! one the proxy casts it to are the same tokens.
+//! All are written from the same [`Method`]s, so that the function type of the exported code and the one the
+//! proxy casts it to are the same tokens.
+//!
+//! Those tokens are the user's, and must mean in each place what they mean in the trait: a type there may be
+//! called `Gate`, an argument `code`. So what is written around them names everything by its whole path, and
+//! its own parameters and variables begin with `__liveswap`, which nothing of a user's does.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -41,7 +45,8 @@ pub(crate) fn expand(attributes: TokenStream, mut input: ItemTrait) -> syn::Resu
                 methods.push(Method::read(&function.attrs, &function.sig)?);
                 if function.sig.receiver().is_none() {
                     // Keeps the trait usable as `dyn`, which is the interface's name.
-                    function.sig.generics.make_where_clause().predicates.push(parse_quote!(Self: Sized));
+                    let sized = parse_quote!(Self: ::core::marker::Sized);
+                    function.sig.generics.make_where_clause().predicates.push(sized);
                 }
             }
             other => {
@@ -54,11 +59,13 @@ pub(crate) fn expand(attributes: TokenStream, mut input: ItemTrait) -> syn::Resu
     }
 
     let logic_trait = logic_trait(&input, &methods);
+    let export = export(&input, &methods);
     let proxy = proxy(&input, &methods);
     let interface = interface_impl(&input, &methods);
     Ok(quote! {
         #input
         #logic_trait
+        #export
         #proxy
         #interface
     })
@@ -228,45 +235,54 @@ fn logic_trait(input: &ItemTrait, methods: &[Method]) -> TokenStream {
             fn #name(#state context: &::liveswap_state::Context #(, #names: #types)*) -> #result;
         }
     });
-    let code = methods.iter().map(|method| {
-        let Method { name, result, .. } = method;
-        let (names, types, code_type) = (method.names(), method.types(), method.code_type());
-        let forwarded = method.names();
-        let state = match method.access {
-            Access::Stateless => quote!(),
-            Access::Shared => quote!(unsafe { &*state.cast::<Logic::State>() },),
-            Access::Exclusive => quote!(unsafe { &mut *state.cast::<Logic::State>() },),
-        };
-        quote! {{
-            // SAFETY: for the caller: `state` is the address of a `Logic::State`, borrowed as the method's
-            // access says, or is not looked at.
-            #[allow(unused_variables, clippy::undocumented_unsafe_blocks, clippy::too_many_arguments)]
-            unsafe fn code<Logic: #logic>(
-                state: *mut (),
-                context: &::liveswap_state::Context
-                #(, #names: #types)*
-            ) -> ::liveswap_state::Fenced<#result> {
-                ::liveswap_state::fence::fence(|| Logic::#name(#state context #(, #forwarded)*))
-            }
-            let code: #code_type = code::<Self>;
-            ::liveswap_state::CodePointer(code as *const ())
-        }}
-    });
-    let interface_text = interface.to_string();
     quote! {
         #[doc = #documentation]
         #visibility trait #logic: ::liveswap_state::Logic {
             #(#declarations)*
 
             #[doc(hidden)]
-            #[allow(clippy::undocumented_unsafe_blocks)]
-            const EXPORT: ::liveswap_state::Export = ::liveswap_state::Export {
-                interface: #interface_text,
-                methods: <dyn #interface as ::liveswap_state::Interface>::METHODS,
-                code: &[#(#code),*],
-                // SAFETY: each code pointer is coerced to its method's function type where it is made.
-                vouched: unsafe { ::liveswap_state::Vouched::new() },
-            };
+            const __LIVESWAP_EXPORT: ::liveswap_state::Export<Self, dyn #interface> =
+                ::liveswap_state::Export::new();
+        }
+    }
+}
+
+fn export(input: &ItemTrait, methods: &[Method]) -> TokenStream {
+    let interface = &input.ident;
+    let logic = format_ident!("{interface}Logic");
+    let code = methods.iter().map(|method| {
+        let Method { name, result, .. } = method;
+        let (names, types, code_type) = (method.names(), method.types(), method.code_type());
+        let forwarded = method.names();
+        let state = quote!(__liveswap_state.cast::<<__LiveswapLogic as ::liveswap_state::Logic>::State>());
+        let state = match method.access {
+            Access::Stateless => quote!(),
+            Access::Shared => quote!(unsafe { &*#state },),
+            Access::Exclusive => quote!(unsafe { &mut *#state },),
+        };
+        quote! {{
+            // SAFETY: for the caller: `__liveswap_state` is the address of the logic's state, borrowed as the
+            // method's access says, or is not looked at.
+            #[allow(unused_variables, clippy::undocumented_unsafe_blocks, clippy::too_many_arguments)]
+            unsafe fn __liveswap_code<__LiveswapLogic: #logic>(
+                __liveswap_state: *mut (),
+                __liveswap_context: &::liveswap_state::Context
+                #(, #names: #types)*
+            ) -> ::liveswap_state::Fenced<#result> {
+                ::liveswap_state::fence::fence(|| {
+                    <__LiveswapLogic as #logic>::#name(#state __liveswap_context #(, #forwarded)*)
+                })
+            }
+            let __liveswap_code: #code_type = __liveswap_code::<__LiveswapLogic>;
+            ::liveswap_state::CodePointer(__liveswap_code as *const ())
+        }}
+    });
+    quote! {
+        // SAFETY: each code pointer is coerced to its method's function type where it is made, and is of this
+        // very logic.
+        #[automatically_derived]
+        unsafe impl<__LiveswapLogic: #logic> ::liveswap_state::OfferedBy<__LiveswapLogic> for dyn #interface {
+            const CODE: &'static [::liveswap_state::CodePointer] = &[#(#code),*];
         }
     }
 }
@@ -291,25 +307,32 @@ fn proxy(input: &ItemTrait, methods: &[Method]) -> TokenStream {
             pub fn #name(&self #(, #names: #types)*)
                 -> ::core::result::Result<#result, ::liveswap_state::CallError>
             {
-                ::liveswap_state::Gate::pass(&self.gate, #index, #access, |code, state, context| {
-                    // SAFETY: `Gate` gives the code of this method, whose fingerprint says that it has this
-                    // type, and the state, borrowed as its access says.
-                    unsafe {
-                        let code = ::core::mem::transmute::<*const (), #code_type>(code.0);
-                        code(state, context #(, #forwarded)*)
-                    }
-                })
+                ::liveswap_state::Passage::pass(
+                    &self.passage,
+                    #index,
+                    #access,
+                    |__liveswap_code, __liveswap_state, __liveswap_context| {
+                        // SAFETY: the passage leads to the code of this interface and so gives that of this
+                        // method, whose fingerprint says that it has this type, and the state, borrowed as
+                        // its access says.
+                        unsafe {
+                            let __liveswap_code =
+                                ::core::mem::transmute::<*const (), #code_type>(__liveswap_code.0);
+                            __liveswap_code(__liveswap_state, __liveswap_context #(, #forwarded)*)
+                        }
+                    },
+                )
             }
         }
     });
     quote! {
         #[doc = #documentation]
-        #[derive(Debug)]
-        #visibility struct #proxy<Gate> {
-            gate: Gate,
+        #[derive(::core::fmt::Debug)]
+        #visibility struct #proxy<__LiveswapGate> {
+            passage: ::liveswap_state::Passage<dyn #interface, __LiveswapGate>,
         }
 
-        impl<Gate: ::liveswap_state::Gate> #proxy<Gate> {
+        impl<__LiveswapGate: ::liveswap_state::Gate> #proxy<__LiveswapGate> {
             #(#calls)*
         }
     }
@@ -330,13 +353,15 @@ fn interface_impl(input: &ItemTrait, methods: &[Method]) -> TokenStream {
         // SAFETY: the methods and the casts in the proxy are written from the same list.
         #[automatically_derived]
         unsafe impl ::liveswap_state::Interface for dyn #interface {
-            const NAME: &'static str = #interface_text;
+            const NAME: &'static ::core::primitive::str = #interface_text;
             const METHODS: &'static [::liveswap_state::MethodSpec] = &[#(#specs),*];
-            type Proxy<Gate: ::liveswap_state::Gate> = #proxy<Gate>;
+            type Proxy<__LiveswapGate: ::liveswap_state::Gate> = #proxy<__LiveswapGate>;
 
             #[inline]
-            fn proxy<Gate: ::liveswap_state::Gate>(gate: Gate) -> #proxy<Gate> {
-                #proxy { gate }
+            fn proxy<__LiveswapGate: ::liveswap_state::Gate>(
+                passage: ::liveswap_state::Passage<Self, __LiveswapGate>,
+            ) -> #proxy<__LiveswapGate> {
+                #proxy { passage }
             }
         }
     }

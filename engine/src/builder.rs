@@ -9,7 +9,7 @@ use liveswap_state::manifest::is_name;
 use liveswap_state::{Interface, MethodSpec};
 
 use crate::call::{Bell, CallPath};
-use crate::candidate::accept::PrivateFolder;
+use crate::candidate::accept::{CANDIDATE_SIZE_MAX, PrivateFolder};
 use crate::control::{Control, Module, Reaper, Settings};
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
@@ -65,7 +65,7 @@ impl Builder {
             private_folder: None,
             watched: Vec::new(),
             triggers: Vec::new(),
-            candidate_size_max: 256 * 1024 * 1024,
+            candidate_size_max: CANDIDATE_SIZE_MAX,
             retired_max: 8,
             kept_max: 2,
             drain_deadline: Duration::from_secs(10),
@@ -85,7 +85,7 @@ impl Builder {
     }
 
     /// Watches a folder: a candidate that is copied or moved there is pushed. The folder is made if it is
-    /// missing, and looked through at the start.
+    /// missing, and looked through at the start. Nothing is loaded from a folder that every user may write to.
     #[cfg(feature = "watch")]
     pub fn watch(mut self, folder: impl Into<PathBuf>) -> Self {
         // Absolute, because the process may go to another folder later. It fails for an empty path only,

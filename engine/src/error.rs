@@ -25,7 +25,7 @@ pub enum PushError {
     #[error(transparent)]
     Prepare(#[from] PrepareError),
     /// A swap is under way.
-    #[error("busy: {waits_for}: push again when that is done")]
+    #[error("{waits_for}: push again when that is done")]
     Busy {
         /// What the push would have to wait for.
         waits_for: String,
@@ -66,6 +66,7 @@ impl AcceptError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "unreadable",
+            Self::OpenFolder { .. } => "open-folder",
             Self::NotAFile { .. } => "not-a-file",
             Self::TooLarge { .. } => "too-large",
             Self::Unwritable { .. } => "unwritable",
@@ -96,7 +97,6 @@ impl ManifestError {
     /// A short word for programs.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unreadable { .. } => "unreadable",
             Self::Elf(ElfError::NotElf { .. }) => "not-elf",
             Self::Elf(ElfError::Truncated { .. }) => "truncated",
             Self::Elf(ElfError::WrongMachine { .. }) => "wrong-machine",
@@ -127,6 +127,28 @@ impl PrepareError {
         match self {
             Self::Refused { .. } => "prepare-refused",
             Self::Panicked { .. } => "prepare-panicked",
+        }
+    }
+}
+
+/// Why a file can't be inspected.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum InspectError {
+    /// The file can't be read.
+    #[error(transparent)]
+    Accept(#[from] AcceptError),
+    /// It has no manifest that can be read.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+}
+
+impl InspectError {
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Accept(error) => error.code(),
+            Self::Manifest(error) => error.code(),
         }
     }
 }
@@ -184,7 +206,7 @@ pub enum CommitError {
         module: String,
     },
     /// A swap is under way.
-    #[error("busy: {waits_for}: commit again when that is done")]
+    #[error("{waits_for}: commit again when that is done")]
     Busy {
         /// What the commit would have to wait for.
         waits_for: String,

@@ -90,7 +90,8 @@ pub struct SwapCounts {
     pub committed: u64,
     /// Returns to a predecessor.
     pub rolled_back: u64,
-    /// Pushes that ended without a publish.
+    /// Pushes that ended without a publish, as far as the candidate's name or manifest told which module
+    /// they were for.
     pub refused: u64,
 }
 

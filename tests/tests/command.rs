@@ -196,7 +196,7 @@ fn inspect_needs_no_server_and_loads_nothing() {
     for method in ["hello", "hit", "total", "slow"] {
         assert!(json["methods"].to_string().contains(method) && text.contains(method), "{method}: {text}");
     }
-    refused(inspect(&[demo.folder().to_str().expect("a plain path")]), "unreadable");
+    refused(inspect(&[demo.folder().to_str().expect("a plain path")]), "not-a-file");
     refused(inspect(&[&path(&demo, "logic.v1004.so")]), "unreadable");
     let program = command().to_str().expect("a plain path");
     refused(inspect(&[program]), "no-manifest");

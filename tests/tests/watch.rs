@@ -2,11 +2,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
+use liveswap::Push;
 use liveswap_tests::log::Log;
 use liveswap_tests::{Fixture, Host, Patched, logic, wait_until};
 use tracing::Level;
@@ -203,6 +205,42 @@ fn p0_07_a_rescan_skips_a_file_that_is_still_being_written() {
     assert_eq!((host.status().phase, host.status().swaps.refused), ("empty", 0));
     drop(file);
     wait_until_active(&host, "1001");
+}
+
+#[test]
+fn a_wrong_name_is_not_the_contents_fault() {
+    let host = watching(|_| {});
+    let modules = modules(host.folder());
+    put(&modules, "logic.v1005.so", &fs::read(logic("1002")).unwrap());
+    wait_until("its name is refused", || host.status().swaps.refused == 1);
+    fs::rename(modules.join("logic.v1005.so"), modules.join("logic.v1002.so")).unwrap();
+    wait_until_active(&host, "1002");
+}
+
+#[test]
+fn what_is_asked_for_after_its_rollback_is_welcome_in_the_folder_again() {
+    let host = watching(|_| {});
+    host.push(logic("1001"));
+    host.push(logic("1002"));
+    host.rollback();
+    host.push(logic("1002"));
+    host.push(Push::file(logic("1001")).allow_older());
+    put(&modules(host.folder()), "logic.v1002.so", &fs::read(logic("1002")).unwrap());
+    wait_until_active(&host, "1002");
+}
+
+#[test]
+fn nothing_is_loaded_from_a_folder_that_everybody_may_write_to() {
+    let host = watching(|_| {});
+    let modules = modules(host.folder());
+    fs::set_permissions(&modules, fs::Permissions::from_mode(0o777)).unwrap();
+    put(&modules, "logic.v1001.so", &fs::read(logic("1001")).unwrap());
+    wait_until("it is refused", || host.status().swaps.refused == 1);
+    host.engine.rescan();
+    assert_eq!(host.status().phase, "empty");
+    fs::set_permissions(&modules, fs::Permissions::from_mode(0o755)).unwrap();
+    host.engine.rescan();
+    assert_eq!(host.version(), "1001");
 }
 
 #[test]

@@ -46,7 +46,8 @@ type Parameters<T> = Result<Query<T>, QueryRejection>;
 
 /// Exclusive, so it waits for every call that is looking at the world.
 async fn hello(State(service): State<Arc<Service>>) -> Answer {
-    Ok(spawn_blocking(move || service.game.call(|game| game.hello("test"))).await??)
+    let game = service.game.clone();
+    Ok(spawn_blocking(move || game.call(|game| game.hello("test"))).await??)
 }
 
 #[derive(Deserialize)]
@@ -75,7 +76,9 @@ async fn slow(State(service): State<Arc<Service>>, parameters: Parameters<Slowne
     if ms > SLOW_MAX_MILLISECONDS {
         return Err(Refusal::TooLong { asked: ms, most: SLOW_MAX_MILLISECONDS });
     }
-    Ok(spawn_blocking(move || service.game.call(|game| game.slow(ms))).await??)
+    // The handle alone: a call that the server gives up must not keep the engine from ending.
+    let game = service.game.clone();
+    Ok(spawn_blocking(move || game.call(|game| game.slow(ms))).await??)
 }
 
 #[derive(Deserialize)]

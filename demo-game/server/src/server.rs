@@ -71,8 +71,9 @@ pub fn run(arguments: &Arguments) -> Result<(), ServerError> {
     };
     let runtime = runtime()?;
     let served = runtime.block_on(serve(listener, service));
-    // The threads that have been in logic end first: then nothing holds a version when the engine ends.
-    runtime.shutdown_timeout(PATIENCE);
+    // The threads that have been in logic end first: then nothing holds a version when the engine ends. Those
+    // that are still in it have been waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
     drop(engine);
     served
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-use liveswap::error::ManifestError;
+use liveswap::error::InspectError;
 use serde::Deserialize;
 
 /// A code for programs, which doesn't change between releases, and a message for people. This is also what
@@ -66,8 +66,8 @@ impl Failure {
     }
 }
 
-impl From<ManifestError> for Failure {
-    fn from(error: ManifestError) -> Self {
+impl From<InspectError> for Failure {
+    fn from(error: InspectError) -> Self {
         Self::new(error.code(), error.to_string())
     }
 }

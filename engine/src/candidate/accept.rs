@@ -19,6 +19,9 @@ use thiserror::Error;
 
 use crate::tell::tell;
 
+/// The most bytes that a candidate may have, unless the host says otherwise.
+pub(crate) const CANDIDATE_SIZE_MAX: u64 = 256 * 1024 * 1024;
+
 /// The content of a candidate, as a BLAKE3 hash.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
@@ -46,6 +49,14 @@ pub enum AcceptError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The watched folder that it lies in may be written by anybody, so anybody could have put it there.
+    #[error("{folder} may be written by every user (found mode {mode:04o}, expected none for others): `chmod o-w` it", folder = folder.display())]
+    OpenFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// Its mode.
+        mode: u32,
     },
     /// It isn't a regular file: reading a pipe or a device might never end.
     #[error("{path} isn't a regular file: push a shared library", path = path.display())]
@@ -190,8 +201,8 @@ pub(crate) fn accept<'candidate>(
     Ok(Accepted { copy, content })
 }
 
-/// Reads a regular file, and one byte more than the limit if there are that many.
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, AcceptError> {
+/// Reads a regular file of at most `limit` bytes.
+pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, AcceptError> {
     let unreadable = |source| AcceptError::Unreadable { path: path.to_owned(), source };
     let file = open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
@@ -201,6 +212,9 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, AcceptError> {
     let most = limit.saturating_add(1);
     let mut content = Vec::with_capacity(usize::try_from(metadata.len().min(most)).unwrap_or(0));
     file.take(most).read_to_end(&mut content).map_err(unreadable)?;
+    if content.len() as u64 > limit {
+        return Err(AcceptError::TooLarge { name: path.display().to_string(), limit });
+    }
     Ok(content)
 }
 

@@ -99,7 +99,7 @@ fn header(file: &[u8]) -> Result<&Header, ElfError> {
         let start = &file[..file.len().min(4)];
         let found = match start {
             [] => "an empty file".to_owned(),
-            _ => format!("a file that begins with {:?}", start.escape_ascii().to_string()),
+            _ => format!("a file that begins with \"{}\"", start.escape_ascii()),
         };
         return Err(ElfError::NotElf { found });
     }

@@ -1,15 +1,16 @@
 //! Reading a manifest: what [`liveswap_state::manifest`] writes into a library, read from its file.
 
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use liveswap_state::manifest::{FORMAT, HEADER_LENGTH, MAGIC, SECTION};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::accept::{self, CANDIDATE_SIZE_MAX};
 use super::elf::{self, ElfError};
+use crate::error::InspectError;
 
 /// More than any manifest needs: some five thousand methods.
 const LENGTH_MAX: usize = 1024 * 1024;
@@ -65,14 +66,6 @@ pub struct StateManifest {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// The file can't be read at all.
-    #[error("can't read {path}: {source}: check the path and its permissions", path = path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
     /// The file isn't a library of this machine.
     #[error(transparent)]
     Elf(#[from] ElfError),
@@ -98,12 +91,10 @@ pub enum ManifestError {
 ///
 /// # Errors
 ///
-/// If the file isn't a whole library for this machine with an intact manifest.
-pub fn inspect(path: impl AsRef<Path>) -> Result<Manifest, ManifestError> {
-    let path = path.as_ref();
-    let content =
-        std::fs::read(path).map_err(|source| ManifestError::Unreadable { path: path.to_owned(), source })?;
-    read(&content).map(|(manifest, _)| manifest)
+/// If the file isn't a whole library for this machine with an intact manifest, or is larger than 256 MiB.
+pub fn inspect(path: impl AsRef<Path>) -> Result<Manifest, InspectError> {
+    let content = accept::read(path.as_ref(), CANDIDATE_SIZE_MAX)?;
+    Ok(read(&content)?.0)
 }
 
 /// The manifest in a library's bytes, with the bytes that it was read from.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -17,7 +18,7 @@ use super::reaper::{Reaper, deadline_in};
 use crate::candidate::accept::{Accepted, Source, accept, is_being_written};
 use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, manifest, verify};
 use crate::engine::{Published, PushOutcome};
-use crate::error::{CommitError, PushError, RollbackError};
+use crate::error::{AcceptError, CommitError, PushError, RollbackError};
 use crate::lock::lock;
 use crate::status::Stages;
 use crate::tell::tell;
@@ -84,6 +85,10 @@ impl<T: PartialEq> Ring<T> {
         self.0.contains(value)
     }
 
+    fn remove(&mut self, value: &T) {
+        self.0.retain(|known| known != value);
+    }
+
     fn add(&mut self, value: T) {
         if !self.contains(&value) {
             if self.0.len() == REMEMBERED_MAX {
@@ -109,6 +114,8 @@ enum Origin {
 #[derive(PartialEq)]
 struct Refused {
     content: Digest,
+    /// The name is part of what was refused: it may have been the fault.
+    name: String,
     /// What was active. Another state, or an older version, may make the content welcome.
     beside: Vec<Option<Digest>>,
 }
@@ -208,22 +215,30 @@ impl Worker {
         let named = CandidateName::parse(name);
         let mut concerns = named.as_ref().map(|name| name.module.clone());
         let started = Instant::now();
+        if origin != Origin::Asked {
+            check_folder(&request.candidate).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
+        }
         let accepted =
             accept(&self.settings.folder, request.candidate.source(), self.settings.candidate_size_max)
                 .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         let digest = accepted.copy.digest;
+        if let Some(module) = self.modules.iter().find(|module| module.active_digest() == Some(digest)) {
+            let version = module.active_number().expect("an active digest is of an active version");
+            if origin == Origin::Noticed {
+                tell(
+                    || tracing::info!(candidate = name, %version, "unchanged: its content is active already"),
+                );
+            }
+            return Ok(Some(PushOutcome::Unchanged { module: module.name().to_owned(), version }));
+        }
         let beside = self.modules.iter().map(Module::active_digest).collect();
-        let refused = Refused { content: digest, beside };
+        let refused = Refused { content: digest, name: name.to_owned(), beside };
         if origin != Origin::Asked && (self.refused.contains(&refused) || self.withdrawn.contains(&digest)) {
             if origin == Origin::Noticed {
                 let why = "passed over: its content was refused or rolled back before";
                 tell(|| tracing::info!(candidate = name, "{why}"));
             }
             return Ok(None);
-        }
-        if let Some(module) = self.modules.iter().find(|module| module.active_digest() == Some(digest)) {
-            let version = module.active_number().expect("an active digest is of an active version");
-            return Ok(Some(PushOutcome::Unchanged { module: module.name().to_owned(), version }));
         }
         let stages = Stages { accept: Some(micros(started.elapsed())), ..Stages::default() };
         let outcome =
@@ -241,6 +256,10 @@ impl Worker {
             if matches!(error, PushError::Verify(_) | PushError::Load(_) | PushError::Prepare(_)) {
                 self.refused.add(refused);
             }
+        }
+        if outcome.is_ok() {
+            // Whoever asks for what was rolled back takes that back.
+            self.withdrawn.remove(&digest);
         }
         outcome.map(|published| Some(PushOutcome::Published(published)))
     }
@@ -348,6 +367,18 @@ fn read(
     let readable = verify::readable(manifest, named)?;
     let staged = Staged::new(readable, section, copy, allow_older);
     Ok((staged, Stages { verify: Some(micros(started.elapsed())), ..stages }))
+}
+
+/// Whoever may write into a watched folder runs code in this process, so it must be nobody but its owner's.
+fn check_folder(candidate: &Candidate) -> Result<(), AcceptError> {
+    let Candidate::File(path) = candidate else { return Ok(()) };
+    let folder = path.parent().unwrap_or(path);
+    let unreadable = |source| AcceptError::Unreadable { path: folder.to_owned(), source };
+    let mode = fs::metadata(folder).map_err(unreadable)?.permissions().mode() & 0o7777;
+    if mode & 0o002 != 0 {
+        return Err(AcceptError::OpenFolder { folder: folder.to_owned(), mode });
+    }
+    Ok(())
 }
 
 fn answer<T, E>(reply: Reply<T, E>, outcome: Result<T, E>) {

@@ -257,6 +257,7 @@ fn export(input: &ItemTrait, methods: &[Method]) -> TokenStream {
         let state = quote!(__liveswap_state.cast::<<__LiveswapLogic as ::liveswap_state::Logic>::State>());
         let state = match method.access {
             Access::Stateless => quote!(),
+            // SAFETY: for both: the caller of the generated code vouches for the address and the borrow; see below.
             Access::Shared => quote!(unsafe { &*#state },),
             Access::Exclusive => quote!(unsafe { &mut *#state },),
         };

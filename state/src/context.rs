@@ -8,12 +8,20 @@
 pub struct Context {
     module: String,
     version: String,
+    serial: usize,
 }
 
 impl Context {
-    /// The context of one loaded version. For the engine, and for tests that call logic directly.
+    /// A context for tests that call logic directly, without a host.
     pub fn new(module: impl Into<String>, version: impl Into<String>) -> Self {
-        Self { module: module.into(), version: version.into() }
+        Self::of_load(module, version, 0)
+    }
+
+    /// The context of one load of a version. For the engine: `serial` is how the host finds what it knows of
+    /// this load, and is never 0 and never used twice in a process.
+    #[doc(hidden)]
+    pub fn of_load(module: impl Into<String>, version: impl Into<String>, serial: usize) -> Self {
+        Self { module: module.into(), version: version.into(), serial }
     }
 
     /// The name of the module this version belongs to.
@@ -24,5 +32,11 @@ impl Context {
     /// This version, as its manifest states it.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// Which load of the version this is; 0 without a host.
+    #[doc(hidden)]
+    pub fn serial(&self) -> usize {
+        self.serial
     }
 }

@@ -231,7 +231,7 @@ mod tests {
             change(&mut manifest);
             readable(manifest, CandidateName::parse("logic.v1002.so").as_ref()).err().unwrap()
         };
-        assert!(matches!(refused(|m| m.contract += 1), VerifyError::WrongContract { found: 2 }));
+        assert!(matches!(refused(|m| m.contract += 1), VerifyError::WrongContract { found: 3 }));
         assert!(matches!(refused(|m| m.compiler.push('!')), VerifyError::WrongCompiler { .. }));
         assert!(matches!(refused(|m| m.panic = "abort".into()), VerifyError::PanicAbort { .. }));
         assert!(matches!(refused(|m| m.version = "x".into()), VerifyError::BadVersion { .. }));

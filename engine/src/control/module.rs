@@ -86,9 +86,10 @@ pub(crate) struct Staged {
 
 impl Staged {
     pub(crate) fn new(readable: Readable, section: Vec<u8>, copy: PrivateCopy, allow_older: bool) -> Self {
-        let context = Context::new(&readable.manifest.module, readable.version.to_string());
+        let serial = Serial::fresh();
+        let context = Context::of_load(&readable.manifest.module, readable.version.to_string(), serial.0);
         Self {
-            serial: Serial::fresh(),
+            serial,
             readable,
             section,
             copy: Arc::new(copy),

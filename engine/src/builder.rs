@@ -36,7 +36,7 @@ pub struct Builder {
     watched: Vec<PathBuf>,
     triggers: Vec<StartTrigger>,
     candidate_size_max: u64,
-    retired_max: usize,
+    retained_max: usize,
     kept_max: usize,
     drain_deadline: Duration,
 }
@@ -66,7 +66,7 @@ impl Builder {
             watched: Vec::new(),
             triggers: Vec::new(),
             candidate_size_max: CANDIDATE_SIZE_MAX,
-            retired_max: 8,
+            retained_max: 8,
             kept_max: 2,
             drain_deadline: Duration::from_secs(10),
         }
@@ -144,8 +144,8 @@ impl Builder {
 
     /// How many versions may be in memory after they left their slots. A push beyond that is refused. 8,
     /// unless set.
-    pub fn retired_max(mut self, versions: usize) -> Self {
-        self.retired_max = versions;
+    pub fn retained_max(mut self, versions: usize) -> Self {
+        self.retained_max = versions;
         self
     }
 
@@ -201,7 +201,7 @@ impl Builder {
             folder: Arc::new(folder),
             watched: self.watched.clone(),
             candidate_size_max: self.candidate_size_max,
-            retired_max: self.retired_max,
+            retained_max: self.retained_max,
             kept_max: self.kept_max,
             drain_deadline: self.drain_deadline,
             bell,

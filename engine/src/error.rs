@@ -33,9 +33,9 @@ pub enum PushError {
     /// Too many versions that have left their slots are still in memory.
     #[error(
         "{limit} retired versions are still in memory, which is the bound: {versions}: let their holders \
-         finish, or raise `retired_max`"
+         finish, or raise `retained_max`"
     )]
-    TooManyRetired {
+    TooManyRetained {
         /// The bound.
         limit: usize,
         /// The versions, with what holds each.
@@ -55,7 +55,7 @@ impl PushError {
             Self::Load(error) => error.code(),
             Self::Prepare(error) => error.code(),
             Self::Busy { .. } => "busy",
-            Self::TooManyRetired { .. } => "too-many-retired",
+            Self::TooManyRetained { .. } => "too-many-retained",
             Self::Stopped => "stopped",
         }
     }

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::call::{CallPath, Holding};
+use crate::call::{CallPath, Footprint, Hold, Holding};
 use crate::candidate::VersionNumber;
 use crate::control::{RetiredView, Serial};
 
@@ -46,9 +46,9 @@ pub struct SlotStatus {
     pub version: VersionNumber,
     /// The schema version of the state it works on.
     pub state_schema: u32,
-    /// How many threads are inside.
+    /// How many threads are inside, in a call.
     pub in_flight: usize,
-    /// The threads that are inside.
+    /// The threads that are inside, and those that it has started.
     pub holders: Vec<Holder>,
 }
 
@@ -58,16 +58,17 @@ pub struct SlotStatus {
 pub struct RetiredStatus {
     /// The version.
     pub version: VersionNumber,
-    /// `draining`, `retained` or `unmapped`.
+    /// `draining`: calls are inside, or it is about to be unmapped. `retained`: no call is inside, and something
+    /// keeps it in memory all the same. `unmapped`: the kernel's map shows none of its code.
     pub state: &'static str,
-    /// The threads that are inside.
+    /// The threads that hold it.
     pub holders: Vec<Holder>,
     /// Why it is retained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// A thread that is inside a version.
+/// A thread that holds a version.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Holder {
@@ -75,7 +76,11 @@ pub struct Holder {
     pub thread: String,
     /// The kernel's number for it.
     pub thread_id: i32,
-    /// The method it is in; none between two calls of one guard.
+    /// How it holds the version. `call`: it is inside. `destructors`: a call on it has left something, such as a
+    /// thread-local, whose destructor it runs at its next call of the engine or at its end. `thread`: the version
+    /// has started it. `hook`: it runs a hook of the version's.
+    pub holds_by: &'static str,
+    /// The method or the hook that it is in; none between two calls of one guard.
     pub method: Option<&'static str>,
     /// For how long, in milliseconds, at least: counted from when somebody first looked, which a publish
     /// does.
@@ -161,7 +166,7 @@ impl ModuleStatus {
                 .map(|retired| RetiredStatus {
                     version: retired.version.clone(),
                     state: retired.state,
-                    holders: holders(path, retired.serial),
+                    holders: describe(path, retired.holders.clone()),
                     reason: retired.reason.clone(),
                 })
                 .collect(),
@@ -173,23 +178,34 @@ impl ModuleStatus {
 
 impl SlotStatus {
     fn new(path: &CallPath, placed: &Placed) -> Self {
-        let holders = holders(path, placed.serial);
+        let calls = describe(path, path.holders(placed.serial.0));
+        let footprint = Footprint::find(placed.serial.0);
+        let mut held = footprint.map_or_else(Vec::new, |footprint| footprint.holders());
+        // What a thread will settle by itself is nobody's concern as long as the version is in use.
+        held.retain(|holding| holding.hold != Hold::Destructors);
         Self {
             slot: placed.slot,
             version: placed.version.clone(),
             state_schema: placed.state_schema,
-            in_flight: holders.len(),
-            holders,
+            in_flight: calls.len(),
+            holders: calls.into_iter().chain(describe(path, held)).collect(),
         }
     }
 }
 
-fn holders(path: &CallPath, serial: Serial) -> Vec<Holder> {
-    let describe = |Holding { thread, thread_id, method, age }| Holder {
-        thread,
-        thread_id,
-        method: method.and_then(|method: usize| path.methods.get(method)).map(|method| method.name),
-        age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+fn describe(path: &CallPath, holdings: Vec<Holding>) -> Vec<Holder> {
+    let describe = |Holding { thread, thread_id, hold, age }| {
+        let (holds_by, method) = match hold {
+            Hold::Call(method) => {
+                let method = method.and_then(|method: usize| path.methods.get(method));
+                ("call", method.map(|method| method.name))
+            }
+            Hold::Destructors => ("destructors", None),
+            Hold::Thread => ("thread", None),
+            Hold::Hook(hook) => ("hook", Some(hook)),
+        };
+        let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        Holder { thread, thread_id, holds_by, method, age_ms }
     };
-    path.holders(serial.0).into_iter().map(describe).collect()
+    holdings.into_iter().map(describe).collect()
 }

@@ -1,7 +1,7 @@
 //! The binding: the host's table, as this library was given it.
 //!
 //! [`bind`] is the first of the library's code that runs. It stores the table once; from then on memory,
-//! events and panics go to the host.
+//! events, panics and threads go to the host.
 
 use std::sync::OnceLock;
 

@@ -2,17 +2,19 @@
 
 use liveswap_state::{Context, Entry, Export, Fenced, Interface, Logic, fence};
 
-use crate::binding;
+use crate::{binding, threads};
 
 /// The entry of a library whose logic `L` offers the interface `I`. Used by `export!`.
 #[doc(hidden)]
 pub const fn entry<L: Logic, I: Interface + ?Sized>(manifest: &'static [u8], export: Export<L, I>) -> Entry {
     Entry {
         manifest,
+        before_bind: threads::before_bind,
         bind: binding::bind,
         prepare: prepare::<L>,
         create: create::<L>,
         destroy: destroy::<L>,
+        teardown: teardown::<L>,
         code: export.code(),
     }
 }
@@ -32,4 +34,8 @@ unsafe fn destroy<L: Logic>(state: *mut ()) -> Fenced<()> {
     // SAFETY: the address is of a `Box` that `create` made, here or in a version whose state has the same
     // fingerprint and so the same layout; its memory is the host's either way.
     fence::fence(|| drop(unsafe { Box::from_raw(state.cast::<L::State>()) }))
+}
+
+fn teardown<L: Logic>(context: &Context) -> Fenced<()> {
+    fence::fence(|| L::teardown(context))
 }

@@ -39,14 +39,16 @@
 //! # fn main() {}
 //! ```
 //!
-//! [`export!`] gives the library its manifest, its one exported symbol, and the host's allocator. Events
-//! of `tracing` and panics reach the host by themselves.
+//! [`export!`] gives the library its manifest, its one exported symbol, the host's allocator, and thread
+//! functions that the host counts. Events of `tracing` and panics reach the host by themselves.
 
 pub mod allocator;
 mod binding;
 mod entry;
 mod events;
 mod panics;
+#[doc(hidden)]
+pub mod threads;
 
 #[doc(hidden)]
 pub use entry::entry;
@@ -66,6 +68,8 @@ macro_rules! export {
     (module: $module:expr, version: $version:expr, logic: $logic:ty as $interface:path $(,)?) => {
         #[global_allocator]
         static LIVESWAP_ALLOCATOR: $crate::allocator::HostAllocator = $crate::allocator::HostAllocator;
+
+        $crate::define_thread_functions!();
 
         // What the library passes may name its own items, so these are called as none of those is.
         const _: () = {

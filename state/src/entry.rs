@@ -17,7 +17,10 @@ pub const ENTRY_SYMBOL: &str = "liveswap_entry";
 pub struct Entry {
     /// The manifest's bytes as they are in memory; compared with those that were read from the file.
     pub manifest: &'static [u8],
-    /// Hands over the host table. The first call into the library.
+    /// What has happened already. It may be called before [`bind`](Self::bind).
+    pub before_bind: fn() -> BeforeBind,
+    /// Hands over the host table. No other code of the library runs before it, but for constructors and
+    /// [`before_bind`](Self::before_bind).
     ///
     /// # Safety
     ///
@@ -34,6 +37,8 @@ pub struct Entry {
     /// The address must come from `create` of a version whose state has the same fingerprint; nothing
     /// may use it any more.
     pub destroy: unsafe fn(*mut ()) -> Fenced<()>,
+    /// The [`teardown`](crate::Logic::teardown) hook.
+    pub teardown: fn(&Context) -> Fenced<()>,
     /// The methods' code, in the order of the manifest.
     pub code: &'static [CodePointer],
 }
@@ -42,6 +47,18 @@ impl fmt::Debug for Entry {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Entry").field("methods", &self.code.len()).finish_non_exhaustive()
     }
+}
+
+/// What constructors of a library did with the C library's own thread functions, before there was a host to
+/// go to. What isn't 0 keeps the library from being closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BeforeBind {
+    /// Destructors of thread-locals that were registered.
+    pub destructors: usize,
+    /// Keys that were created.
+    pub keys: usize,
+    /// Threads that were started.
+    pub threads: usize,
 }
 
 /// Why a library can't be bound to its host.

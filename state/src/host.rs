@@ -5,6 +5,7 @@
 //! contract (both are compared before loading), so Rust's own types cross in it.
 
 use std::alloc::Layout;
+use std::ffi::{c_int, c_uint, c_ulong, c_void};
 
 use crate::Context;
 
@@ -20,6 +21,8 @@ pub struct HostTable {
     pub memory: MemoryTable,
     /// The host's `tracing` subscriber.
     pub events: EventTable,
+    /// What would tie threads to the library behind the host's back.
+    pub threads: ThreadTable,
     /// Whether the host has called this thread into logic, so that a panic on it comes back to the host.
     pub is_in_logic: fn() -> bool,
 }
@@ -35,6 +38,31 @@ pub struct MemoryTable {
     pub reallocate: unsafe fn(*mut u8, Layout, usize) -> *mut u8,
     /// `std::alloc::dealloc`
     pub free: unsafe fn(*mut u8, Layout),
+}
+
+/// What runs when a thread ends: a thread-local's destructor, or that of a key's value.
+pub type ThreadDestructor = unsafe extern "C" fn(*mut c_void);
+
+/// What a thread starts with. It may end by `pthread_exit`, which unwinds.
+pub type ThreadStart = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
+
+/// The functions of the C library that leave something of the caller with a thread. A library that went to
+/// the C library for them could never be unmapped safely: a destructor would run code that is gone, a thread
+/// would go on in it. So a logic library goes to the host, which remembers what is left on which thread.
+///
+/// Each has the contract of the function that it stands for, and its result: 0, or an error number.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadTable {
+    /// `__cxa_thread_atexit_impl`: runs a destructor when this thread ends, at the latest.
+    pub at_exit: unsafe fn(&Context, ThreadDestructor, *mut c_void) -> c_int,
+    /// `pthread_key_create`
+    pub create_key: unsafe fn(&Context, *mut c_uint, Option<ThreadDestructor>) -> c_int,
+    /// `pthread_key_delete`
+    pub delete_key: unsafe fn(&Context, c_uint) -> c_int,
+    /// `pthread_setspecific`
+    pub set_key: unsafe fn(&Context, c_uint, *const c_void) -> c_int,
+    /// `pthread_create`
+    pub start: unsafe fn(&Context, *mut c_ulong, *const c_void, ThreadStart, *mut c_void) -> c_int,
 }
 
 /// The host's `tracing` subscriber. Everything passed is borrowed for the call and copied by the host.

@@ -45,11 +45,14 @@ mod whitelist;
 
 pub use collections::{HashMap, HashSet};
 pub use context::Context;
-pub use entry::{BindError, ENTRY_SYMBOL, Entry};
+pub use entry::{BeforeBind, BindError, ENTRY_SYMBOL, Entry};
 pub use error::CallError;
 pub use fence::Fenced;
 pub use fingerprint::{COMPILER, Fingerprint, PANIC_STRATEGY};
-pub use host::{CONTRACT, EventTable, HostTable, Level, MemoryTable, Place, Value};
+pub use host::{
+    CONTRACT, EventTable, HostTable, Level, MemoryTable, Place, ThreadDestructor, ThreadStart, ThreadTable,
+    Value,
+};
 pub use interface::{Access, CodePointer, Gate, Interface, MethodSpec, Passage, Passing};
 #[doc(hidden)]
 pub use interface::{Export, OfferedBy, Signature};

@@ -23,4 +23,14 @@ pub trait Logic: Sized + 'static {
         let _ = context;
         Ok(())
     }
+
+    /// Called once after the last call has left this version and before it leaves memory, if
+    /// [`prepare`](Self::prepare) was called, whichever way that ended. The place to stop the threads that this
+    /// version has started, and to free what its statics hold: Rust's statics have no destructors.
+    ///
+    /// It runs on a thread of its own. The version stays mapped until it returns, and until every thread that
+    /// it has started has ended. A panic in it is logged, and is no more than a return.
+    fn teardown(context: &Context) {
+        let _ = context;
+    }
 }

@@ -38,6 +38,11 @@ impl Fixture {
         Self { package, version: version.to_owned(), features: BTreeSet::new(), optimized: false }
     }
 
+    /// Logic that leaves things on threads, as the given version.
+    pub fn threads(version: &str) -> Self {
+        Self::package("fixture-threads", version)
+    }
+
     /// A shared library that is no version of anything.
     pub fn plain() -> Self {
         Self::package("fixture-plain", "1")

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use fixture_api::Game;
 use liveswap::status::{ModuleStatus, RetiredStatus};
 use liveswap::{Builder, Engine, Module, Published, Push, PushError, PushOutcome};
+use liveswap_state::Interface;
 use tempfile::TempDir;
 
 use crate::maps;
@@ -38,10 +39,15 @@ impl Host {
 
     /// A host with more than that. `change` is given the folder that goes with it.
     pub fn with(change: impl FnOnce(Builder, &Path) -> Builder) -> Self {
+        Self::of::<dyn Game>(change)
+    }
+
+    /// A host whose module has another interface.
+    pub fn of<I: Interface + ?Sized>(change: impl FnOnce(Builder, &Path) -> Builder) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().canonicalize().expect("it exists");
         let private = path.join("private");
-        let builder = Engine::builder().module::<dyn Game>(MODULE).private_folder(&private);
+        let builder = Engine::builder().module::<I>(MODULE).private_folder(&private);
         let engine = change(builder, &path).build().expect("an engine can be built");
         Self { engine, private, folder }
     }
@@ -60,6 +66,11 @@ impl Host {
 
     /// The module's handle.
     pub fn game(&self) -> Module<dyn Game> {
+        self.module()
+    }
+
+    /// The module's handle, by the interface that it was declared with.
+    pub fn module<I: Interface + ?Sized>(&self) -> Module<I> {
         self.engine.module(MODULE).expect("it was declared")
     }
 

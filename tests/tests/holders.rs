@@ -9,7 +9,7 @@ use liveswap::status::Holder;
 use liveswap::{Guard, Module, Push};
 use liveswap_state::CallError;
 use liveswap_tests::log::Log;
-use liveswap_tests::{Fixture, Host, Patched, logic, wait_until};
+use liveswap_tests::{Host, Patched, logic, wait_until};
 
 /// A call inside a version, on a thread of its own, until it's released.
 struct Held {
@@ -174,7 +174,7 @@ fn calls_that_share_the_state_and_one_that_has_it_alone_wait_for_each_other() {
 
 #[test]
 fn too_many_retired_versions_are_refused_with_their_names_and_holders() {
-    let host = Host::with(|builder, _| builder.retired_max(2));
+    let host = Host::with(|builder, _| builder.retained_max(2));
     let versions = ["1001", "1002", "1003", "1004"];
     let candidate = |version: &str| Patched::of(logic("1001")).version(version).write(host.folder(), version);
     let mut held: Vec<_> = versions
@@ -186,7 +186,7 @@ fn too_many_retired_versions_are_refused_with_their_names_and_holders() {
         .collect();
     // 1001 and 1002 have left their slots; with the next push 1003 would.
     let next = candidate("1005");
-    let error = host.refused("too-many-retired", &*next).to_string();
+    let error = host.refused("too-many-retained", &*next).to_string();
     for found in ["1001", "holder-1001", "1002", "holder-1002"] {
         assert!(error.contains(found), "{error}");
     }
@@ -269,22 +269,6 @@ fn an_engine_that_ends_gives_up_at_the_deadline_and_leaves_the_code_under_the_ca
     assert!(started.elapsed() >= Duration::from_millis(20));
     assert!(liveswap_tests::maps::mapped(library.parent().unwrap()).contains(&library));
     assert_eq!(held.release(), "1001");
-}
-
-/// What pins a library today. Once the destructors of thread-locals run on the host's word, such a version
-/// is unmapped like any other, and this test shows that instead.
-#[test]
-fn a_thread_local_with_a_destructor_retains_its_version_and_the_status_says_so() {
-    let host = Host::serving(Fixture::new("1001").feature("pinned").build());
-    host.game().call(|game| game.hit(1)).unwrap();
-    host.push(logic("1002"));
-    host.commit();
-    wait_until("it was tried", || host.retired("1001").unwrap().state != "draining");
-    let retired = host.retired("1001").unwrap();
-    assert_eq!(retired.state, "retained");
-    assert!(retired.reason.unwrap().contains("mapped after closing"));
-    assert_eq!(host.mapped().len(), 2, "`unmapped` would have been a lie");
-    assert_eq!(host.version(), "1002");
 }
 
 /// The end of the engine waits for a version that is still draining,

@@ -144,7 +144,7 @@ fn a_damaged_manifest_and_one_from_the_future() {
 #[test]
 fn another_contract() {
     let mut scene = Scene::new();
-    let library = scene.marked(&[]).replace("\"contract\":1", "\"contract\":9");
+    let library = scene.marked(&[]).replace("\"contract\":2", "\"contract\":9");
     scene.refuses_file("wrong-contract", &library);
 }
 

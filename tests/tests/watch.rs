@@ -166,7 +166,7 @@ fn p0_13_a_bad_file_is_tried_and_logged_once() {
 
 #[test]
 fn what_was_refused_for_want_of_room_is_tried_again() {
-    let host = Host::with(|builder, folder| builder.retired_max(1).watch(modules(folder)));
+    let host = Host::with(|builder, folder| builder.retained_max(1).watch(modules(folder)));
     host.push(logic("1001"));
     let game = host.game();
     let guard = game.enter().unwrap();

@@ -64,7 +64,7 @@ fn push_status(error: &PushError) -> StatusCode {
             StatusCode::NOT_FOUND
         }
         PushError::Accept(AcceptError::Unwritable { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
-        PushError::Busy { .. } | PushError::TooManyRetired { .. } | PushError::Stopped => {
+        PushError::Busy { .. } | PushError::TooManyRetained { .. } | PushError::Stopped => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         // Whatever else there is to say is about the candidate.

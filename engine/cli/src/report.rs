@@ -70,6 +70,7 @@ struct Retired {
 struct Holder {
     thread: String,
     thread_id: i32,
+    holds_by: String,
     method: Option<String>,
     age_ms: u64,
 }
@@ -171,10 +172,16 @@ fn lines(formatter: &mut Formatter<'_>, holders: &[Holder]) -> fmt::Result {
 
 impl Display for Holder {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let Self { thread, thread_id, method, age_ms } = self;
-        write!(formatter, "thread `{thread}` ({thread_id})")?;
+        let Self { thread, thread_id, holds_by, method, age_ms } = self;
+        match holds_by.as_str() {
+            "thread" => write!(formatter, "its own thread `{thread}` ({thread_id})")?,
+            _ => write!(formatter, "thread `{thread}` ({thread_id})")?,
+        }
         if let Some(method) = method {
             write!(formatter, " in `{method}`")?;
+        }
+        if holds_by == "destructors" {
+            write!(formatter, ", which hasn't called since,")?;
         }
         write!(formatter, " for {age_ms} ms")
     }
@@ -232,12 +239,18 @@ mod tests {
             r#"{"modules": [
                 {"name": "logic", "phase": "probation", "later": true,
                  "active": {"slot": "B", "version": "1002", "state_schema": 1, "in_flight": 1,
-                            "holders": [{"thread": "worker", "thread_id": 7, "method": null, "age_ms": 0}]},
+                            "holders": [{"thread": "worker", "thread_id": 7, "holds_by": "call", "method": null,
+                                         "age_ms": 0}]},
                  "standby": null,
                  "retired": [
                     {"version": "1000", "state": "draining",
-                     "holders": [{"thread": "main", "thread_id": 6, "method": "slow", "age_ms": 1200}]},
-                    {"version": "999", "state": "retained", "holders": [], "reason": "a thread stays away"}],
+                     "holders": [{"thread": "main", "thread_id": 6, "holds_by": "call", "method": "slow",
+                                  "age_ms": 1200}]},
+                    {"version": "999", "state": "retained", "reason": "threads still hold it",
+                     "holders": [{"thread": "pool", "thread_id": 8, "holds_by": "destructors", "method": null,
+                                  "age_ms": 30},
+                                 {"thread": "timer", "thread_id": 9, "holds_by": "thread", "method": null,
+                                  "age_ms": 40}]}],
                  "swaps": {"committed": 1, "rolled_back": 0, "refused": 2},
                  "last_swap": {"from": "1001", "to": "1002", "stages_us": {"publish": 20}}},
                 {"name": "chat", "phase": "empty", "active": null, "standby": null, "retired": [],
@@ -251,7 +264,9 @@ logic: probation
   standby    -
   retired    1000       draining
              held by thread `main` (6) in `slow` for 1200 ms
-  retired    999        retained: a thread stays away
+  retired    999        retained: threads still hold it
+             held by thread `pool` (8), which hasn't called since, for 30 ms
+             held by its own thread `timer` (9) for 40 ms
   swaps      1 committed, 0 rolled back, 2 refused
   last swap  1001 -> 1002 in 0.02 ms (publish 0.02)
 

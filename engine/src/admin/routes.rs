@@ -186,7 +186,7 @@ impl Failure {
     /// An error of the engine's. Most say that a candidate isn't acceptable; the others are listed here.
     fn engine(code: &'static str, error: &impl Display) -> Self {
         let status = match code {
-            "busy" | "too-many-retired" | "no-predecessor" | "nothing-to-commit" => StatusCode::CONFLICT,
+            "busy" | "too-many-retained" | "no-predecessor" | "nothing-to-commit" => StatusCode::CONFLICT,
             "unknown-module" => StatusCode::NOT_FOUND,
             "too-large" => StatusCode::PAYLOAD_TOO_LARGE,
             "unwritable" => StatusCode::INSUFFICIENT_STORAGE,

@@ -1,8 +1,7 @@
 //! Announcements: each thread says, in its own cache line, which version it is inside.
 //!
-//! Only its own thread writes a thread's announcement, but for one word ([`awaited`]) that somebody who
-//! waits for the thread may set. So a call writes no line that another thread writes, as long as nobody
-//! waits.
+//! Only its own thread writes a thread's announcement, but for one word ([`wanted`]) in which others say what
+//! they want of the thread. So a call writes no line that another thread writes, as long as nobody waits.
 //!
 //! **Entering.** The thread announces the version that it takes to be published, passes the light barrier,
 //! and looks which one is. If it is that one, the announcement holds; if not, it starts over with the other. Whoever
@@ -14,10 +13,14 @@
 //!
 //! **Borrowing the state** is the same handshake with the gate instead of the published version.
 //!
-//! **Leaving** clears the word and then looks at `awaited`; whoever waits sets `awaited` and then looks at
-//! the word. Again one sees the other, so nobody waits for a thread that has left without ringing.
+//! **Leaving** clears the announced version and then looks at `wanted`; whoever waits sets `wanted` and then
+//! looks at the announced version. Again one sees the other, so nobody waits for a thread that has left without
+//! ringing.
 //!
-//! [`awaited`]: Announcement::awaited
+//! **Settling.** A thread that is asked to settle what it owes ([`owed`](super::owed)) sees that when it next
+//! leaves. It stays asked until then: giving the state back answers only those who wait for the state.
+//!
+//! [`wanted`]: Announcement::wanted
 
 use std::sync::Arc;
 
@@ -38,9 +41,14 @@ pub(crate) struct Announcement {
     method: AtomicUsize,
     /// How often the thread has entered: tells one long call from many short ones. Orders nothing.
     entries: AtomicUsize,
-    /// Set by whoever waits for this thread to leave or to give the state back.
-    awaited: AtomicBool,
+    /// What others want of the thread: [`RING`] and [`SETTLE`].
+    wanted: AtomicUsize,
 }
+
+/// Somebody waits for the thread to leave or to give the state back.
+const RING: usize = 1;
+/// The thread owes destructors to a version that has retired.
+const SETTLE: usize = 2;
 
 impl Announcement {
     pub(crate) fn new() -> Self {
@@ -49,7 +57,7 @@ impl Announcement {
             borrowing: AtomicBool::new(false),
             method: AtomicUsize::new(0),
             entries: AtomicUsize::new(0),
-            awaited: AtomicBool::new(false),
+            wanted: AtomicUsize::new(0),
         }
     }
 
@@ -74,19 +82,25 @@ impl Announcement {
                 self.entries.store(self.entries.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
                 return version;
             }
-            self.leave(bell);
+            self.clear();
+            self.answer(bell);
             version = now;
         }
         OUTSIDE
     }
 
-    /// Leaves the version that was entered.
+    /// Leaves the version that was entered. True if the thread is asked to settle what it owes.
     #[inline]
-    pub(crate) fn leave(&self, bell: &Arc<Bell>) {
+    pub(crate) fn leave(&self, bell: &Arc<Bell>) -> bool {
+        self.clear();
+        self.answer(bell) && self.is_asked_to_settle()
+    }
+
+    #[inline]
+    fn clear(&self) {
         // Release: pairs with the Acquire load in `version`. All that the call did with the version's
         // code happens before whoever sees it gone unmaps it.
         self.version.store(OUTSIDE, Ordering::Release);
-        self.answer(bell);
     }
 
     /// Borrows the state, shared; waits while the gate is closed.
@@ -113,29 +127,44 @@ impl Announcement {
         self.answer(bell);
     }
 
-    /// Rings if somebody waits for what has just been stored.
+    /// Rings if somebody waits for what has just been stored. True if anything was wanted.
     #[inline]
-    fn answer(&self, bell: &Arc<Bell>) {
+    fn answer(&self, bell: &Arc<Bell>) -> bool {
         // Pairs with the heavy barrier between `expect` and the second look in `Participants::is_held`.
         barrier::light();
-        if self.awaited.load(Ordering::Relaxed) {
+        let anything = self.wanted.load(Ordering::Relaxed) != 0;
+        if anything {
             self.answer_slowly(bell);
         }
+        anything
     }
 
     #[cold]
     fn answer_slowly(&self, bell: &Arc<Bell>) {
-        // Acquire, so that a wish overwritten here brings along what its owner did before it: the owner
+        // Acquire, so that a wish taken away here brings along what its owner did before it: the owner
         // closed its gate first, and this thread's next `borrow` must see that. Pairs with `expect`. (The
         // loom model can't show this: loom lets no store overtake another in one word's order.)
-        self.awaited.swap(false, Ordering::AcqRel);
-        bell.ring();
+        if self.wanted.fetch_and(!RING, Ordering::AcqRel) & RING != 0 {
+            bell.ring();
+        }
+    }
+
+    #[cold]
+    fn is_asked_to_settle(&self) -> bool {
+        // Acquire: pairs with the Release in `ask_to_settle`. That the version has retired was noted first.
+        self.wanted.fetch_and(!SETTLE, Ordering::AcqRel) & SETTLE != 0
     }
 
     /// Asks the thread to ring when it next leaves or gives back.
     pub(crate) fn expect(&self) {
-        // Release: pairs with the swap in `answer_slowly`.
-        self.awaited.store(true, Ordering::Release);
+        // Release: pairs with the Acquire in `answer_slowly`.
+        self.wanted.fetch_or(RING, Ordering::Release);
+    }
+
+    /// Asks the thread to settle what it owes when it next leaves.
+    pub(crate) fn ask_to_settle(&self) {
+        // Release: pairs with the Acquire in `is_asked_to_settle`.
+        self.wanted.fetch_or(SETTLE, Ordering::Release);
     }
 
     /// The version the thread is inside. Acquire: pairs with the Release store in `leave`.

@@ -8,6 +8,7 @@ use liveswap_state::{Access, CallError, CodePointer, Context, Fenced, Gate, fenc
 
 use super::CallPath;
 use super::local::{self, Local};
+use super::owed;
 
 /// Keeps its thread on one version of a module. While it lives, that version's library stays mapped.
 ///
@@ -24,6 +25,8 @@ impl<'module> Guard<'module> {
         let Some(local) = local::local(path) else { return Err(thread_ending(path)) };
         // SAFETY: `local` gave this thread's own, which lives until the thread ends.
         if !unsafe { local.as_ref() }.enter() {
+            // A pass through the engine, though it leads nowhere.
+            owed::settle();
             return Err(no_active_version(path));
         }
         Ok(Self { local, module: PhantomData })

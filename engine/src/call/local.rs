@@ -1,7 +1,8 @@
 //! A thread's own side of a module: its participant, the version it is inside, and how it borrows.
 //!
 //! Each thread keeps one [`Local`] per module it calls, in a thread-local table indexed by the module's
-//! number. A `Local` stays where it is until its thread ends; while a guard lives, not even then.
+//! number. A `Local` stays where it is until its thread ends; while a guard lives, not even then. The table's
+//! destructor is also how the engine hears that a thread ends, whoever has started it.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ops::Deref;
@@ -14,6 +15,7 @@ use arc_swap::{ArcSwapOption, Cache};
 use super::CallPath;
 use super::announcement::{Announcement, OUTSIDE};
 use super::gate::Closed;
+use super::owed;
 use super::participants::Participant;
 use super::version::Version;
 
@@ -48,10 +50,9 @@ pub(super) struct Local {
 
 impl Local {
     fn new(path: Arc<CallPath>) -> Self {
-        let thread = std::thread::current();
-        let id = rustix::thread::gettid().as_raw_nonzero().get();
-        let name = thread.name().map_or_else(|| format!("thread-{id}"), str::to_owned);
-        let participant = Arc::new(Participant::new(name, id));
+        let thread = owed::this_thread();
+        let participant = Arc::new(Participant::new(thread.clone()));
+        thread.join(&participant);
         path.participants.join(participant.clone());
         Self {
             active: UnsafeCell::new(Cache::new(Active(path.clone()))),
@@ -102,8 +103,8 @@ impl Local {
     pub(super) fn leave(&self) {
         let depth = self.depth.get() - 1;
         self.depth.set(depth);
-        if depth == 0 {
-            self.participant.announcement.leave(&self.path.participants.bell);
+        if depth == 0 && self.participant.announcement.leave(&self.path.participants.bell) {
+            owed::settle();
         }
     }
 
@@ -206,6 +207,7 @@ struct Locals(RefCell<Vec<*mut Local>>);
 impl Drop for Locals {
     fn drop(&mut self) {
         LATEST.set(NONE);
+        owed::end();
         for local in self.0.get_mut().drain(..) {
             // SAFETY: each was made by `Box::leak` in `register`, and is reached only through this table,
             // through `LATEST`, which was just cleared, or through guards. With a guard alive (kept in
@@ -248,6 +250,23 @@ fn find(path: &Arc<CallPath>) -> Option<NonNull<Local>> {
             local
         })
         .ok()
+}
+
+/// Sees to it that this thread's end comes to the table, unless it has come already.
+pub(super) fn prepare_end() {
+    // An error says just that.
+    let _ = LOCALS.try_with(|_| ());
+}
+
+/// Whether this thread is inside the version.
+pub(super) fn is_inside(serial: usize) -> bool {
+    let is_inside = |locals: &Locals| {
+        let table = locals.0.borrow();
+        // SAFETY: what the table holds is valid.
+        let mut locals = table.iter().filter_map(|local| unsafe { local.as_ref() });
+        locals.any(|local| local.depth.get() > 0 && local.entered.get() == serial)
+    };
+    LOCALS.try_with(is_inside).unwrap_or(false)
 }
 
 /// Whether this thread is inside code of logic, whichever module's.

@@ -16,6 +16,7 @@ use super::bell::Bell;
 use super::gate::Gate;
 use super::participants::{Participant, Participants};
 use super::sync::Ordering;
+use super::thread::Thread;
 
 const OLD: usize = 1;
 const NEW: usize = 2;
@@ -45,7 +46,8 @@ impl Model {
         });
         let callers = (0..callers)
             .map(|number| {
-                let caller = Arc::new(Participant::new(format!("caller {number}"), 0));
+                let thread = Arc::new(Thread::new(Some(format!("caller {number}")), 0));
+                let caller = Arc::new(Participant::new(thread));
                 model.participants.join(caller.clone());
                 caller
             })

@@ -12,6 +12,10 @@
 //! | [`gate`] | exclusive calls against shared ones |
 //! | [`participants`] | all threads of a module: the grace period and its holders |
 //! | [`local`] | one thread's own side |
+//! | [`thread`] | a thread, by name |
+//! | [`footprint`] | what a version has left on threads, beside the calls inside |
+//! | [`owed`] | one thread's own side of that: destructors that it has to run |
+//! | [`thread_locals`] | making a thread new to a library |
 //! | [`guard`] | what a caller holds |
 //! | [`version`] | what a call needs of a version |
 //!
@@ -21,11 +25,15 @@
 mod announcement;
 mod barrier;
 mod bell;
+pub(crate) mod footprint;
 mod gate;
 mod guard;
 mod local;
+pub(crate) mod owed;
 mod participants;
 mod sync;
+mod thread;
+mod thread_locals;
 mod version;
 
 #[cfg(all(test, liveswap_loom))]
@@ -38,11 +46,12 @@ use arc_swap::ArcSwapOption;
 use liveswap_state::MethodSpec;
 
 pub(crate) use bell::Bell;
+pub(crate) use footprint::Footprint;
 use gate::Gate;
 pub use guard::Guard;
 pub(crate) use local::is_in_logic;
-pub(crate) use participants::Holding;
 use participants::Participants;
+pub(crate) use participants::{Hold, Holding};
 pub(crate) use version::{StatePointer, Version};
 
 /// One module, as its callers see it.

@@ -11,22 +11,21 @@ use super::announcement::Announcement;
 use super::barrier;
 use super::bell::Bell;
 use super::sync::{Mutex, lock};
+use super::thread::Thread;
 
-/// A thread, as the engine sees it.
+/// A thread, as one module sees it.
 pub(crate) struct Participant {
     pub(crate) announcement: CachePadded<Announcement>,
-    pub(crate) name: String,
-    /// The kernel's number for the thread, as `/proc` and debuggers show it.
-    pub(crate) id: i32,
+    thread: Arc<Thread>,
     /// Which entry was seen here first, and when. A call doesn't read the clock, so its age is counted
     /// from when somebody first looked; a swap looks when it publishes.
     seen: Mutex<Option<(usize, Instant)>>,
 }
 
 impl Participant {
-    pub(crate) fn new(name: String, id: i32) -> Self {
+    pub(crate) fn new(thread: Arc<Thread>) -> Self {
         let announcement = CachePadded::new(Announcement::new());
-        Self { announcement, name, id, seen: Mutex::new(None) }
+        Self { announcement, thread, seen: Mutex::new(None) }
     }
 
     /// For how long, at least, the thread has been in the call it is in.
@@ -43,12 +42,25 @@ impl Participant {
     }
 }
 
-/// Somebody who is inside a version.
+/// How a thread holds a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// It is inside, in this method; in none between two calls of one guard.
+    Call(Option<usize>),
+    /// It has to run destructors of the version's before that goes.
+    Destructors,
+    /// The version has started it.
+    Thread,
+    /// It runs this hook.
+    Hook(&'static str),
+}
+
+/// Somebody who holds a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holding {
     pub(crate) thread: String,
     pub(crate) thread_id: i32,
-    pub(crate) method: Option<usize>,
+    pub(crate) hold: Hold,
     /// At least this long.
     pub(crate) age: Duration,
 }
@@ -116,9 +128,9 @@ impl Participants {
         self.find(&|participant| participant.announcement.version() == version)
             .iter()
             .map(|participant| Holding {
-                thread: participant.name.clone(),
-                thread_id: participant.id,
-                method: participant.announcement.method(),
+                thread: participant.thread.name(),
+                thread_id: participant.thread.id,
+                hold: Hold::Call(participant.announcement.method()),
                 age: participant.age(),
             })
             .collect()

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use libloading::os::unix::{Library as Handle, RTLD_LOCAL, RTLD_NOW};
-use liveswap_state::{BindError, Context, ENTRY_SYMBOL, Entry};
+use liveswap_state::{BeforeBind, BindError, Context, ENTRY_SYMBOL, Entry};
 use thiserror::Error;
 
+use crate::call::Footprint;
 use crate::host;
 
 /// Why a verified candidate can't be loaded.
@@ -49,6 +50,8 @@ pub(crate) struct Library {
     path: PathBuf,
     /// The kernel's account of the process's memory, opened while there was a descriptor to be had.
     maps: File,
+    /// What its constructors did behind the host's back.
+    before_bind: BeforeBind,
     /// Set by [`connect`](Library::connect).
     connected: ManuallyDrop<Option<Connected>>,
 }
@@ -58,15 +61,32 @@ struct Connected {
     entry: Entry,
     /// The library keeps a reference to it for as long as it is mapped.
     _context: Arc<Context>,
+    /// Its thread functions come here for as long as it is mapped.
+    footprint: Arc<Footprint>,
 }
 
 /// How the unmapping of a library ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Unmapped {
     /// None of its code is mapped any more.
     Gone,
-    /// It is still mapped, and why, as far as that is known.
-    Retained(String),
+    /// It is still mapped.
+    Retained(Remains),
+}
+
+/// A library that is still mapped, though nobody wants it.
+#[derive(Debug)]
+pub(crate) struct Remains {
+    /// Why, as far as that is known.
+    pub(crate) reason: String,
+    library: Library,
+}
+
+impl Remains {
+    /// Looks again: the loader may have let go of it since. (It does so when another library is closed.)
+    pub(crate) fn is_gone(&mut self) -> bool {
+        matches!(is_mapped(&mut self.library.maps, &self.library.path), Ok(false))
+    }
 }
 
 impl Library {
@@ -86,6 +106,7 @@ impl Library {
             handle: ManuallyDrop::new(handle),
             path: path.to_owned(),
             maps,
+            before_bind: BeforeBind::default(),
             connected: ManuallyDrop::new(None),
         })
     }
@@ -101,6 +122,7 @@ impl Library {
         manifest: &[u8],
         methods: usize,
         context: Arc<Context>,
+        footprint: Arc<Footprint>,
     ) -> Result<(), LoadError> {
         // SAFETY: the manifest vouches for the symbol's type. The entry is copied out; the references in it
         // point into the mapping, which this `Library` owns.
@@ -110,11 +132,36 @@ impl Library {
         if entry.manifest != manifest || entry.code.len() != methods {
             return Err(LoadError::OtherManifest);
         }
-        // SAFETY: the first call into the library. The host table is a static; the context is kept below,
-        // and lives until after the library is closed.
-        unsafe { (entry.bind)(&host::TABLE, &*Arc::as_ptr(&context)) }?;
-        *self.connected = Some(Connected { entry, _context: context });
-        Ok(())
+        footprint.locate(entry.manifest.as_ptr().addr());
+        self.before_bind = (entry.before_bind)();
+        // SAFETY: the first call into the library that does anything. The host table is a static; the context is
+        // kept below, and lives until after the library is closed.
+        let bound = unsafe { (entry.bind)(&host::TABLE, &*Arc::as_ptr(&context)) };
+        *self.connected = Some(Connected { entry, _context: context, footprint });
+        Ok(bound?)
+    }
+
+    /// Why closing the library would take code away that will still run, if so.
+    fn must_stay(&self) -> Option<&'static str> {
+        let BeforeBind { keys, threads, .. } = self.before_bind;
+        if threads > 0 {
+            return Some("a constructor of it has started a thread, of which nobody knows when it ends");
+        }
+        if keys > 0 {
+            return Some(
+                "a constructor of it has created a thread-specific key, whose destructor may still run",
+            );
+        }
+        self.connected.as_ref().and_then(|connected| connected.footprint.lost())
+    }
+
+    /// Why the loader may keep the library after it was closed, as far as that is known.
+    fn may_stay(&self) -> &'static str {
+        if self.before_bind.destructors > 0 {
+            "a constructor of it has registered a thread-local's destructor with the C library"
+        } else {
+            "the loader keeps it mapped after closing"
+        }
     }
 
     /// The entry of a connected library. What it points to is valid as long as the library is mapped.
@@ -122,12 +169,18 @@ impl Library {
         &self.connected.as_ref().expect("a library is used only after it was connected").entry
     }
 
-    /// Closes the library and looks whether it has left memory. No thread may be inside it any more.
+    /// Closes the library and looks whether it has left memory. No thread may hold it any more.
     pub(crate) fn unmap(mut self) -> Unmapped {
-        // SAFETY: taken once, since `self` is consumed, and not used again.
+        if let Some(reason) = self.must_stay() {
+            return self.retained(reason.to_owned());
+        }
+        if let Some(connected) = self.connected.as_ref() {
+            host::threads::delete_keys(&connected.footprint);
+        }
+        // SAFETY: taken once, since `self` is consumed, and not used again: `Remains` only looks at the map.
         let handle = unsafe { ManuallyDrop::take(&mut self.handle) };
         if let Err(error) = handle.close() {
-            return Unmapped::Retained(format!("the loader can't close it: {error}"));
+            return self.retained(format!("the loader can't close it: {error}"));
         }
         match is_mapped(&mut self.maps, &self.path) {
             Ok(false) => {
@@ -135,11 +188,18 @@ impl Library {
                 unsafe { ManuallyDrop::drop(&mut self.connected) };
                 Unmapped::Gone
             }
-            // What is still mapped may still run, in a destructor of a thread-local, and still refers to its
-            // context: that stays too.
-            Ok(true) => Unmapped::Retained("the loader keeps it mapped after closing".to_owned()),
-            Err(error) => Unmapped::Retained(format!("can't read the process's memory map: {error}")),
+            // What is still mapped may still run, in a destructor that the engine doesn't know of, and still
+            // refers to its context: that stays too.
+            Ok(true) => {
+                let reason = self.may_stay().to_owned();
+                self.retained(reason)
+            }
+            Err(error) => self.retained(format!("can't read the process's memory map: {error}")),
         }
+    }
+
+    fn retained(self, reason: String) -> Unmapped {
+        Unmapped::Retained(Remains { reason, library: self })
     }
 }
 

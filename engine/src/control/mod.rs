@@ -8,7 +8,9 @@
 //! | [`module`] | carries out those decisions for one module |
 //! | [`library`] | the one place for `dlopen` and `dlclose` |
 //! | [`reaper`] | drains and unmaps what has left its slot |
+//! | [`departure`] | what is left to do for such a version |
 
+mod departure;
 mod library;
 mod mailbox;
 mod module;
@@ -49,7 +51,7 @@ pub(crate) struct Settings {
     /// Where candidates are looked for.
     pub(crate) watched: Vec<PathBuf>,
     pub(crate) candidate_size_max: u64,
-    pub(crate) retired_max: usize,
+    pub(crate) retained_max: usize,
     /// How many predecessors' files are kept for a rollback.
     pub(crate) kept_max: usize,
     pub(crate) drain_deadline: Duration,

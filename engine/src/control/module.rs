@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use liveswap_state::{CodePointer, Context, fence::Panic};
 use thiserror::Error;
 
-use super::library::{Library, LoadError, Unmapped};
+use super::departure::Departure;
+use super::library::{Library, LoadError};
 use super::reaper::Reaper;
 use super::transition::{self, Action, Event, Phase, Refusal, Slot, Step};
 use super::{Serial, Settings};
-use crate::call::{CallPath, StatePointer, Version};
+use crate::call::{Bell, CallPath, Footprint, StatePointer, Version};
 use crate::candidate::accept::{PrivateCopy, Source};
 use crate::candidate::verify::{self, Readable};
 use crate::candidate::{Digest, Manifest, StateManifest, VerifyError, VersionNumber};
@@ -60,12 +61,13 @@ pub(crate) struct Loaded {
     copy: Arc<PrivateCopy>,
     library: Library,
     callable: Arc<Version>,
+    footprint: Arc<Footprint>,
 }
 
 impl Loaded {
-    /// Unmaps the library. Nobody may be inside any more.
-    pub(crate) fn unmap(self) -> Unmapped {
-        self.library.unmap()
+    fn depart(self) -> Departure {
+        let Self { serial, number, copy, library, callable, footprint, .. } = self;
+        Departure { serial, number, context: callable.context.clone(), footprint, library, copy }
     }
 }
 
@@ -79,13 +81,22 @@ pub(crate) struct Staged {
     /// The host's methods in the candidate's code table; known once it is verified.
     places: Box<[usize]>,
     context: Arc<Context>,
+    footprint: Arc<Footprint>,
     library: Option<Library>,
+    /// Its `prepare` hook was called.
+    prepared: bool,
     /// Made by the candidate, if the module had no state yet.
     created: Option<State>,
 }
 
 impl Staged {
-    pub(crate) fn new(readable: Readable, section: Vec<u8>, copy: PrivateCopy, allow_older: bool) -> Self {
+    pub(crate) fn new(
+        readable: Readable,
+        section: Vec<u8>,
+        copy: PrivateCopy,
+        allow_older: bool,
+        bell: Arc<Bell>,
+    ) -> Self {
         let serial = Serial::fresh();
         let context = Context::of_load(&readable.manifest.module, readable.version.to_string(), serial.0);
         Self {
@@ -96,7 +107,9 @@ impl Staged {
             allow_older,
             places: Box::default(),
             context: Arc::new(context),
+            footprint: Footprint::new(serial.0, bell),
             library: None,
+            prepared: false,
             created: None,
         }
     }
@@ -383,18 +396,19 @@ impl Module {
         if let Some(state) = &self.state {
             verify::state(&manifest.state, &state.manifest)?;
         }
-        self.reaper.has_room(settings.retired_max)
+        self.reaper.has_room(settings.retained_max)
     }
 
     fn prepare(&self, staged: &mut Staged) -> Result<(), PrepareError> {
+        staged.prepared = true;
         let entry = staged.library.as_ref().expect("prepare comes after load").entry();
-        match hook::call(|| (entry.prepare)(&staged.context)) {
+        match hook::call("prepare", || (entry.prepare)(&staged.context)) {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => return Err(PrepareError::Refused { reason }),
             Err(panic) => return Err(PrepareError::panicked("prepare", *panic)),
         }
         if self.state.is_none() {
-            let pointer = hook::call(|| (entry.create)(&staged.context))
+            let pointer = hook::call("create", || (entry.create)(&staged.context))
                 .map_err(|panic| PrepareError::panicked("create", *panic))?;
             let manifest = staged.readable.manifest.state.clone();
             staged.created = Some(State { pointer: StatePointer(pointer), manifest });
@@ -419,7 +433,7 @@ impl Module {
 
     /// Gives a prepared candidate its place among the loaded versions.
     fn settle(&mut self, staged: Staged) {
-        let Staged { serial, readable, copy, places, context, library, created, .. } = staged;
+        let Staged { serial, readable, copy, places, context, footprint, library, created, .. } = staged;
         if created.is_some() {
             self.state = created;
         }
@@ -432,27 +446,28 @@ impl Module {
         self.published.push((number.clone(), copy.digest));
         let surplus = self.published.len().saturating_sub(REMEMBERED_MAX);
         self.published.drain(..surplus);
-        self.loaded.push(Loaded { serial, number, manifest, copy, library, callable });
+        self.loaded.push(Loaded { serial, number, manifest, copy, library, callable, footprint });
     }
 
     fn retire(&mut self, serial: Serial) {
         let place = self.loaded.iter().position(|loaded| loaded.serial == serial);
         let loaded = self.loaded.swap_remove(place.expect("what is retired was loaded"));
-        self.reaper.retire(self.path.clone(), loaded);
+        self.reaper.retire(self.path.clone(), loaded.depart());
     }
 
     /// Undoes what the steps of a failed candidate did.
     fn discard(&mut self) {
-        let Some(Staged { library: Some(library), created, serial, readable, .. }) = self.staged.take()
-        else {
-            return;
-        };
+        let Some(staged) = self.staged.take() else { return };
+        let Staged { serial, readable, copy, context, footprint, prepared, created, .. } = staged;
+        let Some(library) = staged.library else { return };
         if let Some(created) = created {
             destroy(&library, created);
         }
-        if let Unmapped::Retained(reason) = library.unmap() {
-            self.reaper.note_retained(self.path.clone(), serial, readable.version, reason);
+        let departure = Departure { serial, number: readable.version, context, footprint, library, copy };
+        if prepared {
+            departure.tear_down_here();
         }
+        self.reaper.discard(self.path.clone(), departure);
     }
 
     /// What the status shows.
@@ -478,13 +493,14 @@ fn load(staged: &mut Staged) -> Result<(), LoadError> {
     // SAFETY: the path is a private copy of a candidate that was verified.
     let library = staged.library.insert(unsafe { Library::open(&staged.copy.path) }?);
     let methods = staged.readable.manifest.methods.len();
+    let (context, footprint) = (staged.context.clone(), staged.footprint.clone());
     // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
-    unsafe { library.connect(&staged.section, methods, staged.context.clone()) }
+    hook::call("bind", || unsafe { library.connect(&staged.section, methods, context, footprint) })
 }
 
 fn destroy(library: &Library, state: State) {
     // SAFETY: a version with this very state made it or has worked on it, and nobody is inside any more.
-    let dropped = hook::call(|| unsafe { (library.entry().destroy)(state.pointer.0) });
+    let dropped = hook::call("destroy", || unsafe { (library.entry().destroy)(state.pointer.0) });
     if let Err(panic) = dropped {
         tell(|| tracing::error!(location = panic.location, "dropping the state panicked: {}", panic.message));
     }

@@ -1,18 +1,24 @@
 //! The reaper: takes retired versions out of memory, on a thread of its own.
 //!
-//! A retired version has left its slot. Nobody enters it any more, but calls may still be inside. The
-//! reaper waits until the last of them has left, unmaps the library, and looks whether it is really gone.
-//! A deadline that passes never unmaps: it is logged, with the holders' names, and the wait goes on. A
-//! slow call holds up its own version only: the next push and the other versions don't wait for it.
+//! A retired version has left its slot. Nobody enters it any more, but calls may still be inside. The reaper
+//!
+//! 1. waits until the last of them has left,
+//! 2. has the version's `teardown` hook called,
+//! 3. asks the threads on which calls have left something to settle that, and waits for them and for the
+//!    threads that the version has started (its [footprint](crate::call::footprint)),
+//! 4. unmaps the library, and looks whether it is really gone.
+//!
+//! A deadline that passes never unmaps: it is logged, with the holders' names, and the wait goes on. A slow
+//! call holds up its own version only: the next push and the other versions don't wait for it.
 
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::Serial;
-use super::library::Unmapped;
-use super::module::Loaded;
-use crate::call::{Bell, CallPath};
+use super::departure::Departure;
+use super::library::{Remains, Unmapped};
+use crate::call::{Bell, CallPath, Footprint, Hold, Holding};
 use crate::candidate::VersionNumber;
 use crate::error::PushError;
 use crate::lock::lock;
@@ -29,6 +35,9 @@ struct Retired {
     serial: Serial,
     path: Arc<CallPath>,
     version: VersionNumber,
+    footprint: Arc<Footprint>,
+    /// It was in a slot once; a candidate that failed wasn't.
+    was_published: bool,
     state: RetiredState,
     /// When to say that it lasts; none for never.
     deadline: Option<Instant>,
@@ -36,12 +45,50 @@ struct Retired {
     overdue: bool,
 }
 
+enum RetiredState {
+    /// Calls may still be inside.
+    Draining(Box<Departure>),
+    /// Nobody is inside. Threads may still have something of it.
+    Leaving(Box<Departure>),
+    /// In the reaper's hands this moment.
+    Busy,
+    /// It can't be unmapped, for this reason; with what is left of it, if that may still go by itself.
+    Retained(String, Option<Box<Remains>>),
+    /// No segment of it is mapped any more.
+    Unmapped,
+}
+
 impl Retired {
+    fn new(path: Arc<CallPath>, departure: &Departure, patience: Duration) -> Self {
+        Self {
+            serial: departure.serial,
+            path,
+            version: departure.number.clone(),
+            footprint: departure.footprint.clone(),
+            was_published: false,
+            state: RetiredState::Busy,
+            deadline: deadline_in(patience),
+            overdue: false,
+        }
+    }
+
+    /// Who holds it: calls first.
+    fn holders(&self) -> Vec<Holding> {
+        let mut holders = self.path.holders(self.serial.0);
+        holders.extend(self.footprint.holders());
+        holders
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<_> = self.holders().into_iter().map(|holder| holder.thread).collect();
+        names.join(", ")
+    }
+
     /// Module, version, and what keeps it in memory.
     fn describe(&self) -> String {
         let why = match &self.state {
-            RetiredState::Retained(reason) => reason.clone(),
-            _ if self.is_kept() => format!("held by {}", self.holders()),
+            RetiredState::Retained(reason, _) => reason.clone(),
+            _ if self.is_kept() => format!("held by {}", self.names()),
             _ => "about to be unmapped".to_owned(),
         };
         format!("{} {} ({why})", self.path.module, self.version)
@@ -50,36 +97,49 @@ impl Retired {
     /// Whether it stays in memory until somebody lets go of it, if ever.
     fn is_kept(&self) -> bool {
         match self.state {
-            RetiredState::Draining(_) => !self.path.holders(self.serial.0).is_empty(),
-            RetiredState::Retained(_) => true,
-            RetiredState::Unmapping | RetiredState::Unmapped => false,
+            RetiredState::Draining(_) | RetiredState::Leaving(_) => !self.holders().is_empty(),
+            RetiredState::Retained(..) => true,
+            RetiredState::Busy | RetiredState::Unmapped => false,
         }
     }
 
-    fn holders(&self) -> String {
-        let holders = self.path.holders(self.serial.0);
-        let names: Vec<_> = holders.iter().map(|holder| holder.thread.as_str()).collect();
-        names.join(", ")
+    /// Whether code of it may be running, so that the end of the engine should wait.
+    fn is_running(&self) -> bool {
+        match self.state {
+            RetiredState::Draining(_) | RetiredState::Busy => true,
+            RetiredState::Leaving(_) => self.footprint.is_empty() || self.footprint.is_running(),
+            RetiredState::Retained(..) | RetiredState::Unmapped => false,
+        }
+    }
+
+    fn view(&self) -> RetiredView {
+        let holders = match self.state {
+            RetiredState::Unmapped => Vec::new(),
+            _ => self.holders(),
+        };
+        let is_left = |holder: &Holding| matches!(holder.hold, Hold::Destructors | Hold::Thread);
+        let (state, reason) = match &self.state {
+            RetiredState::Leaving(_) if holders.iter().any(is_left) => {
+                ("retained", Some(LEFT_ON_THREADS.to_owned()))
+            }
+            RetiredState::Draining(_) | RetiredState::Leaving(_) | RetiredState::Busy => ("draining", None),
+            RetiredState::Retained(reason, _) => ("retained", Some(reason.clone())),
+            RetiredState::Unmapped => ("unmapped", None),
+        };
+        let (module, version) = (self.path.module.clone(), self.version.clone());
+        RetiredView { module, version, state, holders, reason }
     }
 }
 
-enum RetiredState {
-    /// Calls may still be inside.
-    Draining(Box<Loaded>),
-    /// Being unmapped this moment.
-    Unmapping,
-    /// Closed, and mapped all the same.
-    Retained(String),
-    /// No segment of it is mapped any more.
-    Unmapped,
-}
+const LEFT_ON_THREADS: &str =
+    "threads still hold it: it is unmapped once each has called the engine again or ended";
 
 /// A retired version, for the status.
 pub(crate) struct RetiredView {
-    pub(crate) serial: Serial,
     pub(crate) module: String,
     pub(crate) version: VersionNumber,
     pub(crate) state: &'static str,
+    pub(crate) holders: Vec<Holding>,
     pub(crate) reason: Option<String>,
 }
 
@@ -109,51 +169,36 @@ impl Reaper {
     }
 
     /// Takes over a version that isn't published any more.
-    pub(crate) fn retire(&self, path: Arc<CallPath>, loaded: Loaded) {
-        let retired = Retired {
-            serial: loaded.serial,
-            path,
-            version: loaded.number.clone(),
-            deadline: deadline_in(self.drain_deadline),
-            overdue: false,
-            state: RetiredState::Draining(Box::new(loaded)),
-        };
+    pub(crate) fn retire(&self, path: Arc<CallPath>, departure: Departure) {
+        let mut retired = Retired::new(path, &departure, self.drain_deadline);
+        retired.was_published = true;
+        retired.state = RetiredState::Draining(Box::new(departure));
+        self.add(retired);
+    }
+
+    /// Takes over a candidate that has failed after it was loaded, and whose `teardown` hook was called if need
+    /// be. If nobody holds it, it's unmapped before this returns.
+    pub(crate) fn discard(&self, path: Arc<CallPath>, departure: Departure) {
+        departure.retire();
+        let mut retired = Retired::new(path, &departure, self.drain_deadline);
+        if !departure.footprint.is_empty() {
+            retired.state = RetiredState::Leaving(Box::new(departure));
+        } else if let Unmapped::Retained(remains) = departure.unmap() {
+            retired.state = RetiredState::Retained(remains.reason.clone(), Some(Box::new(remains)));
+        } else {
+            return;
+        }
+        self.add(retired);
+    }
+
+    fn add(&self, retired: Retired) {
         lock(&self.shared.retired).push(retired);
         self.shared.bell.ring();
     }
 
-    /// Notes a candidate whose library couldn't be unmapped after its push had failed.
-    pub(crate) fn note_retained(
-        &self,
-        path: Arc<CallPath>,
-        serial: Serial,
-        version: VersionNumber,
-        reason: String,
-    ) {
-        let state = RetiredState::Retained(reason);
-        let deadline = None;
-        lock(&self.shared.retired).push(Retired { serial, path, version, state, deadline, overdue: false });
-    }
-
     /// What is on the list, the oldest first.
     pub(crate) fn view(&self) -> Vec<RetiredView> {
-        lock(&self.shared.retired)
-            .iter()
-            .map(|retired| {
-                let (state, reason) = match &retired.state {
-                    RetiredState::Draining(_) | RetiredState::Unmapping => ("draining", None),
-                    RetiredState::Retained(reason) => ("retained", Some(reason.clone())),
-                    RetiredState::Unmapped => ("unmapped", None),
-                };
-                RetiredView {
-                    serial: retired.serial,
-                    module: retired.path.module.clone(),
-                    version: retired.version.clone(),
-                    state,
-                    reason,
-                }
-            })
-            .collect()
+        lock(&self.shared.retired).iter().map(Retired::view).collect()
     }
 
     /// Whether one more version may be retired. Versions that nobody holds are as good as gone, so if they
@@ -167,7 +212,7 @@ impl Reaper {
                 return Ok(());
             }
             if held >= limit || !self.shared.bell.wait(rings, Some(deadline)) {
-                return Err(PushError::TooManyRetired { limit, versions: versions.join("; ") });
+                return Err(PushError::TooManyRetained { limit, versions: versions.join("; ") });
             }
         }
     }
@@ -183,10 +228,9 @@ impl Reaper {
 
     /// Whether a version of the module is still draining.
     pub(crate) fn is_draining(&self, module: &str) -> bool {
-        lock(&self.shared.retired).iter().any(|retired| {
-            retired.path.module == module
-                && matches!(retired.state, RetiredState::Draining(_) | RetiredState::Unmapping)
-        })
+        let is_draining = |state: &_| matches!(state, RetiredState::Draining(_) | RetiredState::Busy);
+        let retired = lock(&self.shared.retired);
+        retired.iter().any(|retired| retired.path.module == module && is_draining(&retired.state))
     }
 
     /// Waits until everything is unmapped, or until `deadline`; what is still held then stays mapped.
@@ -228,7 +272,9 @@ fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
 /// What the reaper finds when it looks through its list.
 enum Look {
     /// Nobody is inside this one any more.
-    Drained(Box<Loaded>),
+    Drained(Serial, Box<Departure>),
+    /// Nobody holds this one any more.
+    Free(Serial, Box<Departure>),
     /// This one's deadline has passed.
     Overdue { module: String, version: VersionNumber, holders: String },
     /// Nothing to do before a ring, or before this deadline.
@@ -242,18 +288,21 @@ impl Shared {
             // Read before looking, so that no ring between the look and the wait is lost.
             let rings = self.bell.rings();
             let mut next = match self.look() {
-                Look::Drained(loaded) => {
-                    let serial = loaded.serial;
-                    // Outside of the lock: it takes its time, and runs destructors of the library.
-                    let outcome = loaded.unmap();
-                    self.finish(serial, outcome);
+                Look::Drained(serial, departure) => {
+                    departure.tear_down();
+                    departure.retire();
+                    self.set(serial, RetiredState::Leaving(departure));
+                    continue;
+                }
+                Look::Free(serial, departure) => {
+                    self.unmap(serial, *departure);
                     continue;
                 }
                 Look::Overdue { module, version, holders } => {
                     tell(|| {
                         tracing::warn!(
                             module, %version, holders,
-                            "still draining after its deadline; it stays mapped until its holders leave"
+                            "still in memory after its deadline; it stays mapped until its holders let go"
                         );
                     });
                     continue;
@@ -262,7 +311,7 @@ impl Shared {
             };
             let stop = *lock(&self.stop);
             if let Some(Stop { deadline }) = stop {
-                if !self.is_anything_draining() || has_passed(deadline) {
+                if !self.is_anything_running() || has_passed(deadline) {
                     self.give_up();
                     return;
                 }
@@ -275,19 +324,21 @@ impl Shared {
     fn look(&self) -> Look {
         let mut next = None;
         for entry in lock(&self.retired).iter_mut() {
-            if !matches!(entry.state, RetiredState::Draining(_)) {
-                continue;
-            }
-            if !entry.path.is_inside(entry.serial.0) {
-                if let RetiredState::Draining(loaded) =
-                    std::mem::replace(&mut entry.state, RetiredState::Unmapping)
-                {
-                    return Look::Drained(loaded);
+            let held = match &entry.state {
+                RetiredState::Draining(_) => entry.path.is_inside(entry.serial.0),
+                RetiredState::Leaving(_) => !entry.footprint.is_empty(),
+                _ => continue,
+            };
+            if !held {
+                match std::mem::replace(&mut entry.state, RetiredState::Busy) {
+                    RetiredState::Draining(departure) => return Look::Drained(entry.serial, departure),
+                    RetiredState::Leaving(departure) => return Look::Free(entry.serial, departure),
+                    other => entry.state = other,
                 }
             } else if !entry.overdue && has_passed(entry.deadline) {
                 entry.overdue = true;
                 let (module, version) = (entry.path.module.clone(), entry.version.clone());
-                return Look::Overdue { module, version, holders: entry.holders() };
+                return Look::Overdue { module, version, holders: entry.names() };
             } else if !entry.overdue {
                 next = sooner(next, entry.deadline);
             }
@@ -295,46 +346,78 @@ impl Shared {
         Look::Nothing(next)
     }
 
-    fn finish(&self, serial: Serial, outcome: Unmapped) {
+    fn set(&self, serial: Serial, state: RetiredState) {
+        if let Some(entry) = lock(&self.retired).iter_mut().find(|entry| entry.serial == serial) {
+            entry.state = state;
+        }
+    }
+
+    fn unmap(&self, serial: Serial, departure: Departure) {
+        // Outside of the lock: it takes its time, and runs destructors of the library.
+        let outcome = departure.unmap();
         let mut retired = lock(&self.retired);
-        let Some(entry) = retired.iter_mut().find(|entry| entry.serial == serial) else { return };
-        entry.state = match &outcome {
-            Unmapped::Gone => RetiredState::Unmapped,
-            Unmapped::Retained(reason) => RetiredState::Retained(reason.clone()),
-        };
+        let Some(place) = retired.iter().position(|entry| entry.serial == serial) else { return };
+        let entry = &mut retired[place];
         let (module, version) = (entry.path.module.clone(), entry.version.clone());
-        let mut gone = retired.iter().filter(|entry| matches!(entry.state, RetiredState::Unmapped)).count();
-        retired.retain(|entry| {
-            let forget = matches!(entry.state, RetiredState::Unmapped) && gone > REMEMBERED_MAX;
-            gone -= usize::from(forget);
-            !forget
-        });
+        let reason = match outcome {
+            Unmapped::Gone => {
+                entry.state = RetiredState::Unmapped;
+                None
+            }
+            Unmapped::Retained(remains) => {
+                let reason = remains.reason.clone();
+                entry.state = RetiredState::Retained(reason.clone(), Some(Box::new(remains)));
+                Some(reason)
+            }
+        };
+        // Closing one library makes the loader look at the others too.
+        for entry in retired.iter_mut() {
+            if let RetiredState::Retained(_, Some(remains)) = &mut entry.state
+                && remains.is_gone()
+            {
+                entry.state = RetiredState::Unmapped;
+            }
+        }
+        forget(&mut retired);
         drop(retired);
         self.bell.ring();
-        tell(|| match outcome {
-            Unmapped::Gone => tracing::info!(module, %version, "unmapped"),
-            Unmapped::Retained(reason) => tracing::warn!(module, %version, reason, "retained in memory"),
+        tell(|| match reason {
+            None => tracing::info!(module, %version, "unmapped"),
+            Some(reason) => tracing::warn!(module, %version, reason, "retained in memory"),
         });
     }
 
-    fn is_anything_draining(&self) -> bool {
-        lock(&self.retired).iter().any(|entry| matches!(entry.state, RetiredState::Draining(_)))
+    fn is_anything_running(&self) -> bool {
+        lock(&self.retired).iter().any(Retired::is_running)
     }
 
-    /// The engine ends while calls are inside: their code must stay, so the libraries are left mapped.
+    /// The engine ends. Code that somebody may still run must stay, so the libraries are left mapped.
     fn give_up(&self) {
         let mut left = Vec::new();
         for entry in lock(&self.retired).iter_mut() {
-            if let RetiredState::Draining(_) = entry.state {
+            if let RetiredState::Draining(_) | RetiredState::Leaving(_) = entry.state {
+                let holders = entry.names();
                 // Dropping what was loaded leaves the library mapped, and removes its private copy.
-                entry.state = RetiredState::Retained("the engine ended while calls were inside".to_owned());
-                left.push((entry.path.module.clone(), entry.version.clone()));
+                entry.state = RetiredState::Retained("the engine ended while it was held".to_owned(), None);
+                left.push((entry.path.module.clone(), entry.version.clone(), holders));
             }
         }
-        for (module, version) in left {
+        for (module, version, holders) in left {
             tell(
-                || tracing::warn!(module, %version, "left mapped: the engine ended while calls were inside"),
+                || tracing::warn!(module, %version, holders, "left mapped: the engine ended while it was held"),
             );
         }
     }
+}
+
+/// Forgets versions that are gone: those that never were in a slot, and of the others the oldest.
+fn forget(retired: &mut Vec<Retired>) {
+    let is_gone = |entry: &Retired| matches!(entry.state, RetiredState::Unmapped);
+    retired.retain(|entry| entry.was_published || !is_gone(entry));
+    let mut gone = retired.iter().filter(|entry| is_gone(entry)).count();
+    retired.retain(|entry| {
+        let forget = is_gone(entry) && gone > REMEMBERED_MAX;
+        gone -= usize::from(forget);
+        !forget
+    });
 }

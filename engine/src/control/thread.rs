@@ -15,6 +15,7 @@ use super::Settings;
 use super::mailbox::{Candidate, Command, Mailbox, PushRequest, Reply, Shared};
 use super::module::{Module, Staged, micros};
 use super::reaper::{Reaper, deadline_in};
+use crate::call::owed;
 use crate::candidate::accept::{Accepted, Source, accept, is_being_written};
 use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, manifest, verify};
 use crate::engine::{Published, PushOutcome};
@@ -59,6 +60,8 @@ impl Control {
 
     /// Ends the modules and the threads. Waits for calls in flight, up to the drain deadline.
     pub(crate) fn stop(&mut self) {
+        // The thread that ends the engine waits here, and can't settle anything meanwhile.
+        owed::settle_all();
         drop(self.running.take());
         // A subscriber may drop the engine on one of its own threads, which can't wait for itself.
         let is_own_thread = self.mailbox.is_control_thread() || self.reaper.is_this_thread();
@@ -241,15 +244,16 @@ impl Worker {
             return Ok(None);
         }
         let stages = Stages { accept: Some(micros(started.elapsed())), ..Stages::default() };
-        let outcome =
-            read(accepted, named.as_ref(), request.allow_older, stages).and_then(|(staged, stages)| {
+        let outcome = read(&self.settings, accepted, named.as_ref(), request.allow_older, stages).and_then(
+            |(staged, stages)| {
                 let module = staged.module().to_owned();
                 concerns = Some(module.clone());
                 match self.modules.iter_mut().find(|known| known.name() == module) {
                     Some(known) => known.push(staged, stages, &self.settings),
                     None => Err(VerifyError::UnknownModule { found: module, known: self.known() }.into()),
                 }
-            });
+            },
+        );
         if let Err(error) = &outcome {
             self.count_refused(concerns.as_deref());
             // What isn't the content's fault may be over the next time.
@@ -353,10 +357,11 @@ pub(super) fn stage(
     let started = Instant::now();
     let accepted = accept(&settings.folder, source, settings.candidate_size_max)?;
     let stages = Stages { accept: Some(micros(started.elapsed())), ..Stages::default() };
-    read(accepted, named, allow_older, stages)
+    read(settings, accepted, named, allow_older, stages)
 }
 
 fn read(
+    settings: &Settings,
     Accepted { copy, content }: Accepted<'_>,
     named: Option<&CandidateName>,
     allow_older: bool,
@@ -365,7 +370,7 @@ fn read(
     let started = Instant::now();
     let (manifest, section) = manifest::read(&content).map_err(VerifyError::from)?;
     let readable = verify::readable(manifest, named)?;
-    let staged = Staged::new(readable, section, copy, allow_older);
+    let staged = Staged::new(readable, section, copy, allow_older, settings.bell.clone());
     Ok((staged, Stages { verify: Some(micros(started.elapsed())), ..stages }))
 }
 

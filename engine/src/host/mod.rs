@@ -2,6 +2,7 @@
 
 mod events;
 pub(crate) mod hook;
+pub(crate) mod threads;
 
 use liveswap_state::{EventTable, HostTable, MemoryTable};
 
@@ -14,5 +15,6 @@ pub(crate) static TABLE: HostTable = HostTable {
         free: std::alloc::dealloc,
     },
     events: EventTable { enabled: events::enabled, record: events::record },
+    threads: threads::TABLE,
     is_in_logic: hook::is_in_logic,
 };

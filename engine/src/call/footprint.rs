@@ -1,0 +1,203 @@
+//! The footprint: what one load of a version has left on threads, beside the calls that are inside.
+//!
+//! A call that returns may leave something behind: the destructor of a thread-local, the value of a key, a
+//! thread that goes on. Each of them runs code of the library later. So a library is unmapped only when its
+//! footprint is empty.
+//!
+//! **The protocol.** An entry is made by the thread that leaves something, while it is inside the version (or
+//! is a thread of the version's own, which has an entry itself); so when the reaper has seen that no call is
+//! inside, all entries that calls have made are there. An entry is taken out by the same thread, after the
+//! last of the version's code that it will run. Both happen under one lock, and the reaper looks under it: so
+//! whatever the thread did happens before the library is unmapped.
+//!
+//! Which of a version's destructors a thread has to run, only that thread knows: [`owed`](super::owed).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+use std::time::Instant;
+
+use liveswap_state::ThreadDestructor;
+
+use super::bell::Bell;
+use super::participants::{Hold, Holding};
+use super::sync::{AtomicBool, Mutex, Ordering, lock};
+use super::thread::Thread;
+
+pub(crate) struct Footprint {
+    /// The load that it belongs to.
+    pub(crate) serial: usize,
+    /// Rings when an entry is taken out.
+    bell: Arc<Bell>,
+    /// Nobody enters this load any more, so its thread-locals aren't needed again. The Release store in
+    /// [`retire`](Self::retire) pairs with the Acquire load in [`is_retired`](Self::is_retired).
+    retired: AtomicBool,
+    /// An address inside the library, once it is connected.
+    address: OnceLock<usize>,
+    left: Mutex<Left>,
+}
+
+#[derive(Default)]
+struct Left {
+    entries: Vec<Entry>,
+    /// Threads that haven't run far enough yet to have an entry.
+    starting: usize,
+    /// The keys that it has created, with what is to be done with a thread's value.
+    keys: Vec<(u32, Option<ThreadDestructor>)>,
+    /// What nobody can ever make good.
+    lost: Option<&'static str>,
+}
+
+/// One thread holds the version in one way.
+struct Entry {
+    thread: Arc<Thread>,
+    hold: Hold,
+    since: Instant,
+}
+
+/// Each load's footprint, by its serial number. Locked only where threads, keys or destructors come and go.
+static FOOTPRINTS: RwLock<BTreeMap<usize, Weak<Footprint>>> = RwLock::new(BTreeMap::new());
+
+impl fmt::Debug for Footprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Footprint").field("serial", &self.serial).finish_non_exhaustive()
+    }
+}
+
+impl Footprint {
+    /// The footprint of a new load. `bell` rings when something is taken out of it.
+    pub(crate) fn new(serial: usize, bell: Arc<Bell>) -> Arc<Self> {
+        let footprint = Arc::new(Self {
+            serial,
+            bell,
+            retired: AtomicBool::new(false),
+            address: OnceLock::new(),
+            left: Mutex::new(Left::default()),
+        });
+        let mut footprints = FOOTPRINTS.write().unwrap_or_else(PoisonError::into_inner);
+        footprints.insert(serial, Arc::downgrade(&footprint));
+        footprint
+    }
+
+    /// The footprint of a load that is still mapped.
+    pub(crate) fn find(serial: usize) -> Option<Arc<Self>> {
+        FOOTPRINTS.read().unwrap_or_else(PoisonError::into_inner).get(&serial)?.upgrade()
+    }
+
+    /// Says where the library is: `address` is inside.
+    pub(crate) fn locate(&self, address: usize) {
+        // Set before: the same library, so any address inside will do.
+        let _ = self.address.set(address);
+    }
+
+    pub(crate) fn address(&self) -> Option<usize> {
+        self.address.get().copied()
+    }
+
+    /// Notes that the thread holds the version.
+    pub(crate) fn add(&self, thread: Arc<Thread>, hold: Hold) {
+        lock(&self.left).entries.push(Entry { thread, hold, since: Instant::now() });
+    }
+
+    /// The thread doesn't hold the version in this way any more. It runs none of its code after this.
+    pub(crate) fn remove(&self, thread: &Thread, hold: Hold) {
+        lock(&self.left)
+            .entries
+            .retain(|entry| !(std::ptr::eq(&*entry.thread, thread) && entry.hold == hold));
+        self.bell.ring();
+    }
+
+    /// A thread that will run code of the version is about to be started.
+    pub(crate) fn begin_start(&self) {
+        lock(&self.left).starting += 1;
+    }
+
+    /// It has started: from here on its entry counts.
+    pub(crate) fn started(&self, thread: Arc<Thread>, hold: Hold) {
+        let mut left = lock(&self.left);
+        left.starting -= 1;
+        left.entries.push(Entry { thread, hold, since: Instant::now() });
+    }
+
+    /// It couldn't be started.
+    pub(crate) fn not_started(&self) {
+        lock(&self.left).starting -= 1;
+        self.bell.ring();
+    }
+
+    pub(crate) fn add_key(&self, key: u32, destructor: Option<ThreadDestructor>) {
+        lock(&self.left).keys.push((key, destructor));
+    }
+
+    pub(crate) fn remove_key(&self, key: u32) {
+        lock(&self.left).keys.retain(|(known, _)| *known != key);
+    }
+
+    /// The keys that it has created.
+    pub(crate) fn keys(&self) -> Vec<(u32, Option<ThreadDestructor>)> {
+        lock(&self.left).keys.clone()
+    }
+
+    /// Something was left that can't be undone: the library can never be unmapped.
+    pub(crate) fn lose(&self, why: &'static str) {
+        lock(&self.left).lost.get_or_insert(why);
+    }
+
+    /// Why the library can never be unmapped, if so.
+    pub(crate) fn lost(&self) -> Option<&'static str> {
+        lock(&self.left).lost
+    }
+
+    /// No call is inside any more, and nobody enters this load again: asks all threads to settle what they owe
+    /// to it.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        for entry in &lock(&self.left).entries {
+            if entry.hold == Hold::Destructors {
+                entry.thread.ask_to_settle();
+            }
+        }
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Whether no thread holds the version beside those that are inside.
+    pub(crate) fn is_empty(&self) -> bool {
+        let left = lock(&self.left);
+        left.entries.is_empty() && left.starting == 0
+    }
+
+    /// Whether code of the version is being run, or will be, without anybody's asking: by a thread of its own, or
+    /// in a hook.
+    pub(crate) fn is_running(&self) -> bool {
+        let left = lock(&self.left);
+        left.starting > 0 || left.entries.iter().any(|entry| entry.hold != Hold::Destructors)
+    }
+
+    /// Who holds the version, with names. A thread that runs its code until it ends isn't named for its
+    /// destructors too.
+    pub(crate) fn holders(&self) -> Vec<Holding> {
+        let left = lock(&self.left);
+        let runs = |thread: &Arc<Thread>| {
+            left.entries.iter().any(|it| Arc::ptr_eq(&it.thread, thread) && it.hold != Hold::Destructors)
+        };
+        left.entries
+            .iter()
+            .filter(|entry| entry.hold != Hold::Destructors || !runs(&entry.thread))
+            .map(|Entry { thread, hold, since }| Holding {
+                thread: thread.name(),
+                thread_id: thread.id,
+                hold: *hold,
+                age: since.elapsed(),
+            })
+            .collect()
+    }
+}
+
+impl Drop for Footprint {
+    fn drop(&mut self) {
+        FOOTPRINTS.write().unwrap_or_else(PoisonError::into_inner).remove(&self.serial);
+    }
+}

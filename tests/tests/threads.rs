@@ -1,0 +1,408 @@
+//! What calls leave on threads, and the threads that logic starts: they hold their version, by name, and let go
+//! of it by themselves.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle};
+
+use fixture_api::Latch;
+use fixture_api::threads::{Threads, ThreadsProxy};
+use liveswap::status::Holder;
+use liveswap::{Guard, Module, Push};
+use liveswap_state::CallError;
+use liveswap_tests::log::{Log, Record, Value};
+use liveswap_tests::{Fixture, Host, Patched, wait_until};
+
+type Proxy<'guard> = ThreadsProxy<Guard<'guard>>;
+
+fn host() -> Host {
+    Host::of::<dyn Threads>(|builder, _| builder)
+}
+
+/// The fixture, as a version that no other test of this process uses: the log is that of all tests.
+fn candidate(host: &Host, version: &str) -> PathBuf {
+    Patched::of(Fixture::threads("1001").build()).version(version).write(host.folder(), version)
+}
+
+/// Replaces what is active and lets it go.
+fn replace(host: &Host, version: &str) {
+    host.push(candidate(host, version));
+    host.commit();
+}
+
+/// A thread that does what it is told, when it is told.
+struct Worker {
+    work: Option<Sender<Box<dyn FnOnce() + Send>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    fn new(name: &str) -> Self {
+        let (work, told) = channel::<Box<dyn FnOnce() + Send>>();
+        let thread = thread::Builder::new().name(name.to_owned());
+        let thread = thread.spawn(move || told.into_iter().for_each(|work| work())).unwrap();
+        Self { work: Some(work), thread: Some(thread) }
+    }
+
+    /// Has it done, and waits for the result.
+    fn run<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> R {
+        let (answer, answered) = channel();
+        let work = move || answer.send(work()).unwrap();
+        self.work.as_ref().unwrap().send(Box::new(work)).unwrap();
+        answered.recv().unwrap()
+    }
+
+    fn call<R: Send + 'static>(
+        &self,
+        host: &Host,
+        call: fn(&Proxy<'_>) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
+        let module: Module<dyn Threads> = host.module();
+        self.run(move || module.call(call))
+    }
+
+    fn end(mut self) {
+        drop(self.work.take());
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+fn holders(holders: &[Holder]) -> Vec<(&str, &str)> {
+    holders.iter().map(|holder| (holder.thread.as_str(), holder.holds_by)).collect()
+}
+
+/// Has the version start a thread, from one that ends: starting one leaves something on the starter too.
+fn start(host: &Host, name: &'static str) -> Arc<Latch> {
+    let latch = Arc::new(Latch::default());
+    let module: Module<dyn Threads> = host.module();
+    thread::scope(|scope| {
+        scope.spawn(|| module.call(|module| module.start(name, latch.clone())).unwrap());
+    });
+    wait_until("it runs", || latch.is_entered());
+    latch
+}
+
+#[track_caller]
+fn wait_until_retained(host: &Host, version: &str) -> Vec<Holder> {
+    let is_retained = || host.retired(version).is_some_and(|retired| retired.state == "retained");
+    wait_until(&format!("{version} is retained"), is_retained);
+    host.retired(version).unwrap().holders
+}
+
+fn of_version(log: &Log, version: &str, message: &str) -> Vec<Record> {
+    let records = log.records().into_iter();
+    records.filter(|record| record.text("version") == version && record.text("message") == message).collect()
+}
+
+#[test]
+fn a_thread_that_stays_away_is_named_and_its_next_call_lets_the_version_go() {
+    let log = Log::of_this_process();
+    let (host, worker) = (host(), Worker::new("ada"));
+    host.push(candidate(&host, "5001"));
+    assert_eq!(worker.call(&host, |module| module.count()), Ok(1));
+    assert_eq!(worker.call(&host, |module| module.count()), Ok(2));
+    replace(&host, "5002");
+
+    let held = wait_until_retained(&host, "5001");
+    assert_eq!(holders(&held), [("ada", "destructors")]);
+    assert_ne!(held[0].thread_id, 0);
+    let retired = host.retired("5001").unwrap();
+    assert!(retired.reason.unwrap().contains("threads still hold it"));
+    assert_eq!(host.mapped().len(), 2);
+    assert_eq!(of_version(log, "5001", "thread-local destroyed"), []);
+
+    assert_eq!(worker.call(&host, |module| module.count()), Ok(1), "of the new version");
+    host.wait_until_unmapped("5001");
+    assert_eq!(host.mapped().len(), 1);
+    let [destroyed] = &of_version(log, "5001", "thread-local destroyed")[..] else { panic!("once") };
+    assert_eq!((destroyed.thread.as_str(), &destroyed.fields["count"]), ("ada", &Value::Unsigned(2)));
+    worker.end();
+}
+
+#[test]
+fn a_call_that_finds_no_version_lets_go_too() {
+    let (host, worker) = (host(), Worker::new("ada"));
+    host.push(candidate(&host, "5011"));
+    worker.call(&host, |module| module.count()).unwrap();
+    replace(&host, "5012");
+    wait_until_retained(&host, "5011");
+    let module: Module<dyn Threads> = {
+        let other = self::host();
+        other.module()
+    };
+    // Another engine's, which has ended.
+    assert!(worker.run(move || module.call(|module| module.count())).is_err());
+    host.wait_until_unmapped("5011");
+    worker.end();
+}
+
+#[test]
+fn a_thread_that_ends_lets_go() {
+    let log = Log::of_this_process();
+    let (host, worker) = (host(), Worker::new("ada"));
+    host.push(candidate(&host, "5021"));
+    worker.call(&host, |module| module.count()).unwrap();
+    // The standard library's own destructor: rust-lang/rust#91979.
+    assert_eq!(worker.call(&host, |module| module.own_name()), Ok(None));
+    replace(&host, "5022");
+    wait_until_retained(&host, "5021");
+    worker.end();
+    host.wait_until_unmapped("5021");
+    assert_eq!(of_version(log, "5021", "thread-local destroyed").len(), 1);
+}
+
+#[test]
+fn a_thread_that_ends_before_the_version_runs_its_destructors_then() {
+    let log = Log::of_this_process();
+    let (host, worker) = (host(), Worker::new("ada"));
+    host.push(candidate(&host, "5031"));
+    worker.call(&host, |module| module.count()).unwrap();
+    worker.end();
+    assert_eq!(of_version(log, "5031", "thread-local destroyed").len(), 1);
+    replace(&host, "5032");
+    host.wait_until_unmapped("5031");
+}
+
+#[test]
+fn a_thread_that_left_nothing_holds_nothing() {
+    let (host, worker) = (host(), Worker::new("ada"));
+    host.push(candidate(&host, "5041"));
+    let latch = Arc::new(Latch::default());
+    latch.release();
+    let module: Module<dyn Threads> = host.module();
+    worker.run(move || module.call(|module| module.tear_down_slowly(latch)).unwrap());
+    replace(&host, "5042");
+    host.wait_until_unmapped("5041");
+    worker.end();
+}
+
+#[test]
+fn destructors_that_leave_new_ones_are_run_to_the_end() {
+    let log = Log::of_this_process();
+    let (host, worker) = (host(), Worker::new("ada"));
+    host.push(candidate(&host, "5051"));
+    worker.call(&host, |module| module.chain()).unwrap();
+    worker.call(&host, |module| module.keep_a_value()).unwrap();
+    replace(&host, "5052");
+    assert_eq!(holders(&wait_until_retained(&host, "5051")), [("ada", "destructors")]);
+    worker.call(&host, |module| module.own_name()).unwrap();
+    host.wait_until_unmapped("5051");
+    let places: Vec<_> = of_version(log, "5051", "chained");
+    assert_eq!(places.iter().map(|record| record.text("place")).collect::<Vec<_>>(), ["first", "second"]);
+    // A value whose destructor sets it again is given up after as many rounds as POSIX asks for.
+    assert_eq!(of_version(log, "5051", "value destroyed").len(), 4);
+    worker.end();
+}
+
+#[test]
+fn a_thread_that_parks_holds_nothing_and_is_new_to_the_version_afterwards() {
+    let log = Log::of_this_process();
+    let (host, worker) = (host(), Worker::new("ada"));
+    host.push(candidate(&host, "5061"));
+    for round in 1..=3 {
+        assert_eq!(worker.call(&host, |module| module.count()), Ok(1));
+        assert_eq!(worker.call(&host, |module| module.count()), Ok(2));
+        assert_eq!(worker.call(&host, |module| module.own_name()), Ok(None), "it can be asked for again");
+        worker.call(&host, |module| module.chain()).unwrap();
+        worker.run(liveswap::on_thread_park);
+        assert_eq!(of_version(log, "5061", "thread-local destroyed").len(), round);
+    }
+    replace(&host, "5062");
+    host.wait_until_unmapped("5061");
+    worker.end();
+}
+
+#[test]
+fn a_thread_that_parks_within_a_call_keeps_that_version() {
+    let (host, worker) = (host(), Worker::new("ada"));
+    host.push(candidate(&host, "5071"));
+    let module: Module<dyn Threads> = host.module();
+    let counts = worker.run(move || {
+        let guard = module.enter().unwrap();
+        let before = guard.count();
+        liveswap::on_thread_park();
+        (before, guard.count())
+    });
+    assert_eq!(counts, (Ok(1), Ok(2)));
+    worker.end();
+}
+
+#[test]
+fn a_thread_of_logic_s_own_holds_its_version_by_its_name_until_it_ends() {
+    let host = host();
+    host.push(candidate(&host, "5081"));
+    let latch = start(&host, "wheel");
+    let active = host.status().active.unwrap();
+    assert_eq!((active.in_flight, holders(&active.holders)), (0, vec![("wheel", "thread")]));
+
+    replace(&host, "5082");
+    let held = wait_until_retained(&host, "5081");
+    assert_eq!(holders(&held), [("wheel", "thread")]);
+    assert_ne!(held[0].thread_id, i32::try_from(std::process::id()).unwrap());
+    assert_eq!(host.mapped().len(), 2);
+    latch.release();
+    host.wait_until_unmapped("5081");
+    assert_eq!(host.mapped().len(), 1);
+}
+
+#[test]
+fn versions_that_are_held_are_bounded_and_the_refusal_names_who_holds_them() {
+    let host = Host::of::<dyn Threads>(|builder, _| builder.retained_max(2));
+    let worker = Worker::new("ada");
+    host.push(candidate(&host, "5091"));
+    worker.call(&host, |module| module.count()).unwrap();
+    replace(&host, "5092");
+    let latch = start(&host, "wheel");
+    replace(&host, "5093");
+    wait_until_retained(&host, "5091");
+    wait_until_retained(&host, "5092");
+
+    let next = candidate(&host, "5094");
+    let error = host.refused("too-many-retained", &*next).to_string();
+    for found in ["5091 (held by ada)", "5092 (held by wheel)"] {
+        assert!(error.contains(found), "{error}");
+    }
+    assert_eq!(host.mapped().len(), 3);
+    worker.end();
+    host.wait_until_unmapped("5091");
+    host.push(next);
+    latch.release();
+    host.wait_until_unmapped("5092");
+}
+
+#[test]
+fn teardown_runs_once_after_the_last_call_and_before_the_library_goes() {
+    let log = Log::of_this_process();
+    let host = host();
+    host.push(candidate(&host, "5101"));
+    let module: Module<dyn Threads> = host.module();
+    let guard = module.enter().unwrap();
+    let latch = Arc::new(Latch::default());
+    guard.tear_down_slowly(latch.clone()).unwrap();
+    replace(&host, "5102");
+    assert_eq!(host.retired("5101").unwrap().state, "draining");
+    assert!(!latch.is_entered(), "a call is inside");
+    drop(guard);
+
+    wait_until("it is being torn down", || latch.is_entered());
+    let retired = host.retired("5101").unwrap();
+    assert_eq!(holders(&retired.holders), [("liveswap-teardown", "hook")]);
+    assert_eq!(retired.holders[0].method, Some("teardown"));
+    assert_eq!(host.mapped().len(), 2);
+    // Others go meanwhile.
+    replace(&host, "5103");
+    host.wait_until_unmapped("5102");
+    latch.release();
+    host.wait_until_unmapped("5101");
+    assert_eq!(of_version(log, "5101", "torn down").len(), 1);
+    drop(host);
+    assert_eq!(of_version(log, "5103", "torn down").len(), 1, "at the end of the engine too");
+}
+
+#[test]
+fn a_teardown_that_panics_is_no_more_than_a_return() {
+    let host = host();
+    host.push(Fixture::threads("1003").feature("teardown-panics").build());
+    replace(&host, "5112");
+    host.wait_until_unmapped("1003");
+}
+
+#[test]
+fn a_candidate_that_fails_with_a_thread_of_its_own_stays_until_that_ends() {
+    let log = Log::of_this_process();
+    let host = host();
+    host.push(candidate(&host, "5121"));
+    let starts = Fixture::threads("1004").feature("prepare-starts-a-thread").build();
+    let starts = Patched::of(starts).version("5122").write(host.folder(), "5122");
+    host.refused("prepare-refused", starts);
+    let retired = host.retired("5122").expect("its thread still runs");
+    assert_eq!((retired.state, holders(&retired.holders)), ("retained", vec![("prepared", "thread")]));
+    host.wait_until_mapped(1);
+    wait_until("it is forgotten", || host.retired("5122").is_none());
+    assert_eq!(of_version(log, "5122", "torn down").len(), 1);
+}
+
+#[test]
+fn what_a_constructor_did_behind_the_host_s_back_retains_its_library_with_the_reason() {
+    for (version, feature, reason) in [
+        ("1005", "constructor-starts-a-thread", "has started a thread"),
+        ("1006", "constructor-creates-a-key", "has created a thread-specific key"),
+        ("1007", "constructor-touches-a-thread-local", "registered a thread-local's destructor"),
+    ] {
+        let host = host();
+        host.push(Fixture::threads(version).feature(feature).build());
+        replace(&host, "5132");
+        wait_until_retained(&host, version);
+        let found = host.retired(version).unwrap().reason.unwrap();
+        assert!(found.contains(reason), "{found}");
+        assert_eq!(host.mapped().len(), 2, "{feature}");
+    }
+}
+
+#[test]
+fn the_thread_that_ends_the_engine_holds_nothing() {
+    let host = host();
+    host.push(candidate(&host, "5141"));
+    let module: Module<dyn Threads> = host.module();
+    module.call(|module| module.count()).unwrap();
+    let folder = host.folder().canonicalize().unwrap();
+    drop(host);
+    assert_eq!(liveswap_tests::maps::mapped(&folder).len(), 0);
+}
+
+#[test]
+fn the_end_of_the_engine_waits_for_threads_of_logic_and_not_for_those_of_the_host() {
+    let (host, worker) = (host(), Worker::new("ada"));
+    host.push(candidate(&host, "5151"));
+    worker.call(&host, |module| module.count()).unwrap();
+    let latch = start(&host, "wheel");
+    let module: Module<dyn Threads> = host.module();
+    let folder = host.folder().canonicalize().unwrap();
+    let end = thread::spawn(move || drop(host));
+    wait_until("nobody enters any more", || module.call(|module| module.count()).is_err());
+    assert!(!end.is_finished());
+    latch.release();
+    end.join().unwrap();
+    // What is left of it belongs to `ada`, who runs it at her end.
+    assert_eq!(liveswap_tests::maps::mapped(&folder).len(), 1);
+    worker.end();
+}
+
+#[test]
+fn older_versions_can_come_back_after_they_were_held() {
+    let (host, worker) = (host(), Worker::new("ada"));
+    let older = candidate(&host, "5161");
+    host.push(&*older);
+    worker.call(&host, |module| module.count()).unwrap();
+    replace(&host, "5162");
+    wait_until_retained(&host, "5161");
+    host.push(Push::file(&older).allow_older());
+    // Another load of the same file: the thread-local of the first isn't touched.
+    assert_eq!(worker.call(&host, |module| module.count()), Ok(1));
+    host.commit();
+    host.wait_until_mapped(1);
+    assert_eq!(worker.call(&host, |module| module.count()), Ok(2));
+    worker.end();
+}
+
+/// What the engine relies on: that nothing in a logic library reaches the C library's own thread functions. If
+/// a later standard library uses others, this is where it shows.
+#[test]
+fn a_logic_library_asks_the_host_for_every_thread_function() {
+    use object::read::elf::{ElfFile64, Sym};
+    use object::{Object, ObjectSymbol};
+
+    let file = std::fs::read(Fixture::threads("1001").build()).unwrap();
+    let file = ElfFile64::<object::LittleEndian>::parse(&*file).unwrap();
+    let undefined: Vec<_> = file
+        .dynamic_symbols()
+        .filter(|symbol| symbol.elf_symbol().st_shndx(object::LittleEndian) == object::elf::SHN_UNDEF)
+        .map(|symbol| symbol.name().unwrap())
+        .collect();
+    assert!(undefined.contains(&"memcpy"), "imports are found: {undefined:?}");
+    let ties =
+        ["thread_atexit", "pthread_create", "pthread_key", "pthread_setspecific", "thrd_", "tss_", "clone"];
+    let found: Vec<_> = undefined.iter().filter(|name| ties.iter().any(|tie| name.contains(tie))).collect();
+    assert!(found.is_empty(), "{found:?} must be defined by `export!`");
+}

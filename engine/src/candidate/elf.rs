@@ -94,7 +94,8 @@ pub(super) fn section<'file>(file: &'file [u8], name: &str) -> Result<Option<&'f
     Ok(found)
 }
 
-fn header(file: &[u8]) -> Result<&Header, ElfError> {
+/// The header of a library for this machine.
+pub(super) fn header(file: &[u8]) -> Result<&Header, ElfError> {
     if !file.starts_with(&elf::ELFMAG) {
         let start = &file[..file.len().min(4)];
         let found = match start {

@@ -225,7 +225,7 @@ impl Module {
         } else {
             let no_predecessor = || RollbackError::NoPredecessor { module: self.name().to_owned() };
             let kept = self.lineage.last().ok_or_else(no_predecessor)?;
-            let (staged, stages) = super::thread::stage(settings, Source::File(&kept.path), None, true)?;
+            let (staged, stages) = super::thread::stage(settings, Source::Kept(kept), None, true)?;
             let serial = staged.serial;
             (self.staged, self.stages) = (Some(staged), stages);
             Some(serial)

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use thiserror::Error;
 
 use super::nodelete;
+use super::obstacles::Obstacles;
 use crate::tell::tell;
 
 /// The most bytes that a candidate may have, unless the host says otherwise.
@@ -149,6 +150,7 @@ fn is_copy(name: &str) -> bool {
 pub(crate) struct PrivateCopy {
     pub(crate) path: PathBuf,
     pub(crate) digest: Digest,
+    pub(crate) obstacles: Obstacles,
     /// Keeps the folder until its last copy is gone.
     _folder: Arc<PrivateFolder>,
 }
@@ -205,7 +207,8 @@ pub(crate) fn accept<'candidate>(
         Source::File(_) | Source::Memory { .. } => Digest(*blake3::hash(&content).as_bytes()),
     };
     nodelete::clear(&mut content);
-    let copy = PrivateCopy { path: path.clone(), digest, _folder: folder.clone() };
+    let obstacles = Obstacles::of(&content);
+    let copy = PrivateCopy { path: path.clone(), digest, obstacles, _folder: folder.clone() };
     file.write_all(&content).map_err(unwritable)?;
     Ok(Accepted { copy, content })
 }

@@ -1,8 +1,8 @@
 //! The one place for `dlopen` and `dlclose`.
 //!
 //! `dlclose` answers 0 whether or not the library leaves memory: a destructor that is registered for a
-//! thread, a unique symbol or a flag in the file keeps it mapped. So [`Library::unmap`] believes only the
-//! process's own memory map.
+//! thread, a unique symbol or a handle that somebody else holds keeps it mapped. So [`Library::unmap`] believes
+//! only the process's own memory map.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -14,6 +14,8 @@ use libloading::os::unix::{Library as Handle, RTLD_LOCAL, RTLD_NOW};
 use liveswap_state::{BindError, Context, ENTRY_SYMBOL, Entry};
 use thiserror::Error;
 
+use crate::candidate::accept::PrivateCopy;
+use crate::candidate::obstacles::Obstacles;
 use crate::host;
 
 /// Why a verified candidate can't be loaded.
@@ -47,6 +49,7 @@ pub enum LoadError {
 pub(crate) struct Library {
     handle: ManuallyDrop<Handle>,
     path: PathBuf,
+    obstacles: Obstacles,
     /// The kernel's account of the process's memory, opened while there was a descriptor to be had.
     maps: File,
     /// Set by [`connect`](Library::connect).
@@ -74,17 +77,18 @@ impl Library {
     ///
     /// # Safety
     ///
-    /// The file must be a private copy that nobody writes to, and verified: what it holds will run.
-    pub(crate) unsafe fn open(path: &Path) -> Result<Self, LoadError> {
+    /// The copy must be of a candidate that was verified: what it holds will run.
+    pub(crate) unsafe fn open(copy: &PrivateCopy) -> Result<Self, LoadError> {
         // Now, not lazily: a missing symbol must show here and not in the middle of a call. Local: two
         // versions have symbols of the same names.
         let maps = File::open("/proc/self/maps").map_err(LoadError::NoMap)?;
         // SAFETY: constructors may run; verifying came first, as the caller vouches.
-        let handle = unsafe { Handle::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
+        let handle = unsafe { Handle::open(Some(&copy.path), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|error| LoadError::Refused(error.to_string()))?;
         Ok(Self {
             handle: ManuallyDrop::new(handle),
-            path: path.to_owned(),
+            path: copy.path.clone(),
+            obstacles: copy.obstacles.clone(),
             maps,
             connected: ManuallyDrop::new(None),
         })
@@ -137,7 +141,14 @@ impl Library {
             }
             // What is still mapped may still run, in a destructor of a thread-local, and still refers to its
             // context: that stays too.
-            Ok(true) => Unmapped::Retained("the loader keeps it mapped after closing".to_owned()),
+            Ok(true) => {
+                let holder =
+                    "something else holds a handle of it, such as a constructor that called `dlopen`";
+                let mut reasons = self.obstacles.may_stay;
+                reasons.push(holder.to_owned());
+                let reasons = reasons.join("; or ");
+                Unmapped::Retained(format!("the loader keeps it mapped after closing: {reasons}"))
+            }
             Err(error) => Unmapped::Retained(format!("can't read the process's memory map: {error}")),
         }
     }

@@ -475,8 +475,8 @@ impl Module {
 
 fn load(staged: &mut Staged) -> Result<(), LoadError> {
     // Kept in `staged` from the first moment: whatever fails now, `discard` closes it and looks.
-    // SAFETY: the path is a private copy of a candidate that was verified.
-    let library = staged.library.insert(unsafe { Library::open(&staged.copy.path) }?);
+    // SAFETY: the copy is of a candidate that was verified.
+    let library = staged.library.insert(unsafe { Library::open(&staged.copy) }?);
     let methods = staged.readable.manifest.methods.len();
     // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
     unsafe { library.connect(&staged.section, methods, staged.context.clone()) }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use liveswap::PushOutcome;
-use liveswap_tests::{Fixture, Host, logic};
+use liveswap_tests::{Fixture, Host, logic, wait_until};
 use object::elf::{DF_1_NODELETE, DT_FLAGS_1, FileHeader64};
 use object::endian::LittleEndian;
 use object::read::elf::ElfFile;
@@ -39,4 +39,36 @@ fn a_library_linked_as_undeletable_is_unmapped_like_any_other() {
     host.rollback();
     assert_eq!(host.version(), "1001");
     assert!(matches!(host.engine.push(&*candidate).unwrap(), PushOutcome::Unchanged { .. }));
+}
+
+/// Replaces a version that can't be unmapped. What the status says of it then.
+#[track_caller]
+fn reason_to_retain(candidate: &Path) -> String {
+    let host = Host::serving(candidate);
+    let copy = host.mapped().pop_first().unwrap();
+    host.push(logic("1002"));
+    host.commit();
+    wait_until("it was tried", || host.retired("1001").unwrap().state != "draining");
+    let retired = host.retired("1001").unwrap();
+    assert!(host.mapped().contains(&copy), "the test's library was unmapped: {retired:?}");
+    assert_eq!(retired.state, "retained");
+    assert_eq!(host.version(), "1002");
+    retired.reason.unwrap()
+}
+
+#[test]
+fn a_library_with_a_unique_symbol_is_retained_and_the_symbol_named() {
+    let reason = reason_to_retain(&Fixture::new("1001").feature("unique").build());
+    assert!(reason.contains("mapped after closing"), "{reason}");
+    assert!(reason.contains("unique symbols (1, `fixture_unique` for one)"), "{reason}");
+    assert!(reason.contains("`-fno-gnu-unique`"), "{reason}");
+}
+
+/// Its file doesn't show that, so the reason is no more than what must be so.
+#[test]
+fn a_library_that_a_constructor_opens_again_is_retained() {
+    let reason = reason_to_retain(&Fixture::new("1001").feature("holds-itself").build());
+    assert!(reason.contains("mapped after closing"), "{reason}");
+    assert!(reason.contains("something else holds a handle of it"), "{reason}");
+    assert!(!reason.contains("unique"), "{reason}");
 }

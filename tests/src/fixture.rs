@@ -20,6 +20,7 @@ pub struct Fixture {
     version: String,
     features: BTreeSet<&'static str>,
     optimized: bool,
+    nodelete: bool,
 }
 
 /// A version of the fixture logic without any peculiarity.
@@ -35,7 +36,13 @@ impl Fixture {
 
     /// Another package that is built as the given version.
     pub fn package(package: &'static str, version: &str) -> Self {
-        Self { package, version: version.to_owned(), features: BTreeSet::new(), optimized: false }
+        Self {
+            package,
+            version: version.to_owned(),
+            features: BTreeSet::new(),
+            optimized: false,
+            nodelete: false,
+        }
     }
 
     /// Logic that leaves things on threads, as the given version.
@@ -57,6 +64,12 @@ impl Fixture {
     /// Built as for production.
     pub fn optimized(mut self) -> Self {
         self.optimized = true;
+        self
+    }
+
+    /// Linked with the flag that tells the loader never to unmap it.
+    pub fn nodelete(mut self) -> Self {
+        self.nodelete = true;
         self
     }
 
@@ -96,7 +109,8 @@ impl Fixture {
     fn key(&self) -> String {
         let features = self.features.iter().flat_map(|feature| ["+", feature]);
         let optimized = if self.optimized { "-optimized" } else { "" };
-        [self.package, "-", &self.version, optimized].into_iter().chain(features).collect()
+        let nodelete = if self.nodelete { "-nodelete" } else { "" };
+        [self.package, "-", &self.version, optimized, nodelete].into_iter().chain(features).collect()
     }
 
     /// Runs cargo and returns the path of what it built.
@@ -105,11 +119,13 @@ impl Fixture {
         let features: Vec<&str> = self.features.iter().copied().collect();
         let output = Command::new(cargo)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["build", "--quiet", "--message-format=json", "--package", self.package])
+            .args(["rustc", "--lib", "--quiet", "--message-format=json", "--package", self.package])
             .args(["--features", &features.join(",")])
             .args(self.optimized.then_some("--release"))
             .arg("--target-dir")
             .arg(target)
+            // For this library alone: a change of `RUSTFLAGS` would build all that it depends on anew.
+            .args(self.nodelete.then_some(["--", "-Clink-arg=-Wl,-z,nodelete"]).into_iter().flatten())
             .env("LIVESWAP_FIXTURE_VERSION", &self.version)
             // What a debugger would want is nine tenths of such a library, and each push copies it all.
             .env("CARGO_PROFILE_DEV_STRIP", "symbols")

@@ -3,7 +3,8 @@
 //! The user's file may be written to, cut short or replaced at any time; while it is mapped, that would
 //! kill the process. The copy has a name that was never used before (the loader gives out an old mapping
 //! for a known file), can't be written to (0400), and lies in a folder of the engine's own (0700). It is
-//! hashed on the way: that hash is what the candidate *is*, whatever its name or date say.
+//! hashed on the way: that hash is what the candidate *is*, whatever its name or date say. The copy may differ
+//! from what was hashed in one flag, which [`nodelete`] clears.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,6 +18,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thiserror::Error;
 
+use super::nodelete;
+use super::obstacles::Obstacles;
 use crate::tell::tell;
 
 /// The most bytes that a candidate may have, unless the host says otherwise.
@@ -147,6 +150,7 @@ fn is_copy(name: &str) -> bool {
 pub(crate) struct PrivateCopy {
     pub(crate) path: PathBuf,
     pub(crate) digest: Digest,
+    pub(crate) obstacles: Obstacles,
     /// Keeps the folder until its last copy is gone.
     _folder: Arc<PrivateFolder>,
 }
@@ -168,6 +172,8 @@ pub(crate) enum Source<'candidate> {
     File(&'candidate Path),
     /// Here: they came over a connection.
     Memory { name: &'candidate str, content: &'candidate [u8] },
+    /// In a copy that was made earlier. It has a digest already: that of what was pushed.
+    Kept(&'candidate PrivateCopy),
 }
 
 /// A candidate that was taken in: its private copy, and the very bytes that were written to it.
@@ -183,8 +189,9 @@ pub(crate) fn accept<'candidate>(
     source: Source<'candidate>,
     limit: u64,
 ) -> Result<Accepted<'candidate>, AcceptError> {
-    let (name, content) = match source {
+    let (name, mut content) = match source {
         Source::File(path) => (path.display().to_string(), Cow::Owned(read(path, limit)?)),
+        Source::Kept(copy) => (copy.path.display().to_string(), Cow::Owned(read(&copy.path, limit)?)),
         Source::Memory { name, content } => (name.to_owned(), Cow::Borrowed(content)),
     };
     if content.len() as u64 > limit {
@@ -195,8 +202,13 @@ pub(crate) fn accept<'candidate>(
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path).map_err(unwritable)?;
     // From here on the file is removed whichever way this ends.
-    let digest = Digest(*blake3::hash(&content).as_bytes());
-    let copy = PrivateCopy { path: path.clone(), digest, _folder: folder.clone() };
+    let digest = match source {
+        Source::Kept(earlier) => earlier.digest,
+        Source::File(_) | Source::Memory { .. } => Digest(*blake3::hash(&content).as_bytes()),
+    };
+    nodelete::clear(&mut content);
+    let obstacles = Obstacles::of(&content);
+    let copy = PrivateCopy { path: path.clone(), digest, obstacles, _folder: folder.clone() };
     file.write_all(&content).map_err(unwritable)?;
     Ok(Accepted { copy, content })
 }
@@ -270,6 +282,22 @@ mod tests {
         assert_eq!(fs::metadata(&one.path).unwrap().permissions().mode() & 0o777, 0o400);
         drop((one, two));
         assert_eq!(copies(place.path()), 0);
+    }
+
+    /// A copy with the flag cleared is taken for what it was made from, and not for other bytes.
+    #[test]
+    fn a_copy_that_was_kept_is_what_it_was_copied_from() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Arc::new(PrivateFolder::open(place.path()).unwrap());
+        let library = fs::read(std::env::current_exe().unwrap()).unwrap();
+        let flagged = nodelete::tests::undeletable(&library);
+        let memory = Source::Memory { name: "flagged", content: &flagged };
+        let kept = accept(&folder, memory, CANDIDATE_SIZE_MAX).unwrap().copy;
+        assert!(fs::read(&kept.path).unwrap() == library);
+        assert_eq!(kept.digest, Digest(*blake3::hash(&flagged).as_bytes()));
+        let again = accept(&folder, Source::Kept(&kept), CANDIDATE_SIZE_MAX).unwrap().copy;
+        assert_ne!(again.path, kept.path);
+        assert_eq!(again.digest, kept.digest);
     }
 
     #[test]

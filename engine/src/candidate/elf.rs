@@ -1,4 +1,4 @@
-//! Reading ELF: is this a whole library for this machine, and where is its manifest?
+//! Reading ELF: is this a whole library for this machine, where is its manifest, and what are its symbols?
 //!
 //! `dlopen` trusts the file: it maps segments that lie beyond the end (touching them kills the process)
 //! and runs constructors. So it's checked first that the file is whole, by all that its headers say.
@@ -84,17 +84,33 @@ pub(super) fn section<'file>(file: &'file [u8], name: &str) -> Result<Option<&'f
     let mut found = None;
     for (index, section) in sections.enumerate() {
         let data = section.data(endian, file).map_err(|_| truncated(&format!("section {}", index.0)))?;
-        // Compared from its start: looking for the end of each name would take a crafted file hours.
-        let named =
-            names.get(section.sh_name(endian) as usize..).and_then(|rest| rest.strip_prefix(name.as_bytes()));
-        if found.is_none() && named.is_some_and(|rest| rest.first() == Some(&0)) {
+        if found.is_none() && is_string(names, section.sh_name(endian), name) {
             found = Some(data);
         }
     }
     Ok(found)
 }
 
-fn header(file: &[u8]) -> Result<&Header, ElfError> {
+/// The symbols that a library shows to the loader, and the table of their names. None if it has none, or they
+/// can't be read.
+pub(super) fn dynamic_symbols(file: &[u8]) -> Option<(&[elf::Sym64<LittleEndian>], &[u8])> {
+    let endian = LittleEndian;
+    let sections = header(file).ok()?.sections(endian, file).ok()?;
+    let section = sections.iter().find(|section| section.sh_type(endian) == elf::SHT_DYNSYM)?;
+    let symbols = section.data_as_array(endian, file).ok()?;
+    let names = sections.section(section.link(endian)).ok()?.data(endian, file).ok()?;
+    Some((symbols, names))
+}
+
+/// Whether this string stands at a place of a table. It's compared from its start: looking for the end of each
+/// string would take a crafted file hours.
+pub(super) fn is_string(table: &[u8], place: u32, string: &str) -> bool {
+    let rest = table.get(place as usize..).and_then(|rest| rest.strip_prefix(string.as_bytes()));
+    rest.is_some_and(|rest| rest.first() == Some(&0))
+}
+
+/// The header of a library for this machine.
+pub(super) fn header(file: &[u8]) -> Result<&Header, ElfError> {
     if !file.starts_with(&elf::ELFMAG) {
         let start = &file[..file.len().min(4)];
         let found = match start {

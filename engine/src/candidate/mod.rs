@@ -1,12 +1,15 @@
 //! Candidates: files that ask to become versions. Nothing of one is trusted, and none of its code runs,
 //! before it has passed through here.
 //!
-//! [`accept`] copies it, [`elf`] and [`manifest`] read it, [`verify`] compares it with the host.
+//! [`accept`] copies it, [`nodelete`] lets the copy be unmapped, [`obstacles`] finds what may still stand in the
+//! way of that, [`elf`] and [`manifest`] read it, [`verify`] compares it with the host.
 
 pub(crate) mod accept;
 mod elf;
 pub(crate) mod manifest;
 pub(crate) mod name;
+mod nodelete;
+pub(crate) mod obstacles;
 pub(crate) mod verify;
 
 pub use accept::{AcceptError, Digest};

@@ -1,8 +1,8 @@
 //! The one place for `dlopen` and `dlclose`.
 //!
 //! `dlclose` answers 0 whether or not the library leaves memory: a destructor that is registered for a
-//! thread, a unique symbol or a flag in the file keeps it mapped. So [`Library::unmap`] believes only the
-//! process's own memory map.
+//! thread, a unique symbol or a handle that somebody else holds keeps it mapped. So [`Library::unmap`] believes
+//! only the process's own memory map.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -15,6 +15,8 @@ use liveswap_state::{BeforeBind, BindError, Context, ENTRY_SYMBOL, Entry};
 use thiserror::Error;
 
 use crate::call::Footprint;
+use crate::candidate::accept::PrivateCopy;
+use crate::candidate::obstacles::Obstacles;
 use crate::host;
 
 /// Why a verified candidate can't be loaded.
@@ -48,6 +50,7 @@ pub enum LoadError {
 pub(crate) struct Library {
     handle: ManuallyDrop<Handle>,
     path: PathBuf,
+    obstacles: Obstacles,
     /// The kernel's account of the process's memory, opened while there was a descriptor to be had.
     maps: File,
     /// What its constructors did behind the host's back.
@@ -71,7 +74,7 @@ pub(crate) enum Unmapped {
     /// None of its code is mapped any more.
     Gone,
     /// It is still mapped.
-    Retained(Remains),
+    Retained(Box<Remains>),
 }
 
 /// A library that is still mapped, though nobody wants it.
@@ -94,17 +97,18 @@ impl Library {
     ///
     /// # Safety
     ///
-    /// The file must be a private copy that nobody writes to, and verified: what it holds will run.
-    pub(crate) unsafe fn open(path: &Path) -> Result<Self, LoadError> {
+    /// The copy must be of a candidate that was verified: what it holds will run.
+    pub(crate) unsafe fn open(copy: &PrivateCopy) -> Result<Self, LoadError> {
         // Now, not lazily: a missing symbol must show here and not in the middle of a call. Local: two
         // versions have symbols of the same names.
         let maps = File::open("/proc/self/maps").map_err(LoadError::NoMap)?;
         // SAFETY: constructors may run; verifying came first, as the caller vouches.
-        let handle = unsafe { Handle::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
+        let handle = unsafe { Handle::open(Some(&copy.path), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|error| LoadError::Refused(error.to_string()))?;
         Ok(Self {
             handle: ManuallyDrop::new(handle),
-            path: path.to_owned(),
+            path: copy.path.clone(),
+            obstacles: copy.obstacles.clone(),
             maps,
             before_bind: BeforeBind::default(),
             connected: ManuallyDrop::new(None),
@@ -142,26 +146,33 @@ impl Library {
     }
 
     /// Why closing the library would take code away that will still run, if so.
-    fn must_stay(&self) -> Option<&'static str> {
-        let BeforeBind { keys, threads, .. } = self.before_bind;
-        if threads > 0 {
-            return Some("a constructor of it has started a thread, of which nobody knows when it ends");
+    fn must_stay(&self) -> Option<String> {
+        let constructor = |what| Some(format!("it can't be closed safely: a constructor of it {what}"));
+        match self.before_bind {
+            BeforeBind { threads: 1.., .. } => {
+                constructor("has started a thread, and nobody knows when it ends")
+            }
+            BeforeBind { keys: 1.., .. } => {
+                constructor("has created a thread-specific key, whose destructor may still run")
+            }
+            _ if !self.obstacles.must_stay.is_empty() => {
+                Some(format!("it can't be closed safely: {}", self.obstacles.must_stay.join("; and ")))
+            }
+            _ => self.connected.as_ref().and_then(|it| it.footprint.lost()).map(str::to_owned),
         }
-        if keys > 0 {
-            return Some(
-                "a constructor of it has created a thread-specific key, whose destructor may still run",
-            );
-        }
-        self.connected.as_ref().and_then(|connected| connected.footprint.lost())
     }
 
     /// Why the loader may keep the library after it was closed, as far as that is known.
-    fn may_stay(&self) -> &'static str {
+    fn may_stay(&self) -> String {
+        let mut reasons = self.obstacles.may_stay.clone();
         if self.before_bind.destructors > 0 {
-            "a constructor of it has registered a thread-local's destructor with the C library"
-        } else {
-            "the loader keeps it mapped after closing"
+            let what = "a constructor of it has registered a thread-local's destructor with the C library";
+            reasons.push(what.to_owned());
         }
+        reasons.push(
+            "something else holds a handle of it, such as a constructor that called `dlopen`".to_owned(),
+        );
+        reasons.join("; or ")
     }
 
     /// The entry of a connected library. What it points to is valid as long as the library is mapped.
@@ -172,7 +183,7 @@ impl Library {
     /// Closes the library and looks whether it has left memory. No thread may hold it any more.
     pub(crate) fn unmap(mut self) -> Unmapped {
         if let Some(reason) = self.must_stay() {
-            return self.retained(reason.to_owned());
+            return self.retained(reason);
         }
         if let Some(connected) = self.connected.as_ref() {
             host::threads::delete_keys(&connected.footprint);
@@ -191,7 +202,7 @@ impl Library {
             // What is still mapped may still run, in a destructor that the engine doesn't know of, and still
             // refers to its context: that stays too.
             Ok(true) => {
-                let reason = self.may_stay().to_owned();
+                let reason = format!("the loader keeps it mapped after closing: {}", self.may_stay());
                 self.retained(reason)
             }
             Err(error) => self.retained(format!("can't read the process's memory map: {error}")),
@@ -199,7 +210,7 @@ impl Library {
     }
 
     fn retained(self, reason: String) -> Unmapped {
-        Unmapped::Retained(Remains { reason, library: self })
+        Unmapped::Retained(Box::new(Remains { reason, library: self }))
     }
 }
 

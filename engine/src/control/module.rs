@@ -238,7 +238,7 @@ impl Module {
         } else {
             let no_predecessor = || RollbackError::NoPredecessor { module: self.name().to_owned() };
             let kept = self.lineage.last().ok_or_else(no_predecessor)?;
-            let (staged, stages) = super::thread::stage(settings, Source::File(&kept.path), None, true)?;
+            let (staged, stages) = super::thread::stage(settings, Source::Kept(kept), None, true)?;
             let serial = staged.serial;
             (self.staged, self.stages) = (Some(staged), stages);
             Some(serial)
@@ -490,8 +490,8 @@ impl Module {
 
 fn load(staged: &mut Staged) -> Result<(), LoadError> {
     // Kept in `staged` from the first moment: whatever fails now, `discard` closes it and looks.
-    // SAFETY: the path is a private copy of a candidate that was verified.
-    let library = staged.library.insert(unsafe { Library::open(&staged.copy.path) }?);
+    // SAFETY: the copy is of a candidate that was verified.
+    let library = staged.library.insert(unsafe { Library::open(&staged.copy) }?);
     let methods = staged.readable.manifest.methods.len();
     let (context, footprint) = (staged.context.clone(), staged.footprint.clone());
     // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.

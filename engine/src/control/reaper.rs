@@ -184,7 +184,7 @@ impl Reaper {
         if !departure.footprint.is_empty() {
             retired.state = RetiredState::Leaving(Box::new(departure));
         } else if let Unmapped::Retained(remains) = departure.unmap() {
-            retired.state = RetiredState::Retained(remains.reason.clone(), Some(Box::new(remains)));
+            retired.state = RetiredState::Retained(remains.reason.clone(), Some(remains));
         } else {
             return;
         }
@@ -366,7 +366,7 @@ impl Shared {
             }
             Unmapped::Retained(remains) => {
                 let reason = remains.reason.clone();
-                entry.state = RetiredState::Retained(reason.clone(), Some(Box::new(remains)));
+                entry.state = RetiredState::Retained(reason.clone(), Some(remains));
                 Some(reason)
             }
         };

@@ -195,3 +195,31 @@ impl Announcement {
         self.entries.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(all(test, not(liveswap_loom)))]
+mod tests {
+    use super::*;
+
+    /// Otherwise a thread whose every call shares the state would never get to settle.
+    #[test]
+    fn a_thread_that_is_asked_to_settle_stays_asked_until_it_leaves() {
+        let (announcement, gate, bell) = (Announcement::new(), Gate::new(), Arc::new(Bell::new()));
+        announcement.enter(OUTSIDE, || 1, &bell);
+        announcement.ask_to_settle();
+        announcement.expect();
+        announcement.borrow(&gate, &bell);
+        announcement.give_back(&bell);
+        assert_eq!(bell.rings(), 1, "who waits for the state is answered");
+        assert!(announcement.leave(&bell));
+    }
+
+    #[test]
+    fn a_thread_that_meets_another_version_on_its_way_in_stays_asked() {
+        let (announcement, bell) = (Announcement::new(), Arc::new(Bell::new()));
+        announcement.ask_to_settle();
+        assert_eq!(announcement.enter(1, || 2, &bell), 2);
+        assert!(announcement.leave(&bell));
+        announcement.enter(2, || 2, &bell);
+        assert!(!announcement.leave(&bell), "it is asked once");
+    }
+}

@@ -13,8 +13,9 @@ use loom::thread;
 use super::announcement::OUTSIDE;
 use super::barrier;
 use super::bell::Bell;
+use super::footprint::Footprint;
 use super::gate::Gate;
-use super::participants::{Participant, Participants};
+use super::participants::{Hold, Participant, Participants};
 use super::sync::Ordering;
 use super::thread::Thread;
 
@@ -53,6 +54,24 @@ impl Model {
             })
             .collect();
         (model, callers)
+    }
+
+    /// A call that leaves something on its thread, and returns whether the thread is asked to settle.
+    fn call_and_owe(&self, caller: &Participant, footprint: &Footprint, thread: &Arc<Thread>) -> bool {
+        let bell = &self.participants.bell;
+        let published = || self.published.load(Ordering::Relaxed);
+        let version = caller.announcement.enter(OUTSIDE, published, bell);
+        if version == OLD {
+            footprint.add(thread.clone(), Hold::Destructors);
+        }
+        caller.announcement.leave(bell)
+    }
+
+    /// What a thread does that settles: the destructor is code of the old version's.
+    fn settle(&self, footprint: &Footprint, thread: &Thread) {
+        // SAFETY: loom checks that nobody writes the cell meanwhile.
+        assert!(self.mapped[OLD].with(|mapped| unsafe { *mapped }));
+        footprint.remove(thread, Hold::Destructors);
     }
 
     /// One call: the code it runs must be mapped while it runs. Returns the version it ran on. `guess` is the
@@ -216,5 +235,43 @@ fn waiting_for_a_version_and_for_the_state_at_once_wakes_both() {
         model.unmap(OLD);
         calling.join().unwrap();
         writing.join().unwrap();
+    });
+}
+
+#[test]
+fn a_version_is_unmapped_only_after_what_was_left_on_a_thread_is_settled() {
+    check(|| {
+        let (model, _) = Model::new(0);
+        let thread = Arc::new(Thread::new(Some("caller".to_owned()), 0));
+        let caller = Arc::new(Participant::new(thread.clone()));
+        thread.join(&caller);
+        model.participants.join(caller.clone());
+        let footprint = Footprint::new(OLD, model.participants.bell.clone());
+        let calling = {
+            let (model, footprint) = (model.clone(), footprint.clone());
+            thread::spawn(move || {
+                let asked = model.call_and_owe(&caller, &footprint, &thread);
+                let owes = !footprint.is_empty();
+                if owes && asked {
+                    assert!(footprint.is_retired(), "it's asked after that was noted");
+                }
+                // Asked or not: the thread ends.
+                if owes {
+                    model.settle(&footprint, &thread);
+                }
+            })
+        };
+        model.publish(NEW);
+        model.participants.wait_until_free(|thread| thread.announcement.version() == OLD);
+        footprint.retire();
+        loop {
+            let rings = model.participants.bell.rings();
+            if footprint.is_empty() {
+                break;
+            }
+            model.participants.bell.wait(rings, None);
+        }
+        model.unmap(OLD);
+        calling.join().unwrap();
     });
 }

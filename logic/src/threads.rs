@@ -156,11 +156,11 @@ macro_rules! define_thread_functions {
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
         ::core::arch::global_asm!(
             ".pushsection .text.liveswap_threads, \"ax\", %progbits",
-            $crate::define_hidden_function!("__cxa_thread_atexit_impl", "at_exit"),
-            $crate::define_hidden_function!("pthread_key_create", "create_key"),
-            $crate::define_hidden_function!("pthread_key_delete", "delete_key"),
-            $crate::define_hidden_function!("pthread_setspecific", "set_key"),
-            $crate::define_hidden_function!("pthread_create", "start"),
+            $crate::define_hidden_function!(weak "__cxa_thread_atexit_impl", "at_exit"),
+            $crate::define_hidden_function!(globl "pthread_key_create", "create_key"),
+            $crate::define_hidden_function!(globl "pthread_key_delete", "delete_key"),
+            $crate::define_hidden_function!(globl "pthread_setspecific", "set_key"),
+            $crate::define_hidden_function!(globl "pthread_create", "start"),
             ".popsection",
             at_exit = sym $crate::threads::at_exit,
             create_key = sym $crate::threads::create_key,
@@ -171,13 +171,17 @@ macro_rules! define_thread_functions {
     };
 }
 
-/// The assembly for a hidden function that jumps to another. With `size`, so that tools know where it ends.
+/// The assembly for a hidden function that jumps to another. With `size`, so that tools know where it ends. It's
+/// weak where the standard library refers to it weakly: with `lto = "fat"` both are in one module, and have to
+/// agree.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! define_hidden_function {
-    ($name:literal, $target:literal) => {
+    ($binding:ident $name:literal, $target:literal) => {
         ::core::concat!(
-            ".globl ",
+            ".",
+            ::core::stringify!($binding),
+            " ",
             $name,
             "\n",
             ".hidden ",

@@ -104,7 +104,15 @@ impl Footprint {
         lock(&self.left)
             .entries
             .retain(|entry| !(std::ptr::eq(&*entry.thread, thread) && entry.hold == hold));
-        self.bell.ring();
+        self.ring();
+    }
+
+    /// Wakes the reaper, if it may be waiting: it looks at the entries, under the lock, only after it has noted the
+    /// retirement. So whoever doesn't see that here was seen there.
+    fn ring(&self) {
+        if self.is_retired() {
+            self.bell.ring();
+        }
     }
 
     /// A thread that will run code of the version is about to be started.
@@ -122,7 +130,7 @@ impl Footprint {
     /// It couldn't be started.
     pub(crate) fn not_started(&self) {
         lock(&self.left).starting -= 1;
-        self.bell.ring();
+        self.ring();
     }
 
     pub(crate) fn add_key(&self, key: u32, destructor: Option<ThreadDestructor>) {

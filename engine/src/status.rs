@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::call::{CallPath, Holding};
 use crate::candidate::VersionNumber;
 use crate::control::{RetiredView, Serial};
+use crate::host;
 
 /// All modules of an engine.
 #[derive(Clone, Debug, Serialize)]
@@ -50,6 +51,10 @@ pub struct SlotStatus {
     pub in_flight: usize,
     /// The threads that are inside.
     pub holders: Vec<Holder>,
+    /// The bytes that this version's code has allocated and that are still in use. Left out unless the host
+    /// has installed a [`CountingAllocator`](crate::CountingAllocator).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live_bytes: Option<usize>,
 }
 
 /// A version that has left its slot.
@@ -65,6 +70,11 @@ pub struct RetiredStatus {
     /// Why it is retained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The bytes that this version's code has allocated and that are still in use, or were when it was
+    /// unmapped: what it handed over to the state and to callers, and what its statics leaked. Left out unless
+    /// the host has installed a [`CountingAllocator`](crate::CountingAllocator).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live_bytes: Option<usize>,
 }
 
 /// A thread that is inside a version.
@@ -163,6 +173,7 @@ impl ModuleStatus {
                     state: retired.state,
                     holders: holders(path, retired.serial),
                     reason: retired.reason.clone(),
+                    live_bytes: retired.live_bytes,
                 })
                 .collect(),
             swaps: board.swaps,
@@ -180,6 +191,7 @@ impl SlotStatus {
             state_schema: placed.state_schema,
             in_flight: holders.len(),
             holders,
+            live_bytes: host::live_bytes(placed.serial.0),
         }
     }
 }

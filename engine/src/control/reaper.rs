@@ -15,6 +15,7 @@ use super::module::Loaded;
 use crate::call::{Bell, CallPath};
 use crate::candidate::VersionNumber;
 use crate::error::PushError;
+use crate::host;
 use crate::lock::lock;
 use crate::tell::tell;
 
@@ -52,7 +53,7 @@ impl Retired {
         match self.state {
             RetiredState::Draining(_) => !self.path.holders(self.serial.0).is_empty(),
             RetiredState::Retained(_) => true,
-            RetiredState::Unmapping | RetiredState::Unmapped => false,
+            RetiredState::Unmapping | RetiredState::Unmapped { .. } => false,
         }
     }
 
@@ -70,8 +71,8 @@ enum RetiredState {
     Unmapping,
     /// Closed, and mapped all the same.
     Retained(String),
-    /// No segment of it is mapped any more.
-    Unmapped,
+    /// No segment of it is mapped any more; this is what it had allocated and nobody had freed by then.
+    Unmapped { live_bytes: Option<usize> },
 }
 
 /// A retired version, for the status.
@@ -81,6 +82,7 @@ pub(crate) struct RetiredView {
     pub(crate) version: VersionNumber,
     pub(crate) state: &'static str,
     pub(crate) reason: Option<String>,
+    pub(crate) live_bytes: Option<usize>,
 }
 
 pub(crate) struct Reaper {
@@ -143,7 +145,11 @@ impl Reaper {
                 let (state, reason) = match &retired.state {
                     RetiredState::Draining(_) | RetiredState::Unmapping => ("draining", None),
                     RetiredState::Retained(reason) => ("retained", Some(reason.clone())),
-                    RetiredState::Unmapped => ("unmapped", None),
+                    RetiredState::Unmapped { .. } => ("unmapped", None),
+                };
+                let live_bytes = match retired.state {
+                    RetiredState::Unmapped { live_bytes } => live_bytes,
+                    _ => host::live_bytes(retired.serial.0),
                 };
                 RetiredView {
                     serial: retired.serial,
@@ -151,6 +157,7 @@ impl Reaper {
                     version: retired.version.clone(),
                     state,
                     reason,
+                    live_bytes,
                 }
             })
             .collect()
@@ -175,7 +182,7 @@ impl Reaper {
     /// How many retired versions something keeps in memory, and a description of all that are still there.
     fn resident(&self) -> (usize, Vec<String>) {
         let retired = lock(&self.shared.retired);
-        let resident = retired.iter().filter(|entry| !matches!(entry.state, RetiredState::Unmapped));
+        let resident = retired.iter().filter(|entry| !matches!(entry.state, RetiredState::Unmapped { .. }));
         let described: Vec<_> = resident.map(|entry| (entry.is_kept(), entry.describe())).collect();
         let held = described.iter().filter(|(is_kept, _)| *is_kept).count();
         (held, described.into_iter().map(|(_, description)| description).collect())
@@ -296,23 +303,25 @@ impl Shared {
     }
 
     fn finish(&self, serial: Serial, outcome: Unmapped) {
+        let live_bytes = host::live_bytes(serial.0);
         let mut retired = lock(&self.retired);
         let Some(entry) = retired.iter_mut().find(|entry| entry.serial == serial) else { return };
         entry.state = match &outcome {
-            Unmapped::Gone => RetiredState::Unmapped,
+            Unmapped::Gone => RetiredState::Unmapped { live_bytes },
             Unmapped::Retained(reason) => RetiredState::Retained(reason.clone()),
         };
         let (module, version) = (entry.path.module.clone(), entry.version.clone());
-        let mut gone = retired.iter().filter(|entry| matches!(entry.state, RetiredState::Unmapped)).count();
+        let is_gone = |entry: &Retired| matches!(entry.state, RetiredState::Unmapped { .. });
+        let mut gone = retired.iter().filter(|entry| is_gone(entry)).count();
         retired.retain(|entry| {
-            let forget = matches!(entry.state, RetiredState::Unmapped) && gone > REMEMBERED_MAX;
+            let forget = is_gone(entry) && gone > REMEMBERED_MAX;
             gone -= usize::from(forget);
             !forget
         });
         drop(retired);
         self.bell.ring();
         tell(|| match outcome {
-            Unmapped::Gone => tracing::info!(module, %version, "unmapped"),
+            Unmapped::Gone => tracing::info!(module, %version, live_bytes, "unmapped"),
             Unmapped::Retained(reason) => tracing::warn!(module, %version, reason, "retained in memory"),
         });
     }

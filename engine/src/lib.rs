@@ -49,6 +49,7 @@ pub use candidate::{
 };
 pub use engine::{Engine, Published, Push, PushOutcome};
 pub use error::{BuildError, CommitError, ModuleError, PushError, RollbackError};
+pub use host::CountingAllocator;
 pub use liveswap_state::CallError;
 pub use module::Module;
 pub use park::on_thread_park;

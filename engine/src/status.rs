@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::call::{CallPath, Footprint, Hold, Holding};
 use crate::candidate::VersionNumber;
 use crate::control::{RetiredView, Serial};
+use crate::host;
 
 /// All modules of an engine.
 #[derive(Clone, Debug, Serialize)]
@@ -50,6 +51,10 @@ pub struct SlotStatus {
     pub in_flight: usize,
     /// The threads that are inside, and those that it has started.
     pub holders: Vec<Holder>,
+    /// The bytes that this version's code has allocated and that are still in use. Left out unless the host
+    /// has installed a [`CountingAllocator`](crate::CountingAllocator).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live_bytes: Option<usize>,
 }
 
 /// A version that has left its slot.
@@ -66,6 +71,11 @@ pub struct RetiredStatus {
     /// Why it is retained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The bytes that this version's code has allocated and that are still in use, or were when it was
+    /// unmapped: what it handed over to the state and to callers, and what its statics leaked. Left out unless
+    /// the host has installed a [`CountingAllocator`](crate::CountingAllocator).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live_bytes: Option<usize>,
 }
 
 /// A thread that holds a version.
@@ -168,6 +178,7 @@ impl ModuleStatus {
                     state: retired.state,
                     holders: describe(path, retired.holders.clone()),
                     reason: retired.reason.clone(),
+                    live_bytes: retired.live_bytes,
                 })
                 .collect(),
             swaps: board.swaps,
@@ -189,6 +200,7 @@ impl SlotStatus {
             state_schema: placed.state_schema,
             in_flight: calls.len(),
             holders: calls.into_iter().chain(describe(path, held)).collect(),
+            live_bytes: host::live_bytes(placed.serial.0),
         }
     }
 }

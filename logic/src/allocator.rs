@@ -2,7 +2,7 @@
 //!
 //! Arguments and results are Rust values, dropped by whoever holds them last. With two allocators in one
 //! process, a `String` made by logic would be freed into the wrong heap. So a logic library has no
-//! allocator of its own: each request goes to the host's table.
+//! allocator of its own: each request goes to the host's table, and says which load of a version asks.
 //!
 //! Before the library is bound there is no table. The only code that can run then is a constructor, in a
 //! part written in C++ or with an attribute for it. It gets memory from the system, which is counted; if
@@ -10,8 +10,8 @@
 //! from the host's.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use liveswap_state::{BindError, MemoryTable};
 
@@ -19,27 +19,23 @@ use liveswap_state::{BindError, MemoryTable};
 #[derive(Debug)]
 pub struct HostAllocator;
 
-/// Null until the library is bound. The Release store in [`bind`] pairs with the Acquire load in
-/// [`table`].
-static TABLE: AtomicPtr<MemoryTable> = AtomicPtr::new(ptr::null_mut());
+/// The host's allocator, and in whose name to ask it.
+struct Host {
+    table: MemoryTable,
+    serial: usize,
+}
+
+/// Set when the library is bound. Setting and reading it allocates nothing.
+static HOST: OnceLock<Host> = OnceLock::new();
 
 /// Bytes from the system that are still held. Relaxed: constructors run on the thread that loads.
 static HELD_BEFORE_BIND: AtomicUsize = AtomicUsize::new(0);
 
-pub(crate) fn bind(table: &'static MemoryTable) -> Result<(), BindError> {
+pub(crate) fn bind(table: MemoryTable, serial: usize) -> Result<(), BindError> {
     match HELD_BEFORE_BIND.load(Ordering::Relaxed) {
-        0 => {
-            TABLE.store(ptr::from_ref(table).cast_mut(), Ordering::Release);
-            Ok(())
-        }
+        0 => HOST.set(Host { table, serial }).map_err(|_| BindError::AlreadyBound),
         bytes => Err(BindError::MemoryBeforeBind { bytes }),
     }
-}
-
-#[inline]
-fn table() -> Option<&'static MemoryTable> {
-    // SAFETY: null, or a reference that the host promised to keep valid while the library is mapped.
-    unsafe { TABLE.load(Ordering::Acquire).as_ref() }
 }
 
 // SAFETY: every request goes to one allocator as it came: before binding to the system's, afterwards to
@@ -49,8 +45,8 @@ unsafe impl GlobalAlloc for HostAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps `GlobalAlloc`'s contract, which is that of both.
         unsafe {
-            match table() {
-                Some(table) => (table.allocate)(layout),
+            match HOST.get() {
+                Some(Host { table, serial }) => (table.allocate)(*serial, layout),
                 None => before_bind::allocate(layout),
             }
         }
@@ -60,8 +56,8 @@ unsafe impl GlobalAlloc for HostAllocator {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above. The system's fresh memory is zeroed by hand.
         unsafe {
-            match table() {
-                Some(table) => (table.allocate_zeroed)(layout),
+            match HOST.get() {
+                Some(Host { table, serial }) => (table.allocate_zeroed)(*serial, layout),
                 None => {
                     let memory = before_bind::allocate(layout);
                     if !memory.is_null() {
@@ -77,8 +73,8 @@ unsafe impl GlobalAlloc for HostAllocator {
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: as above.
         unsafe {
-            match table() {
-                Some(table) => (table.reallocate)(memory, layout, new_size),
+            match HOST.get() {
+                Some(Host { table, serial }) => (table.reallocate)(*serial, memory, layout, new_size),
                 None => before_bind::reallocate(memory, layout, new_size),
             }
         }
@@ -88,8 +84,8 @@ unsafe impl GlobalAlloc for HostAllocator {
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         // SAFETY: as above.
         unsafe {
-            match table() {
-                Some(table) => (table.free)(memory, layout),
+            match HOST.get() {
+                Some(Host { table, .. }) => (table.free)(memory, layout),
                 None => before_bind::free(memory, layout),
             }
         }

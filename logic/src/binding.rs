@@ -37,7 +37,7 @@ pub(crate) unsafe fn bind(host: &'static HostTable, context: &'static Context) -
     if BINDING.get().is_some() {
         return Err(BindError::AlreadyBound);
     }
-    allocator::bind(&host.memory)?;
+    allocator::bind(host.memory, context.serial())?;
     // Can't fail: the engine binds once, and this is checked above.
     let _ = BINDING.set(Binding { host, context });
     crate::panics::install();

@@ -28,14 +28,17 @@ pub struct HostTable {
 }
 
 /// The host's allocator, as `std::alloc` has it. The contracts are those of the functions there.
+///
+/// Who asks for memory says so with its [serial](Context::serial), by which the host can count what each version
+/// has. Freeing needs none: the host knows whose memory it is, and anybody may free it.
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryTable {
     /// `std::alloc::alloc`
-    pub allocate: unsafe fn(Layout) -> *mut u8,
+    pub allocate: unsafe fn(usize, Layout) -> *mut u8,
     /// `std::alloc::alloc_zeroed`
-    pub allocate_zeroed: unsafe fn(Layout) -> *mut u8,
+    pub allocate_zeroed: unsafe fn(usize, Layout) -> *mut u8,
     /// `std::alloc::realloc`
-    pub reallocate: unsafe fn(*mut u8, Layout, usize) -> *mut u8,
+    pub reallocate: unsafe fn(usize, *mut u8, Layout, usize) -> *mut u8,
     /// `std::alloc::dealloc`
     pub free: unsafe fn(*mut u8, Layout),
 }

@@ -56,6 +56,7 @@ struct Slot {
     state_schema: u32,
     in_flight: usize,
     holders: Vec<Holder>,
+    live_bytes: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +65,7 @@ struct Retired {
     state: String,
     holders: Vec<Holder>,
     reason: Option<String>,
+    live_bytes: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -137,19 +139,19 @@ impl Display for Module {
         writeln!(formatter, "{name}: {phase}")?;
         for (role, slot) in [("active", active), ("standby", standby)] {
             match slot {
-                Some(Slot { slot, version, state_schema, in_flight, holders }) => {
-                    let what = format!("{slot}  schema {state_schema}  {in_flight} in flight");
+                Some(Slot { slot, version, state_schema, in_flight, holders, live_bytes }) => {
+                    let live = live_bytes.map(|bytes| format!("  {} live", size(bytes))).unwrap_or_default();
+                    let what = format!("{slot}  schema {state_schema}  {in_flight} in flight{live}");
                     row(formatter, role, format_args!("{version:<10} {what}"))?;
                     lines(formatter, holders)?;
                 }
                 None => row(formatter, role, "-")?,
             }
         }
-        for Retired { version, state, holders, reason } in retired {
-            match reason {
-                Some(reason) => row(formatter, "retired", format_args!("{version:<10} {state}: {reason}"))?,
-                None => row(formatter, "retired", format_args!("{version:<10} {state}"))?,
-            }
+        for Retired { version, state, holders, reason, live_bytes } in retired {
+            let live = live_bytes.map(|bytes| format!(", {} still live", size(bytes))).unwrap_or_default();
+            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            row(formatter, "retired", format_args!("{version:<10} {state}{live}{reason}"))?;
             lines(formatter, holders)?;
         }
         let Swaps { committed, rolled_back, refused } = swaps;
@@ -208,6 +210,15 @@ fn milliseconds(microseconds: u64) -> String {
     format!("{:.decimals$}", microseconds as f64 / 1000.0)
 }
 
+/// In the largest unit of which there is one.
+fn size(bytes: u64) -> String {
+    const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match UNITS.iter().find(|(bits, _)| bytes >> bits > 0) {
+        Some((bits, unit)) => format!("{:.1} {unit}", bytes as f64 / (1_u64 << bits) as f64),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,17 +251,18 @@ mod tests {
                 {"name": "logic", "phase": "probation", "later": true,
                  "active": {"slot": "B", "version": "1002", "state_schema": 1, "in_flight": 1,
                             "holders": [{"thread": "worker", "thread_id": 7, "holds_by": "call", "method": null,
-                                         "age_ms": 0}]},
+                                         "age_ms": 0}], "live_bytes": 1023},
                  "standby": null,
                  "retired": [
                     {"version": "1000", "state": "draining",
                      "holders": [{"thread": "main", "thread_id": 6, "holds_by": "call", "method": "slow",
                                   "age_ms": 1200}]},
-                    {"version": "999", "state": "retained", "reason": "threads still hold it",
+                    {"version": "999", "state": "retained", "reason": "threads still hold it", "live_bytes": 1048576,
                      "holders": [{"thread": "pool", "thread_id": 8, "holds_by": "destructors", "method": null,
                                   "age_ms": 30},
                                  {"thread": "timer", "thread_id": 9, "holds_by": "thread", "method": null,
-                                  "age_ms": 40}]}],
+                                  "age_ms": 40}]},
+                    {"version": "998", "state": "unmapped", "holders": [], "live_bytes": 1228}],
                  "swaps": {"committed": 1, "rolled_back": 0, "refused": 2},
                  "last_swap": {"from": "1001", "to": "1002", "stages_us": {"publish": 20}}},
                 {"name": "chat", "phase": "empty", "active": null, "standby": null, "retired": [],
@@ -259,14 +271,15 @@ mod tests {
         .unwrap();
         let expected = "\
 logic: probation
-  active     1002       B  schema 1  1 in flight
+  active     1002       B  schema 1  1 in flight  1023 bytes live
              held by thread `worker` (7) for 0 ms
   standby    -
   retired    1000       draining
              held by thread `main` (6) in `slow` for 1200 ms
-  retired    999        retained: threads still hold it
+  retired    999        retained, 1.0 MiB still live: threads still hold it
              held by thread `pool` (8), which hasn't called since, for 30 ms
              held by its own thread `timer` (9) for 40 ms
+  retired    998        unmapped, 1.2 KiB still live
   swaps      1 committed, 0 rolled back, 2 refused
   last swap  1001 -> 1002 in 0.02 ms (publish 0.02)
 

@@ -21,6 +21,7 @@ use super::library::{Remains, Unmapped};
 use crate::call::{Bell, CallPath, Footprint, Hold, Holding};
 use crate::candidate::VersionNumber;
 use crate::error::PushError;
+use crate::host;
 use crate::lock::lock;
 use crate::tell::tell;
 
@@ -54,8 +55,8 @@ enum RetiredState {
     Busy,
     /// It can't be unmapped, for this reason; with what is left of it, if that may still go by itself.
     Retained(String, Option<Box<Remains>>),
-    /// No segment of it is mapped any more.
-    Unmapped,
+    /// No segment of it is mapped any more; this is what it had allocated and nobody had freed by then.
+    Unmapped { live_bytes: Option<usize> },
 }
 
 impl Retired {
@@ -99,7 +100,7 @@ impl Retired {
         match self.state {
             RetiredState::Draining(_) | RetiredState::Leaving(_) => !self.holders().is_empty(),
             RetiredState::Retained(..) => true,
-            RetiredState::Busy | RetiredState::Unmapped => false,
+            RetiredState::Busy | RetiredState::Unmapped { .. } => false,
         }
     }
 
@@ -108,13 +109,13 @@ impl Retired {
         match self.state {
             RetiredState::Draining(_) | RetiredState::Busy => true,
             RetiredState::Leaving(_) => self.footprint.is_empty() || self.footprint.is_running(),
-            RetiredState::Retained(..) | RetiredState::Unmapped => false,
+            RetiredState::Retained(..) | RetiredState::Unmapped { .. } => false,
         }
     }
 
     fn view(&self) -> RetiredView {
         let holders = match self.state {
-            RetiredState::Unmapped => Vec::new(),
+            RetiredState::Unmapped { .. } => Vec::new(),
             _ => self.holders(),
         };
         let is_left = |holder: &Holding| matches!(holder.hold, Hold::Destructors | Hold::Thread);
@@ -124,10 +125,14 @@ impl Retired {
             }
             RetiredState::Draining(_) | RetiredState::Leaving(_) | RetiredState::Busy => ("draining", None),
             RetiredState::Retained(reason, _) => ("retained", Some(reason.clone())),
-            RetiredState::Unmapped => ("unmapped", None),
+            RetiredState::Unmapped { .. } => ("unmapped", None),
+        };
+        let live_bytes = match self.state {
+            RetiredState::Unmapped { live_bytes } => live_bytes,
+            _ => host::live_bytes(self.serial.0),
         };
         let (module, version) = (self.path.module.clone(), self.version.clone());
-        RetiredView { module, version, state, holders, reason }
+        RetiredView { module, version, state, holders, reason, live_bytes }
     }
 }
 
@@ -141,6 +146,7 @@ pub(crate) struct RetiredView {
     pub(crate) state: &'static str,
     pub(crate) holders: Vec<Holding>,
     pub(crate) reason: Option<String>,
+    pub(crate) live_bytes: Option<usize>,
 }
 
 pub(crate) struct Reaper {
@@ -220,7 +226,7 @@ impl Reaper {
     /// How many retired versions something keeps in memory, and a description of all that are still there.
     fn resident(&self) -> (usize, Vec<String>) {
         let retired = lock(&self.shared.retired);
-        let resident = retired.iter().filter(|entry| !matches!(entry.state, RetiredState::Unmapped));
+        let resident = retired.iter().filter(|entry| !matches!(entry.state, RetiredState::Unmapped { .. }));
         let described: Vec<_> = resident.map(|entry| (entry.is_kept(), entry.describe())).collect();
         let held = described.iter().filter(|(is_kept, _)| *is_kept).count();
         (held, described.into_iter().map(|(_, description)| description).collect())
@@ -355,13 +361,14 @@ impl Shared {
     fn unmap(&self, serial: Serial, departure: Departure) {
         // Outside of the lock: it takes its time, and runs destructors of the library.
         let outcome = departure.unmap();
+        let live_bytes = host::live_bytes(serial.0);
         let mut retired = lock(&self.retired);
         let Some(place) = retired.iter().position(|entry| entry.serial == serial) else { return };
         let entry = &mut retired[place];
         let (module, version) = (entry.path.module.clone(), entry.version.clone());
         let reason = match outcome {
             Unmapped::Gone => {
-                entry.state = RetiredState::Unmapped;
+                entry.state = RetiredState::Unmapped { live_bytes };
                 None
             }
             Unmapped::Retained(remains) => {
@@ -375,14 +382,14 @@ impl Shared {
             if let RetiredState::Retained(_, Some(remains)) = &mut entry.state
                 && remains.is_gone()
             {
-                entry.state = RetiredState::Unmapped;
+                entry.state = RetiredState::Unmapped { live_bytes: host::live_bytes(entry.serial.0) };
             }
         }
         forget(&mut retired);
         drop(retired);
         self.bell.ring();
         tell(|| match reason {
-            None => tracing::info!(module, %version, "unmapped"),
+            None => tracing::info!(module, %version, live_bytes, "unmapped"),
             Some(reason) => tracing::warn!(module, %version, reason, "retained in memory"),
         });
     }
@@ -412,7 +419,7 @@ impl Shared {
 
 /// Forgets versions that are gone: those that never were in a slot, and of the others the oldest.
 fn forget(retired: &mut Vec<Retired>) {
-    let is_gone = |entry: &Retired| matches!(entry.state, RetiredState::Unmapped);
+    let is_gone = |entry: &Retired| matches!(entry.state, RetiredState::Unmapped { .. });
     retired.retain(|entry| entry.was_published || !is_gone(entry));
     let mut gone = retired.iter().filter(|entry| is_gone(entry)).count();
     retired.retain(|entry| {

@@ -2,16 +2,21 @@
 
 mod events;
 pub(crate) mod hook;
+mod ledger;
+mod memory;
 pub(crate) mod threads;
 
 use liveswap_state::{EventTable, HostTable, MemoryTable};
 
+pub use memory::CountingAllocator;
+pub(crate) use memory::live_bytes;
+
 /// The table that every library is bound to.
 pub(crate) static TABLE: HostTable = HostTable {
     memory: MemoryTable {
-        allocate: std::alloc::alloc,
-        allocate_zeroed: std::alloc::alloc_zeroed,
-        reallocate: std::alloc::realloc,
+        allocate: memory::allocate,
+        allocate_zeroed: memory::allocate_zeroed,
+        reallocate: memory::reallocate,
         free: std::alloc::dealloc,
     },
     events: EventTable { enabled: events::enabled, record: events::record },

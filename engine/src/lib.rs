@@ -37,6 +37,7 @@ pub mod error;
 mod host;
 mod lock;
 mod module;
+mod spawn;
 pub mod status;
 mod tell;
 mod trigger;

@@ -57,7 +57,7 @@ pub(crate) struct Library {
 struct Connected {
     entry: Entry,
     /// The library keeps a reference to it for as long as it is mapped.
-    _context: Arc<Context>,
+    context: Arc<Context>,
 }
 
 /// How the unmapping of a library ended.
@@ -113,13 +113,22 @@ impl Library {
         // SAFETY: the first call into the library. The host table is a static; the context is kept below,
         // and lives until after the library is closed.
         unsafe { (entry.bind)(&host::TABLE, &*Arc::as_ptr(&context)) }?;
-        *self.connected = Some(Connected { entry, _context: context });
+        *self.connected = Some(Connected { entry, context });
         Ok(())
     }
 
     /// The entry of a connected library. What it points to is valid as long as the library is mapped.
     pub(crate) fn entry(&self) -> &Entry {
-        &self.connected.as_ref().expect("a library is used only after it was connected").entry
+        &self.connected().entry
+    }
+
+    /// The context that the library was connected with.
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.connected().context
+    }
+
+    fn connected(&self) -> &Connected {
+        self.connected.as_ref().expect("a library is used only after it was connected")
     }
 
     /// Closes the library and looks whether it has left memory. No thread may be inside it any more.

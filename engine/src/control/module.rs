@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use liveswap_state::{CodePointer, Context, fence::Panic};
+use liveswap_state::{CodePointer, Context, Spawner, fence::Panic};
 use thiserror::Error;
 
 use super::library::{Library, LoadError, Unmapped};
@@ -78,7 +78,6 @@ pub(crate) struct Staged {
     allow_older: bool,
     /// The host's methods in the candidate's code table; known once it is verified.
     places: Box<[usize]>,
-    context: Arc<Context>,
     library: Option<Library>,
     /// Made by the candidate, if the module had no state yet.
     created: Option<State>,
@@ -86,16 +85,13 @@ pub(crate) struct Staged {
 
 impl Staged {
     pub(crate) fn new(readable: Readable, section: Vec<u8>, copy: PrivateCopy, allow_older: bool) -> Self {
-        let serial = Serial::fresh();
-        let context = Context::of_load(&readable.manifest.module, readable.version.to_string(), serial.0);
         Self {
-            serial,
+            serial: Serial::fresh(),
             readable,
             section,
             copy: Arc::new(copy),
             allow_older,
             places: Box::default(),
-            context: Arc::new(context),
             library: None,
             created: None,
         }
@@ -127,6 +123,8 @@ pub(crate) struct Module {
     interface: &'static str,
     board: Arc<Mutex<Board>>,
     reaper: Arc<Reaper>,
+    /// What the versions spawn through.
+    spawner: Arc<dyn Spawner>,
     phase: Phase,
     /// The versions in the slots.
     loaded: Vec<Loaded>,
@@ -146,12 +144,14 @@ impl Module {
         interface: &'static str,
         board: Arc<Mutex<Board>>,
         reaper: Arc<Reaper>,
+        spawner: Arc<dyn Spawner>,
     ) -> Self {
         Self {
             path,
             interface,
             board,
             reaper,
+            spawner,
             phase: Phase::EMPTY,
             loaded: Vec::new(),
             staged: None,
@@ -351,7 +351,7 @@ impl Module {
         let started = Instant::now();
         let outcome = match step {
             Step::Verify => self.verify(&mut staged, settings),
-            Step::Load => load(&mut staged).map_err(PushError::from),
+            Step::Load => load(&mut staged, self.spawner.clone()).map_err(PushError::from),
             Step::Prepare => self.prepare(&mut staged).map_err(PushError::from),
         };
         let took = micros(started.elapsed());
@@ -387,14 +387,15 @@ impl Module {
     }
 
     fn prepare(&self, staged: &mut Staged) -> Result<(), PrepareError> {
-        let entry = staged.library.as_ref().expect("prepare comes after load").entry();
-        match hook::call(|| (entry.prepare)(&staged.context)) {
+        let library = staged.library.as_ref().expect("prepare comes after load");
+        let (entry, context) = (library.entry(), library.context());
+        match hook::call(|| (entry.prepare)(context)) {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => return Err(PrepareError::Refused { reason }),
             Err(panic) => return Err(PrepareError::panicked("prepare", *panic)),
         }
         if self.state.is_none() {
-            let pointer = hook::call(|| (entry.create)(&staged.context))
+            let pointer = hook::call(|| (entry.create)(context))
                 .map_err(|panic| PrepareError::panicked("create", *panic))?;
             let manifest = staged.readable.manifest.state.clone();
             staged.created = Some(State { pointer: StatePointer(pointer), manifest });
@@ -419,13 +420,14 @@ impl Module {
 
     /// Gives a prepared candidate its place among the loaded versions.
     fn settle(&mut self, staged: Staged) {
-        let Staged { serial, readable, copy, places, context, library, created, .. } = staged;
+        let Staged { serial, readable, copy, places, library, created, .. } = staged;
         if created.is_some() {
             self.state = created;
         }
         let library = library.expect("a candidate is published only after it was loaded");
         let code: Box<[CodePointer]> = places.iter().map(|place| library.entry().code[*place]).collect();
         let state = self.state.as_ref().expect("the first candidate made the state").pointer;
+        let context = library.context().clone();
         let callable = Arc::new(Version { serial: serial.0, code, state, context });
         let Readable { manifest, version: number } = readable;
         self.published.retain(|(other, _)| *other != number);
@@ -473,13 +475,14 @@ impl Module {
     }
 }
 
-fn load(staged: &mut Staged) -> Result<(), LoadError> {
+fn load(staged: &mut Staged, spawner: Arc<dyn Spawner>) -> Result<(), LoadError> {
     // Kept in `staged` from the first moment: whatever fails now, `discard` closes it and looks.
     // SAFETY: the path is a private copy of a candidate that was verified.
     let library = staged.library.insert(unsafe { Library::open(&staged.copy.path) }?);
-    let methods = staged.readable.manifest.methods.len();
+    let Readable { manifest, version } = &staged.readable;
+    let context = Context::of_load(&manifest.module, version.to_string(), staged.serial.0, spawner);
     // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
-    unsafe { library.connect(&staged.section, methods, staged.context.clone()) }
+    unsafe { library.connect(&staged.section, manifest.methods.len(), Arc::new(context)) }
 }
 
 fn destroy(library: &Library, state: State) {

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use liveswap_state::manifest::is_name;
-use liveswap_state::{Interface, MethodSpec};
+use liveswap_state::{Interface, MethodSpec, Spawner};
 
 use crate::call::{Bell, CallPath};
 use crate::candidate::accept::{CANDIDATE_SIZE_MAX, PrivateFolder};
 use crate::control::{Control, Module, Reaper, Settings};
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
+use crate::spawn::{self, Jobs};
 use crate::status::Board;
 
 /// What an engine is to be like.
@@ -39,6 +40,8 @@ pub struct Builder {
     retained_max: usize,
     kept_max: usize,
     drain_deadline: Duration,
+    spawned_running_max: usize,
+    spawned_waiting_max: usize,
 }
 
 /// Starts a trigger, once there is something for it to reach.
@@ -49,6 +52,7 @@ struct Declaration {
     interface: &'static str,
     interface_type: TypeId,
     methods: &'static [MethodSpec],
+    spawner: fn(Arc<CallPath>, Arc<Jobs>) -> Arc<dyn Spawner>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -69,6 +73,8 @@ impl Builder {
             retained_max: 8,
             kept_max: 2,
             drain_deadline: Duration::from_secs(10),
+            spawned_running_max: 64,
+            spawned_waiting_max: 1024,
         }
     }
 
@@ -80,6 +86,7 @@ impl Builder {
             interface: I::NAME,
             interface_type: TypeId::of::<I>(),
             methods: I::METHODS,
+            spawner: spawn::spawner::<I>,
         });
         self
     }
@@ -163,6 +170,20 @@ impl Builder {
         self
     }
 
+    /// How many calls that logic has spawned may run at once, those of all modules together; one at least.
+    /// Each has a thread while it runs. What is beyond waits. 64, unless set.
+    pub fn spawned_running_max(mut self, calls: usize) -> Self {
+        self.spawned_running_max = calls.max(1);
+        self
+    }
+
+    /// How many calls that logic has spawned may wait, those of all modules together. What is beyond is
+    /// refused. 1,024, unless set.
+    pub fn spawned_waiting_max(mut self, calls: usize) -> Self {
+        self.spawned_waiting_max = calls;
+        self
+    }
+
     /// Starts the engine: its threads run, and what the watched folders hold is loaded.
     ///
     /// # Errors
@@ -191,10 +212,14 @@ impl Builder {
                 interface_type: module.interface_type,
             })
             .collect();
+        let jobs = Arc::new(Jobs::new(self.spawned_running_max, self.spawned_waiting_max));
         let modules = declared
             .iter()
-            .map(|module| {
-                Module::new(module.path.clone(), module.interface, module.board.clone(), reaper.clone())
+            .zip(&self.modules)
+            .map(|(module, Declaration { spawner, .. })| {
+                let spawner = spawner(module.path.clone(), jobs.clone());
+                let (path, board) = (module.path.clone(), module.board.clone());
+                Module::new(path, module.interface, board, reaper.clone(), spawner)
             })
             .collect();
         let settings = Settings {
@@ -206,7 +231,7 @@ impl Builder {
             drain_deadline: self.drain_deadline,
             bell,
         };
-        let control = Control::start(modules, settings, reaper.clone());
+        let control = Control::start(modules, settings, reaper.clone(), jobs);
         let control = control.map_err(|error| {
             reaper.stop(None);
             system("start the control thread")(error)

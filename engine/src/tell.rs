@@ -1,9 +1,10 @@
-//! Telling the host's subscriber what has happened.
+//! Running what is the host's own code: above all its subscriber, which is told what has happened.
 
 use std::panic::{self, AssertUnwindSafe};
 
-/// Gives an event to the host's subscriber, which is the host's code and may panic. That must not take the
-/// control thread, the reaper or a library along; the panic hook has reported it already.
+/// Gives an event to the host's subscriber, which is the host's code and may panic, as a destructor of the
+/// host's may. That must not take a thread of the engine's or a library along; the panic hook has reported it
+/// already.
 ///
 /// Returns what `event` returns, and nothing if it panicked.
 pub(crate) fn tell<R>(event: impl FnOnce() -> R) -> Option<R> {

@@ -55,7 +55,7 @@ pub use entry::entry;
 /// For `export!`.
 #[doc(hidden)]
 pub use liveswap_state as state;
-pub use liveswap_state::{Context, Logic};
+pub use liveswap_state::{Context, Logic, SpawnError};
 
 /// Exports this library's logic. Once per library.
 ///

@@ -1,27 +1,39 @@
-//! The context: what each call of logic is told about itself.
+//! The context: what each call of logic is told about itself, and its way to the host.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Interface;
+use crate::spawn::Spawner;
 
 /// Handed to each method of logic beside its state: who it is, for as long as the call lasts.
 ///
 /// The host owns it and keeps it as long as the version is loaded. Later it's also the way to the
 /// module's configuration and to other modules.
-#[derive(Debug)]
 pub struct Context {
     module: String,
     version: String,
     serial: usize,
+    /// None without a host.
+    spawner: Option<Arc<dyn Spawner>>,
 }
 
 impl Context {
     /// A context for tests that call logic directly, without a host.
     pub fn new(module: impl Into<String>, version: impl Into<String>) -> Self {
-        Self::of_load(module, version, 0)
+        Self { module: module.into(), version: version.into(), serial: 0, spawner: None }
     }
 
     /// The context of one load of a version. For the engine: `serial` is how the host finds what it knows of
-    /// this load, and is never 0 and never used twice in a process.
+    /// this load, and is never 0 and never used twice in a process; `spawner` takes over what is spawned.
     #[doc(hidden)]
-    pub fn of_load(module: impl Into<String>, version: impl Into<String>, serial: usize) -> Self {
-        Self { module: module.into(), version: version.into(), serial }
+    pub fn of_load(
+        module: impl Into<String>,
+        version: impl Into<String>,
+        serial: usize,
+        spawner: Arc<dyn Spawner>,
+    ) -> Self {
+        Self { serial, spawner: Some(spawner), ..Self::new(module, version) }
     }
 
     /// The name of the module this version belongs to.
@@ -38,5 +50,56 @@ impl Context {
     #[doc(hidden)]
     pub fn serial(&self) -> usize {
         self.serial
+    }
+
+    /// Spawns calls of this module: work that the caller doesn't wait for, and that must not pin a version.
+    ///
+    /// What is returned has each method of the interface whose arguments are all owned. Calling one hands its
+    /// arguments over and returns at once. The host makes the call on a thread of its own, named after module
+    /// and method, on the version that is active when it starts. Until then it holds no version; while it
+    /// runs, it's a call like any other, and borrows the state as the method's receiver says. So one that is
+    /// spawned by an exclusive call waits until that has returned.
+    ///
+    /// Its result is dropped, and if it fails, that is logged. The host runs so many at once and lets so many
+    /// wait, and refuses what is beyond. Calls that wait when the engine ends are dropped. What a hook spawns
+    /// may start before its version is published: on the predecessor, or on none, and then it's dropped too.
+    ///
+    /// A thread of logic's own instead, from `std::thread::spawn`, runs the code of the version that
+    /// started it, and that version stays loaded until it ends.
+    ///
+    /// ```
+    /// use liveswap_state::{Context, SpawnError, interface};
+    ///
+    /// #[interface]
+    /// pub trait Game {
+    ///     fn save(&self, player: String);
+    ///     fn leave(&mut self, player: String);
+    /// }
+    ///
+    /// fn leave(context: &Context, player: String) -> Result<(), SpawnError> {
+    ///     context.spawn::<dyn Game>().save(player)
+    /// }
+    ///
+    /// // A context without a host runs nothing.
+    /// let refused = leave(&Context::new("game", "1001"), "ada".to_owned());
+    /// assert_eq!(refused, Err(SpawnError::NoHost { method: "save".to_owned() }));
+    /// ```
+    pub fn spawn<I: Interface + ?Sized>(&self) -> I::Spawn<'_> {
+        I::spawn(self)
+    }
+
+    pub(crate) fn spawner(&self) -> Option<&dyn Spawner> {
+        self.spawner.as_deref()
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Context")
+            .field("module", &self.module)
+            .field("version", &self.version)
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
     }
 }

@@ -1,11 +1,12 @@
 //! Interfaces: what the host may call and logic must offer, as one trait with `#[interface]`.
 //!
-//! For a trait `Game`, `#[interface]` writes three things beside it:
+//! For a trait `Game`, `#[interface]` writes four things beside it:
 //!
 //! - `GameLogic`, the trait that logic implements: the same methods, each with the state and a
 //!   [`Context`](crate::Context) in front;
 //! - `GameProxy`, what the host calls: the same methods, each returning `Result<_, CallError>`;
-//! - `impl Interface for dyn Game`, which ties the two together under one name.
+//! - `GameSpawn`, what logic has the host call later: the methods whose arguments are all owned;
+//! - `impl Interface for dyn Game`, which ties the three together under one name.
 //!
 //! **How a call crosses.** Arguments and results are Rust values, passed in registers as in any call.
 //! The proxy casts a code pointer to the method's real function type and calls it. That is sound because
@@ -19,6 +20,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::fingerprint::COMPILER;
+use crate::spawn::{Enter, Job};
 use crate::{CallError, Context, Fenced, Fingerprint, Logic, State};
 
 /// What a method does to the state, and so which calls may run beside it.
@@ -94,8 +96,9 @@ unsafe impl Sync for CodePointer {}
 ///
 /// # Safety
 ///
-/// Written by `#[interface]` alone: [`METHODS`](Interface::METHODS) and the casts inside
-/// [`Proxy`](Interface::Proxy) must agree method by method.
+/// Written by `#[interface]` alone: [`METHODS`](Interface::METHODS), the casts inside
+/// [`Proxy`](Interface::Proxy), and the tuples that [`Spawn`](Interface::Spawn) makes and
+/// [`job`](Interface::job) takes apart must agree method by method.
 pub unsafe trait Interface: 'static {
     /// The trait's name.
     const NAME: &'static str;
@@ -105,6 +108,18 @@ pub unsafe trait Interface: 'static {
     type Proxy<G: Gate>;
     /// A proxy whose calls go through `passage`.
     fn proxy<G: Gate>(passage: Passage<Self, G>) -> Self::Proxy<G>;
+    /// What logic spawns calls through.
+    type Spawn<'context>;
+    /// What spawns through the host of `context`; see [`Context::spawn`].
+    fn spawn(context: &Context) -> Self::Spawn<'_>;
+    /// The call of the method with this number, to be made through `module`.
+    ///
+    /// # Safety
+    ///
+    /// `arguments` comes from `Box::into_raw` of the tuple of that method's arguments, all of which are
+    /// owned, and isn't used any more.
+    #[doc(hidden)]
+    unsafe fn job<E: Enter<Self>>(method: usize, arguments: *mut (), module: E) -> Job;
 }
 
 /// The way from a proxy into the code of one version: lets the call in when the state allows it, and

@@ -41,6 +41,7 @@ mod interface;
 mod logic;
 pub mod manifest;
 mod portable;
+mod spawn;
 mod whitelist;
 
 pub use collections::{HashMap, HashSet};
@@ -61,3 +62,6 @@ pub use logic::Logic;
 pub use portable::State;
 #[doc(hidden)]
 pub use portable::{Recursion, Recursive, assert_state};
+pub use spawn::SpawnError;
+#[doc(hidden)]
+pub use spawn::{Enter, Job, Spawner, hand_over};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use fixture_api::Latch;
+use fixture_api::{Latch, Task};
 use liveswap::{Engine, PushError, PushOutcome};
 use liveswap_state::CallError;
 use liveswap_tests::host::MODULE;
@@ -264,4 +264,26 @@ fn p0_12_a_subscriber_may_be_the_one_that_ends_the_engine() {
     std::fs::rename(candidate, reached.host.folder().join("modules/logic.v6602.so")).unwrap();
     drop(reached);
     wait_until("the engine has ended", || game.call(|game| game.version()).is_err());
+}
+
+/// The engine's end waits for what was spawned, but the thread of a spawned call can't wait for that: with
+/// this deadline it would do so for ever.
+#[test]
+fn p0_12_a_subscriber_may_end_the_engine_on_the_thread_of_a_spawned_call() {
+    let host = Host::with(|builder, _| builder.drain_deadline(std::time::Duration::MAX));
+    let reached = Reached { host: Arc::new(host) };
+    reached.push("6701");
+    let game = reached.host.game();
+    let (last, ended) = (Mutex::new(Some(reached.host.clone())), Arc::new(AtomicUsize::new(0)));
+    let counted = ended.clone();
+    Reacting::of_this_process().add("6701", move |told| {
+        if told.contains("a spawned call failed") {
+            drop(last.lock().unwrap().take());
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    drop(reached);
+    assert_eq!(game.call(|game| game.spawn(Task::Panic)), Ok(Ok(())));
+    wait_until("the subscriber has ended the engine", || ended.load(Ordering::SeqCst) == 1);
+    assert!(game.call(|game| game.version()).is_err());
 }

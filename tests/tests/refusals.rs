@@ -10,6 +10,7 @@ use std::process::Command;
 
 use liveswap::error::{LoadError, PrepareError};
 use liveswap::{Push, PushError, PushOutcome, inspect};
+use liveswap_state::CONTRACT;
 use liveswap_state::manifest::FORMAT;
 use liveswap_tests::{Fixture, Host, Patched, logic};
 
@@ -144,7 +145,7 @@ fn a_damaged_manifest_and_one_from_the_future() {
 #[test]
 fn another_contract() {
     let mut scene = Scene::new();
-    let library = scene.marked(&[]).replace("\"contract\":2", "\"contract\":9");
+    let library = scene.marked(&[]).replace(&format!("\"contract\":{CONTRACT}"), "\"contract\":9");
     scene.refuses_file("wrong-contract", &library);
 }
 

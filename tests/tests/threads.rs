@@ -83,9 +83,13 @@ fn start(host: &Host, name: &'static str) -> Arc<Latch> {
     latch
 }
 
+/// Waits until its hook has returned and only threads still hold it; which.
 #[track_caller]
 fn wait_until_retained(host: &Host, version: &str) -> Vec<Holder> {
-    let is_retained = || host.retired(version).is_some_and(|retired| retired.state == "retained");
+    let is_retained = || {
+        let retired = host.retired(version).unwrap();
+        retired.state == "retained" && retired.holders.iter().all(|holder| holder.holds_by != "hook")
+    };
     wait_until(&format!("{version} is retained"), is_retained);
     host.retired(version).unwrap().holders
 }

@@ -6,8 +6,6 @@
 use std::sync::Arc;
 use std::thread;
 
-use liveswap_state::Context;
-
 use super::Serial;
 use super::library::{Library, Unmapped};
 use crate::call::{Footprint, Hold, owed};
@@ -20,7 +18,6 @@ use crate::tell::tell;
 pub(crate) struct Departure {
     pub(crate) serial: Serial,
     pub(crate) number: VersionNumber,
-    pub(crate) context: Arc<Context>,
     pub(crate) footprint: Arc<Footprint>,
     pub(crate) library: Library,
     pub(crate) copy: Arc<PrivateCopy>,
@@ -31,7 +28,7 @@ impl Departure {
     /// until the hook has returned.
     pub(crate) fn tear_down(&self) {
         let hook = {
-            let (context, footprint) = (self.context.clone(), self.footprint.clone());
+            let (context, footprint) = (self.library.context().clone(), self.footprint.clone());
             let teardown = self.library.entry().teardown;
             move || {
                 owed::run_for(footprint, Hold::Hook("teardown"));
@@ -42,7 +39,8 @@ impl Departure {
         self.footprint.begin_start();
         if let Err(error) = thread::Builder::new().name("liveswap-teardown".into()).spawn(hook) {
             self.footprint.not_started();
-            let (module, version) = (self.context.module(), self.context.version());
+            let context = self.library.context();
+            let (module, version) = (context.module(), context.version());
             tell(|| tracing::warn!(module, version, %error, "`teardown` is left out: no thread to run it"));
         }
     }
@@ -50,7 +48,7 @@ impl Departure {
     /// Has the `teardown` hook called here and now.
     pub(crate) fn tear_down_here(&self) {
         // The library's own hook has reported a panic.
-        let _ = hook::call("teardown", || (self.library.entry().teardown)(&self.context));
+        let _ = hook::call("teardown", || (self.library.entry().teardown)(self.library.context()));
     }
 
     /// No call is inside, and the hook has been called or needn't be: asks all threads to settle.

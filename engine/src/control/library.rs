@@ -63,7 +63,7 @@ pub(crate) struct Library {
 struct Connected {
     entry: Entry,
     /// The library keeps a reference to it for as long as it is mapped.
-    _context: Arc<Context>,
+    context: Arc<Context>,
     /// Its thread functions come here for as long as it is mapped.
     footprint: Arc<Footprint>,
 }
@@ -141,7 +141,7 @@ impl Library {
         // SAFETY: the first call into the library that does anything. The host table is a static; the context is
         // kept below, and lives until after the library is closed.
         let bound = unsafe { (entry.bind)(&host::TABLE, &*Arc::as_ptr(&context)) };
-        *self.connected = Some(Connected { entry, _context: context, footprint });
+        *self.connected = Some(Connected { entry, context, footprint });
         Ok(bound?)
     }
 
@@ -177,7 +177,16 @@ impl Library {
 
     /// The entry of a connected library. What it points to is valid as long as the library is mapped.
     pub(crate) fn entry(&self) -> &Entry {
-        &self.connected.as_ref().expect("a library is used only after it was connected").entry
+        &self.connected().entry
+    }
+
+    /// The context that the library was connected with.
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.connected().context
+    }
+
+    fn connected(&self) -> &Connected {
+        self.connected.as_ref().expect("a library is used only after it was connected")
     }
 
     /// Closes the library and looks whether it has left memory. No thread may hold it any more.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use liveswap_state::{CodePointer, Context, fence::Panic};
+use liveswap_state::{CodePointer, Context, Spawner, fence::Panic};
 use thiserror::Error;
 
 use super::departure::Departure;
@@ -66,8 +66,8 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     fn depart(self) -> Departure {
-        let Self { serial, number, copy, library, callable, footprint, .. } = self;
-        Departure { serial, number, context: callable.context.clone(), footprint, library, copy }
+        let Self { serial, number, copy, library, footprint, .. } = self;
+        Departure { serial, number, footprint, library, copy }
     }
 }
 
@@ -80,7 +80,6 @@ pub(crate) struct Staged {
     allow_older: bool,
     /// The host's methods in the candidate's code table; known once it is verified.
     places: Box<[usize]>,
-    context: Arc<Context>,
     footprint: Arc<Footprint>,
     library: Option<Library>,
     /// Its `prepare` hook was called.
@@ -98,7 +97,6 @@ impl Staged {
         bell: Arc<Bell>,
     ) -> Self {
         let serial = Serial::fresh();
-        let context = Context::of_load(&readable.manifest.module, readable.version.to_string(), serial.0);
         Self {
             serial,
             readable,
@@ -106,7 +104,6 @@ impl Staged {
             copy: Arc::new(copy),
             allow_older,
             places: Box::default(),
-            context: Arc::new(context),
             footprint: Footprint::new(serial.0, bell),
             library: None,
             prepared: false,
@@ -140,6 +137,8 @@ pub(crate) struct Module {
     interface: &'static str,
     board: Arc<Mutex<Board>>,
     reaper: Arc<Reaper>,
+    /// What the versions spawn through.
+    spawner: Arc<dyn Spawner>,
     phase: Phase,
     /// The versions in the slots.
     loaded: Vec<Loaded>,
@@ -159,12 +158,14 @@ impl Module {
         interface: &'static str,
         board: Arc<Mutex<Board>>,
         reaper: Arc<Reaper>,
+        spawner: Arc<dyn Spawner>,
     ) -> Self {
         Self {
             path,
             interface,
             board,
             reaper,
+            spawner,
             phase: Phase::EMPTY,
             loaded: Vec::new(),
             staged: None,
@@ -364,7 +365,7 @@ impl Module {
         let started = Instant::now();
         let outcome = match step {
             Step::Verify => self.verify(&mut staged, settings),
-            Step::Load => load(&mut staged).map_err(PushError::from),
+            Step::Load => load(&mut staged, self.spawner.clone()).map_err(PushError::from),
             Step::Prepare => self.prepare(&mut staged).map_err(PushError::from),
         };
         let took = micros(started.elapsed());
@@ -401,14 +402,15 @@ impl Module {
 
     fn prepare(&self, staged: &mut Staged) -> Result<(), PrepareError> {
         staged.prepared = true;
-        let entry = staged.library.as_ref().expect("prepare comes after load").entry();
-        match hook::call("prepare", || (entry.prepare)(&staged.context)) {
+        let library = staged.library.as_ref().expect("prepare comes after load");
+        let (entry, context) = (library.entry(), library.context());
+        match hook::call("prepare", || (entry.prepare)(context)) {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => return Err(PrepareError::Refused { reason }),
             Err(panic) => return Err(PrepareError::panicked("prepare", *panic)),
         }
         if self.state.is_none() {
-            let pointer = hook::call("create", || (entry.create)(&staged.context))
+            let pointer = hook::call("create", || (entry.create)(context))
                 .map_err(|panic| PrepareError::panicked("create", *panic))?;
             let manifest = staged.readable.manifest.state.clone();
             staged.created = Some(State { pointer: StatePointer(pointer), manifest });
@@ -433,13 +435,14 @@ impl Module {
 
     /// Gives a prepared candidate its place among the loaded versions.
     fn settle(&mut self, staged: Staged) {
-        let Staged { serial, readable, copy, places, context, footprint, library, created, .. } = staged;
+        let Staged { serial, readable, copy, places, footprint, library, created, .. } = staged;
         if created.is_some() {
             self.state = created;
         }
         let library = library.expect("a candidate is published only after it was loaded");
         let code: Box<[CodePointer]> = places.iter().map(|place| library.entry().code[*place]).collect();
         let state = self.state.as_ref().expect("the first candidate made the state").pointer;
+        let context = library.context().clone();
         let callable = Arc::new(Version { serial: serial.0, code, state, context });
         let Readable { manifest, version: number } = readable;
         self.published.retain(|(other, _)| *other != number);
@@ -458,12 +461,12 @@ impl Module {
     /// Undoes what the steps of a failed candidate did.
     fn discard(&mut self) {
         let Some(staged) = self.staged.take() else { return };
-        let Staged { serial, readable, copy, context, footprint, prepared, created, .. } = staged;
+        let Staged { serial, readable, copy, footprint, prepared, created, .. } = staged;
         let Some(library) = staged.library else { return };
         if let Some(created) = created {
             destroy(&library, created);
         }
-        let departure = Departure { serial, number: readable.version, context, footprint, library, copy };
+        let departure = Departure { serial, number: readable.version, footprint, library, copy };
         if prepared {
             departure.tear_down_here();
         }
@@ -488,14 +491,15 @@ impl Module {
     }
 }
 
-fn load(staged: &mut Staged) -> Result<(), LoadError> {
+fn load(staged: &mut Staged, spawner: Arc<dyn Spawner>) -> Result<(), LoadError> {
     // Kept in `staged` from the first moment: whatever fails now, `discard` closes it and looks.
     // SAFETY: the copy is of a candidate that was verified.
     let library = staged.library.insert(unsafe { Library::open(&staged.copy) }?);
-    let methods = staged.readable.manifest.methods.len();
-    let (context, footprint) = (staged.context.clone(), staged.footprint.clone());
+    let Readable { manifest, version } = &staged.readable;
+    let context = Context::of_load(&manifest.module, version.to_string(), staged.serial.0, spawner);
+    let (methods, footprint) = (manifest.methods.len(), staged.footprint.clone());
     // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
-    hook::call("bind", || unsafe { library.connect(&staged.section, methods, context, footprint) })
+    hook::call("bind", || unsafe { library.connect(&staged.section, methods, Arc::new(context), footprint) })
 }
 
 fn destroy(library: &Library, state: State) {

@@ -21,6 +21,7 @@ use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, manife
 use crate::engine::{Published, PushOutcome};
 use crate::error::{AcceptError, CommitError, PushError, RollbackError};
 use crate::lock::lock;
+use crate::spawn::Jobs;
 use crate::status::Stages;
 use crate::tell::tell;
 
@@ -31,6 +32,7 @@ const REMEMBERED_MAX: usize = 1024;
 pub(crate) struct Control {
     pub(crate) mailbox: Mailbox,
     reaper: Arc<Reaper>,
+    jobs: Arc<Jobs>,
     /// Nothing is ever sent: dropping it is the message.
     running: Option<Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
@@ -41,6 +43,7 @@ impl Control {
         modules: Vec<Module>,
         settings: Settings,
         reaper: Arc<Reaper>,
+        jobs: Arc<Jobs>,
     ) -> std::io::Result<Self> {
         let (mailbox, commands, rescans) = Mailbox::new();
         let (running, ended) = bounded(0);
@@ -48,6 +51,7 @@ impl Control {
             modules,
             settings,
             reaper: reaper.clone(),
+            jobs: jobs.clone(),
             shared: mailbox.shared.clone(),
             refused: Ring::default(),
             withdrawn: Ring::default(),
@@ -55,7 +59,7 @@ impl Control {
         let thread = thread::Builder::new()
             .name("liveswap-control".into())
             .spawn(move || worker.run(&commands, &rescans, &ended))?;
-        Ok(Self { mailbox, reaper, running: Some(running), thread: Some(thread) })
+        Ok(Self { mailbox, reaper, jobs, running: Some(running), thread: Some(thread) })
     }
 
     /// Ends the modules and the threads. Waits for calls in flight, up to the drain deadline.
@@ -64,7 +68,8 @@ impl Control {
         owed::settle_all();
         drop(self.running.take());
         // A subscriber may drop the engine on one of its own threads, which can't wait for itself.
-        let is_own_thread = self.mailbox.is_control_thread() || self.reaper.is_this_thread();
+        let is_own_thread =
+            self.mailbox.is_control_thread() || self.reaper.is_this_thread() || self.jobs.is_this_thread();
         if let Some(thread) = self.thread.take()
             && !is_own_thread
         {
@@ -127,6 +132,7 @@ struct Worker {
     modules: Vec<Module>,
     settings: Settings,
     reaper: Arc<Reaper>,
+    jobs: Arc<Jobs>,
     shared: Arc<Shared>,
     /// What watched folders needn't offer again.
     refused: Ring<Refused>,
@@ -149,8 +155,11 @@ impl Worker {
             }
         }
         let deadline = deadline_in(self.settings.drain_deadline);
+        // What waits is dropped before it could begin without a version.
+        self.jobs.close();
         // All at once, so that no module takes calls while another is waited for.
         self.modules.iter().for_each(Module::close);
+        self.jobs.join(deadline);
         for module in &mut self.modules {
             module.stop(&self.settings, deadline);
         }

@@ -1,7 +1,9 @@
-//! `#[interface]`: the logic's trait and its export, the host's proxy, and the tie between them.
+//! `#[interface]`: the logic's trait and its export, the host's proxy, what logic spawns through, and the tie
+//! between them.
 //!
 //! All are written from the same [`Method`]s, so that the function type of the exported code and the one the
-//! proxy casts it to are the same tokens.
+//! proxy casts it to are the same tokens. So are the tuples that the arguments of a spawned call are boxed and
+//! unboxed as.
 //!
 //! Those tokens are the user's, and must mean in each place what they mean in the trait: a type there may be
 //! called `Gate`, an argument `code`. So what is written around them names everything by its whole path, and
@@ -61,12 +63,14 @@ pub(crate) fn expand(attributes: TokenStream, mut input: ItemTrait) -> syn::Resu
     let logic_trait = logic_trait(&input, &methods);
     let export = export(&input, &methods);
     let proxy = proxy(&input, &methods);
+    let spawn = spawn(&input, &methods);
     let interface = interface_impl(&input, &methods);
     Ok(quote! {
         #input
         #logic_trait
         #export
         #proxy
+        #spawn
         #interface
     })
 }
@@ -171,6 +175,17 @@ impl Method {
     fn code_type(&self) -> TokenStream {
         let (types, result) = (self.types(), &self.result);
         quote!(unsafe fn(*mut (), &::liveswap_state::Context #(, #types)*) -> ::liveswap_state::Fenced<#result>)
+    }
+
+    /// Whether the arguments can be kept for later.
+    fn is_owned(&self) -> bool {
+        self.arguments.iter().all(|argument| argument.passing == "Owned")
+    }
+
+    /// The type that a spawned call's arguments cross as. Both sides use these very tokens.
+    fn arguments_type(&self) -> TokenStream {
+        let types = self.types();
+        quote!((#(#types,)*))
     }
 
     fn access(&self) -> TokenStream {
@@ -339,10 +354,75 @@ fn proxy(input: &ItemTrait, methods: &[Method]) -> TokenStream {
     }
 }
 
+fn spawn(input: &ItemTrait, methods: &[Method]) -> TokenStream {
+    let (interface, visibility) = (&input.ident, &input.vis);
+    let spawn = format_ident!("{interface}Spawn");
+    let documentation = format!(
+        "What logic has the host call later: the methods of [`{interface}`] whose arguments are all owned. \
+         From `context.spawn::<dyn {interface}>()`."
+    );
+    let calls = methods.iter().enumerate().filter(|(_, method)| method.is_owned()).map(|(index, method)| {
+        let Method { documentation, name, .. } = method;
+        let (names, types, forwarded) = (method.names(), method.types(), method.names());
+        let arguments_type = method.arguments_type();
+        quote! {
+            #(#documentation)*
+            ///
+            /// # Errors
+            ///
+            /// If the host won't make the call.
+            #[allow(clippy::undocumented_unsafe_blocks, clippy::too_many_arguments)]
+            pub fn #name(&self #(, #names: #types)*)
+                -> ::core::result::Result<(), ::liveswap_state::SpawnError>
+            {
+                let __liveswap_method = &<dyn #interface as ::liveswap_state::Interface>::METHODS[#index];
+                // SAFETY: the tuple is that of this method's arguments, none of which is a reference.
+                unsafe {
+                    ::liveswap_state::hand_over::<#arguments_type>(
+                        self.context,
+                        __liveswap_method,
+                        (#(#forwarded,)*),
+                    )
+                }
+            }
+        }
+    });
+    quote! {
+        #[doc = #documentation]
+        #[derive(::core::fmt::Debug)]
+        #visibility struct #spawn<'context> {
+            context: &'context ::liveswap_state::Context,
+        }
+
+        impl #spawn<'_> {
+            #(#calls)*
+        }
+    }
+}
+
 fn interface_impl(input: &ItemTrait, methods: &[Method]) -> TokenStream {
     let interface = &input.ident;
     let proxy = format_ident!("{interface}Proxy");
+    let spawn = format_ident!("{interface}Spawn");
     let interface_text = interface.to_string();
+    let jobs = methods.iter().enumerate().filter(|(_, method)| method.is_owned()).map(|(index, method)| {
+        let (name, names, forwarded) = (&method.name, method.names(), method.names());
+        let arguments_type = method.arguments_type();
+        quote! {
+            #index => {
+                // SAFETY: for the caller: from `Box::into_raw` of this method's arguments, used here alone.
+                let __liveswap_arguments = unsafe {
+                    ::std::boxed::Box::from_raw(__liveswap_arguments.cast::<#arguments_type>())
+                };
+                ::std::boxed::Box::new(move || {
+                    let (#(#names,)*) = *__liveswap_arguments;
+                    let __liveswap_proxy = ::liveswap_state::Enter::enter(&__liveswap_module)?;
+                    let __liveswap_result = __liveswap_proxy.#name(#(#forwarded),*);
+                    ::core::result::Result::map(__liveswap_result, ::core::mem::drop)
+                })
+            }
+        }
+    });
     let specs = methods.iter().map(|method| {
         let (name, access, result) = (method.name.to_string(), method.access(), &method.result);
         let arguments = method.arguments.iter().map(|Argument { passing, inner, .. }| {
@@ -351,7 +431,7 @@ fn interface_impl(input: &ItemTrait, methods: &[Method]) -> TokenStream {
         quote!(::liveswap_state::Signature::new(#name, #access) #(#arguments)* .returns::<#result>())
     });
     quote! {
-        // SAFETY: the methods and the casts in the proxy are written from the same list.
+        // SAFETY: methods, casts in the proxy and tuples of arguments are written from the same list.
         #[automatically_derived]
         unsafe impl ::liveswap_state::Interface for dyn #interface {
             const NAME: &'static ::core::primitive::str = #interface_text;
@@ -363,6 +443,24 @@ fn interface_impl(input: &ItemTrait, methods: &[Method]) -> TokenStream {
                 passage: ::liveswap_state::Passage<Self, __LiveswapGate>,
             ) -> #proxy<__LiveswapGate> {
                 #proxy { passage }
+            }
+
+            type Spawn<'context> = #spawn<'context>;
+
+            fn spawn(context: &::liveswap_state::Context) -> #spawn<'_> {
+                #spawn { context }
+            }
+
+            #[allow(clippy::undocumented_unsafe_blocks)]
+            unsafe fn job<__LiveswapModule: ::liveswap_state::Enter<Self>>(
+                __liveswap_method: ::core::primitive::usize,
+                __liveswap_arguments: *mut (),
+                __liveswap_module: __LiveswapModule,
+            ) -> ::liveswap_state::Job {
+                match __liveswap_method {
+                    #(#jobs)*
+                    _ => ::core::unreachable!("only a method with owned arguments is spawned"),
+                }
             }
         }
     }

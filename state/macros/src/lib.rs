@@ -23,11 +23,16 @@ pub fn derive_state(input: TokenStream) -> TokenStream {
 /// Makes a trait the interface between a host and its logic.
 ///
 /// For `trait Game` it leaves the trait as it is and adds `GameLogic`, which logic implements,
-/// `GameProxy`, which the host calls, and `impl Interface for dyn Game`.
+/// `GameProxy`, which the host calls, `GameSpawn`, through which logic has the host call a method later, and
+/// `impl Interface for dyn Game`.
 ///
 /// A method takes `&self` (shares the state with other calls), `&mut self` (has the state alone) or no
 /// receiver (doesn't touch the state). Its arguments are owned `State` types, or `&T` and `&mut T` of
 /// them for the length of the call; its result is owned. Whatever could dangle after an unmap is refused.
+///
+/// A method whose arguments are all owned can also be spawned: `context.spawn::<dyn Game>().hit(3)` has the
+/// host make the call on a thread of its own, on the version that is active then. So such arguments are
+/// `Send`.
 #[proc_macro_attribute]
 pub fn interface(attributes: TokenStream, input: TokenStream) -> TokenStream {
     interface::expand(attributes.into(), parse_macro_input!(input))

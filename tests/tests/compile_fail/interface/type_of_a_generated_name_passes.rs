@@ -1,6 +1,8 @@
 //! No name of the user's means anything but what it means to the user.
 
-use liveswap_state::{Access, CallError, CodePointer, Context, Fenced, Gate, Interface, OfferedBy, Passage};
+use liveswap_state::{
+    Access, CallError, CodePointer, Context, Fenced, Gate, Interface, OfferedBy, Passage, SpawnError,
+};
 
 mod api {
     macro_rules! messages {
@@ -11,7 +13,7 @@ mod api {
     }
 
     messages!(Gate, Logic, Passage, Interface, Fenced, Context, CallError, State, Export);
-    messages!(Result, Option, Send, Sync, Sized, Debug);
+    messages!(Result, Option, Send, Sync, Sized, Debug, Box, Enter, Job, SpawnError);
 
     #[liveswap_state::interface]
     pub trait Castle {
@@ -21,6 +23,9 @@ mod api {
         fn proxy(&self) -> Logic;
         fn new(&self, debug: Debug) -> Option;
         fn pass(code: CallError) -> State;
+        fn spawn(boxed: Box, module: Enter, arguments: SpawnError) -> Job;
+        fn job(&self);
+        fn from(&self, hand_over: Job);
     }
 }
 
@@ -75,6 +80,14 @@ impl CastleLogic for CastleV1 {
     fn pass(_: &Context, code: api::CallError) -> api::State {
         api::State(code.0)
     }
+
+    fn spawn(_: &Context, boxed: api::Box, _: api::Enter, _: api::SpawnError) -> api::Job {
+        api::Job(boxed.0)
+    }
+
+    fn job(_: &u64, _: &Context) {}
+
+    fn from(_: &u64, _: &Context, _: api::Job) {}
 }
 
 /// Leads to `CastleV1`, whose state it is the address of.
@@ -113,4 +126,16 @@ fn main() {
     assert_eq!(castle.proxy(), Ok(api::Logic(true)));
     assert_eq!(castle.new(api::Debug(true)), Ok(api::Option(true)));
     assert_eq!(castle.pass(api::CallError(true)), Ok(api::State(true)));
+    let job = castle.spawn(api::Box(true), api::Enter(false), api::SpawnError(false));
+    assert_eq!(job, Ok(api::Job(true)));
+    assert_eq!(castle.job(), Ok(()));
+    assert_eq!(castle.from(api::Job(true)), Ok(()));
+
+    let context = Context::new("logic", "1001");
+    let spawn = context.spawn::<dyn api::Castle>();
+    let no_host = |method: &str| Err(SpawnError::NoHost { method: method.to_owned() });
+    let spawned = spawn.spawn(api::Box(true), api::Enter(false), api::SpawnError(false));
+    assert_eq!(spawned, no_host("spawn"));
+    assert_eq!(spawn.job(), no_host("job"));
+    assert_eq!(spawn.from(api::Job(true)), no_host("from"));
 }

@@ -5,6 +5,7 @@
 //! contract (both are compared before loading), so Rust's own types cross in it.
 
 use std::alloc::Layout;
+use std::panic::Location;
 
 use crate::Context;
 
@@ -20,8 +21,8 @@ pub struct HostTable {
     pub memory: MemoryTable,
     /// The host's `tracing` subscriber.
     pub events: EventTable,
-    /// Whether the host has called this thread into logic, so that a panic on it comes back to the host.
-    pub is_in_logic: fn() -> bool,
+    /// A panic begins in logic. Told where it happens, while its stack is still there; never unwinds.
+    pub panicked: fn(&Context, &PanicReport<'_>),
 }
 
 /// The host's allocator, as `std::alloc` has it. The contracts are those of the functions there.
@@ -83,4 +84,13 @@ pub enum Value<'call> {
     Text(&'call str),
     /// Text that stands for a value of another type: shown without quotes.
     Formatted(&'call str),
+}
+
+/// A panic, as its hook sees it. Borrowed for the call.
+#[derive(Clone, Copy, Debug)]
+pub struct PanicReport<'call> {
+    /// The panic's message, or a remark that its payload isn't text.
+    pub message: &'call str,
+    /// Where in the source.
+    pub location: Option<&'call Location<'call>>,
 }

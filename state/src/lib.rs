@@ -49,7 +49,7 @@ pub use entry::{BindError, ENTRY_SYMBOL, Entry};
 pub use error::CallError;
 pub use fence::Fenced;
 pub use fingerprint::{COMPILER, Fingerprint, PANIC_STRATEGY};
-pub use host::{CONTRACT, EventTable, HostTable, Level, MemoryTable, Place, Value};
+pub use host::{CONTRACT, EventTable, HostTable, Level, MemoryTable, PanicReport, Place, Value};
 pub use interface::{Access, CodePointer, Gate, Interface, MethodSpec, Passage, Passing};
 #[doc(hidden)]
 pub use interface::{Export, OfferedBy, Signature};

@@ -40,7 +40,7 @@ use liveswap_state::MethodSpec;
 pub(crate) use bell::Bell;
 use gate::Gate;
 pub use guard::Guard;
-pub(crate) use local::is_in_logic;
+pub(crate) use local::method_in;
 pub(crate) use participants::Holding;
 use participants::Participants;
 pub(crate) use version::{StatePointer, Version};

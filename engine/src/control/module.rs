@@ -388,13 +388,13 @@ impl Module {
 
     fn prepare(&self, staged: &mut Staged) -> Result<(), PrepareError> {
         let entry = staged.library.as_ref().expect("prepare comes after load").entry();
-        match hook::call(|| (entry.prepare)(&staged.context)) {
+        match hook::call("prepare", || (entry.prepare)(&staged.context)) {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => return Err(PrepareError::Refused { reason }),
             Err(panic) => return Err(PrepareError::panicked("prepare", *panic)),
         }
         if self.state.is_none() {
-            let pointer = hook::call(|| (entry.create)(&staged.context))
+            let pointer = hook::call("create", || (entry.create)(&staged.context))
                 .map_err(|panic| PrepareError::panicked("create", *panic))?;
             let manifest = staged.readable.manifest.state.clone();
             staged.created = Some(State { pointer: StatePointer(pointer), manifest });
@@ -483,11 +483,9 @@ fn load(staged: &mut Staged) -> Result<(), LoadError> {
 }
 
 fn destroy(library: &Library, state: State) {
+    // A panic was logged when it happened. What it left of the state is lost; there is nobody who could act on it.
     // SAFETY: a version with this very state made it or has worked on it, and nobody is inside any more.
-    let dropped = hook::call(|| unsafe { (library.entry().destroy)(state.pointer.0) });
-    if let Err(panic) = dropped {
-        tell(|| tracing::error!(location = panic.location, "dropping the state panicked: {}", panic.message));
-    }
+    let _ = hook::call("destroy", || unsafe { (library.entry().destroy)(state.pointer.0) });
 }
 
 pub(super) fn micros(duration: Duration) -> u64 {

@@ -2,21 +2,19 @@
 
 use std::cell::Cell;
 
-use crate::call;
-
 thread_local! {
-    static IN_HOOK: Cell<bool> = const { Cell::new(false) };
+    static HOOK: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
-/// Calls a hook of logic. A panic in it comes back fenced, so the library needn't report it.
-pub(crate) fn call<R>(hook: impl FnOnce() -> R) -> R {
-    IN_HOOK.set(true);
+/// Calls a hook of logic. A panic in it comes back fenced.
+pub(crate) fn call<R>(name: &'static str, hook: impl FnOnce() -> R) -> R {
+    HOOK.set(Some(name));
     let result = hook();
-    IN_HOOK.set(false);
+    HOOK.set(None);
     result
 }
 
-/// Whether the host has called this thread into logic.
-pub(super) fn is_in_logic() -> bool {
-    IN_HOOK.get() || call::is_in_logic()
+/// The hook that this thread is in.
+pub(super) fn name() -> Option<&'static str> {
+    HOOK.get()
 }

@@ -2,6 +2,7 @@
 
 mod events;
 pub(crate) mod hook;
+mod panics;
 
 use liveswap_state::{EventTable, HostTable, MemoryTable};
 
@@ -14,5 +15,5 @@ pub(crate) static TABLE: HostTable = HostTable {
         free: std::alloc::dealloc,
     },
     events: EventTable { enabled: events::enabled, record: events::record },
-    is_in_logic: hook::is_in_logic,
+    panicked: panics::panicked,
 };

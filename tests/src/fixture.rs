@@ -20,6 +20,7 @@ pub struct Fixture {
     version: String,
     features: BTreeSet<&'static str>,
     optimized: bool,
+    symbols: bool,
 }
 
 /// A version of the fixture logic without any peculiarity.
@@ -35,7 +36,8 @@ impl Fixture {
 
     /// Another package that is built as the given version.
     pub fn package(package: &'static str, version: &str) -> Self {
-        Self { package, version: version.to_owned(), features: BTreeSet::new(), optimized: false }
+        let (version, features) = (version.to_owned(), BTreeSet::new());
+        Self { package, version, features, optimized: false, symbols: false }
     }
 
     /// A shared library that is no version of anything.
@@ -52,6 +54,12 @@ impl Fixture {
     /// Built as for production.
     pub fn optimized(mut self) -> Self {
         self.optimized = true;
+        self
+    }
+
+    /// With what a backtrace needs to name functions and lines.
+    pub fn with_symbols(mut self) -> Self {
+        self.symbols = true;
         self
     }
 
@@ -91,7 +99,8 @@ impl Fixture {
     fn key(&self) -> String {
         let features = self.features.iter().flat_map(|feature| ["+", feature]);
         let optimized = if self.optimized { "-optimized" } else { "" };
-        [self.package, "-", &self.version, optimized].into_iter().chain(features).collect()
+        let symbols = if self.symbols { "-symbols" } else { "" };
+        [self.package, "-", &self.version, optimized, symbols].into_iter().chain(features).collect()
     }
 
     /// Runs cargo and returns the path of what it built.
@@ -107,7 +116,7 @@ impl Fixture {
             .arg(target)
             .env("LIVESWAP_FIXTURE_VERSION", &self.version)
             // What a debugger would want is nine tenths of such a library, and each push copies it all.
-            .env("CARGO_PROFILE_DEV_STRIP", "symbols")
+            .env("CARGO_PROFILE_DEV_STRIP", if self.symbols { "none" } else { "symbols" })
             .stderr(Stdio::inherit())
             .output()
             .expect("cargo can be run");

@@ -1,12 +1,14 @@
 //! A panic in logic comes back as a value, and the version goes on serving.
 
+use std::backtrace::Backtrace;
 use std::env;
 use std::process::Command;
 use std::thread;
 
+use liveswap::Push;
 use liveswap_state::CallError;
 use liveswap_tests::log::{Log, Record};
-use liveswap_tests::{Fixture, Host, logic};
+use liveswap_tests::{Fixture, Host, logic, maps};
 use tracing::subscriber::with_default;
 use tracing::{Event, Level, Metadata, Subscriber};
 
@@ -248,4 +250,71 @@ fn nothing_is_printed_by_the_library() {
     let host = Host::serving(logic("1001"));
     let error = host.game().call(|game| game.panics("said by nobody else")).unwrap_err();
     assert!(matches!(error, CallError::Panicked { .. }));
+}
+
+#[test]
+fn there_is_no_backtrace_unless_it_is_asked_for() {
+    if run_alone("there_is_no_backtrace_unless_it_is_asked_for", "0").is_some() {
+        return;
+    }
+    let host = Host::serving(logic("1001"));
+    let records = logged(|| drop(host.game().call(|game| game.panics("text")).unwrap_err()));
+    assert!(!records[0].fields.contains_key("backtrace"), "{records:?}");
+}
+
+#[test]
+fn a_backtrace_names_the_functions_and_lines_of_logic_and_host() {
+    if run_alone("a_backtrace_names_the_functions_and_lines_of_logic_and_host", "1").is_some() {
+        return;
+    }
+    // The standard library's symbolizer lists the libraries now, and not again.
+    assert!(!Backtrace::force_capture().to_string().is_empty());
+    let host = Host::new();
+    for version in ["1001", "1002", "1003"] {
+        host.push(Fixture::new(version).with_symbols().build());
+        let records = logged(|| drop(host.game().call(|game| game.panics("text")).unwrap_err()));
+        let (backtrace, location) = (records[0].text("backtrace"), records[0].text("location"));
+        let method = "<fixture_logic::GameV1 as fixture_api::GameLogic>::panics\n             at ";
+        let place = backtrace.split_once(method).unwrap_or_else(|| panic!("{backtrace}")).1;
+        assert!(place.lines().next().unwrap().ends_with(location), "{backtrace}");
+        assert!(place.contains("panics::a_backtrace_names_the_functions"), "{backtrace}");
+        assert!(!backtrace.contains("panicked"), "how it came to be logged says nothing: {backtrace}");
+    }
+}
+
+#[test]
+fn a_backtrace_gives_addresses_in_a_library_without_symbols() {
+    if run_alone("a_backtrace_gives_addresses_in_a_library_without_symbols", "1").is_some() {
+        return;
+    }
+    let host = Host::serving(logic("1001"));
+    let library = host.mapped().pop_first().unwrap();
+    let records = logged(|| drop(host.game().call(|game| game.panics("text")).unwrap_err()));
+    let backtrace = records[0].text("backtrace");
+    assert!(backtrace.contains(&format!("{}+0x", library.display())), "{backtrace}");
+}
+
+#[test]
+fn backtraces_leave_nothing_mapped_and_memory_does_not_grow() {
+    const WARM_UP: usize = 50;
+    const SWAPS: usize = 200;
+    if run_alone("backtraces_leave_nothing_mapped_and_memory_does_not_grow", "1").is_some() {
+        return;
+    }
+    let versions = ["1001", "1002"].map(|version| Fixture::new(version).with_symbols().build());
+    let host = Host::serving(&versions[0]);
+    let game = host.game();
+    let swap = |number: usize| {
+        host.push(Push::file(&versions[number % 2]).allow_older());
+        let records = logged(|| drop(game.call(|game| game.panics("text")).unwrap_err()));
+        assert!(records[0].text("backtrace").contains("fixture_logic"), "{records:?}");
+    };
+    (1..=WARM_UP).for_each(swap);
+    host.wait_until_mapped(2);
+    let before = maps::resident();
+    (WARM_UP + 1..=WARM_UP + SWAPS).for_each(swap);
+    // Not even a file that is only read.
+    host.wait_until_mapped(2);
+    let grown = maps::resident().saturating_sub(before);
+    assert!(grown <= SWAPS * 1024, "{grown} bytes more after {SWAPS} swaps");
 }

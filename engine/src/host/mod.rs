@@ -1,5 +1,6 @@
 //! The host's side of the host table: what logic may ask of this process.
 
+mod backtrace;
 mod events;
 pub(crate) mod hook;
 mod panics;

@@ -1,11 +1,12 @@
 //! Panics of logic, logged where and when they happen.
 //!
-//! The library's panic hook calls in here. Exactly one event tells of each panic, whoever catches it in the end.
+//! The library's panic hook calls in here, so the stack is still there for a backtrace. Exactly one event
+//! tells of each panic, whoever catches it in the end.
 
 use liveswap_state::{Context, PanicReport};
 use tracing::field::display;
 
-use super::hook;
+use super::{backtrace, hook};
 use crate::call;
 use crate::tell::tell;
 
@@ -16,8 +17,18 @@ pub(super) fn panicked(context: &Context, report: &PanicReport<'_>) {
         let method = call::method_in(context.serial());
         let (hook, thread) = if method.is_none() { (hook::name(), thread_name()) } else { (None, None) };
         let location = report.location.map(display);
+        let backtrace = backtrace::capture().map(display);
         let (module, version, message) = (context.module(), context.version(), report.message);
-        tracing::error!(module, version, method, hook, thread, location, "logic panicked: {message}");
+        tracing::error!(
+            module,
+            version,
+            method,
+            hook,
+            thread,
+            location,
+            backtrace,
+            "logic panicked: {message}"
+        );
     });
 }
 

@@ -40,7 +40,9 @@
 //! ```
 //!
 //! [`export!`] gives the library its manifest, its one exported symbol, the host's allocator, and thread
-//! functions that the host counts. Events of `tracing` and panics reach the host by themselves.
+//! functions that the host counts. Events of `tracing` and panics reach the host by themselves: a panic is logged
+//! there, with a backtrace where `RUST_BACKTRACE` asks for one. If logic replaces the panic hook, it's told of its
+//! panics and the host isn't.
 
 pub mod allocator;
 mod binding;

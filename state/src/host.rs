@@ -6,6 +6,7 @@
 
 use std::alloc::Layout;
 use std::ffi::{c_int, c_uint, c_ulong, c_void};
+use std::panic::Location;
 
 use crate::Context;
 
@@ -23,8 +24,8 @@ pub struct HostTable {
     pub events: EventTable,
     /// What would tie threads to the library behind the host's back.
     pub threads: ThreadTable,
-    /// Whether the host has called this thread into logic, so that a panic on it comes back to the host.
-    pub is_in_logic: fn() -> bool,
+    /// A panic begins in logic. Told where it happens, while its stack is still there; never unwinds.
+    pub panicked: fn(&Context, &PanicReport<'_>),
 }
 
 /// The host's allocator, as `std::alloc` has it. The contracts are those of the functions there.
@@ -114,4 +115,13 @@ pub enum Value<'call> {
     Text(&'call str),
     /// Text that stands for a value of another type: shown without quotes.
     Formatted(&'call str),
+}
+
+/// A panic, as its hook sees it. Borrowed for the call.
+#[derive(Clone, Copy, Debug)]
+pub struct PanicReport<'call> {
+    /// The panic's message, or a remark that its payload isn't text.
+    pub message: &'call str,
+    /// Where in the source.
+    pub location: Option<&'call Location<'call>>,
 }

@@ -51,8 +51,8 @@ pub use error::CallError;
 pub use fence::Fenced;
 pub use fingerprint::{COMPILER, Fingerprint, PANIC_STRATEGY};
 pub use host::{
-    CONTRACT, EventTable, HostTable, Level, MemoryTable, Place, ThreadDestructor, ThreadStart, ThreadTable,
-    Value,
+    CONTRACT, EventTable, HostTable, Level, MemoryTable, PanicReport, Place, ThreadDestructor, ThreadStart,
+    ThreadTable, Value,
 };
 pub use interface::{Access, CodePointer, Gate, Interface, MethodSpec, Passage, Passing};
 #[doc(hidden)]

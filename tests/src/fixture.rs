@@ -21,6 +21,7 @@ pub struct Fixture {
     features: BTreeSet<&'static str>,
     optimized: bool,
     nodelete: bool,
+    symbols: bool,
 }
 
 /// A version of the fixture logic without any peculiarity.
@@ -42,6 +43,7 @@ impl Fixture {
             features: BTreeSet::new(),
             optimized: false,
             nodelete: false,
+            symbols: false,
         }
     }
 
@@ -70,6 +72,12 @@ impl Fixture {
     /// Linked with the flag that tells the loader never to unmap it.
     pub fn nodelete(mut self) -> Self {
         self.nodelete = true;
+        self
+    }
+
+    /// With what a backtrace needs to name functions and lines.
+    pub fn with_symbols(mut self) -> Self {
+        self.symbols = true;
         self
     }
 
@@ -110,7 +118,8 @@ impl Fixture {
         let features = self.features.iter().flat_map(|feature| ["+", feature]);
         let optimized = if self.optimized { "-optimized" } else { "" };
         let nodelete = if self.nodelete { "-nodelete" } else { "" };
-        [self.package, "-", &self.version, optimized, nodelete].into_iter().chain(features).collect()
+        let symbols = if self.symbols { "-symbols" } else { "" };
+        [self.package, "-", &self.version, optimized, nodelete, symbols].into_iter().chain(features).collect()
     }
 
     /// Runs cargo and returns the path of what it built.
@@ -128,7 +137,7 @@ impl Fixture {
             .args(self.nodelete.then_some(["--", "-Clink-arg=-Wl,-z,nodelete"]).into_iter().flatten())
             .env("LIVESWAP_FIXTURE_VERSION", &self.version)
             // What a debugger would want is nine tenths of such a library, and each push copies it all.
-            .env("CARGO_PROFILE_DEV_STRIP", "symbols")
+            .env("CARGO_PROFILE_DEV_STRIP", if self.symbols { "none" } else { "symbols" })
             .stderr(Stdio::inherit())
             .output()
             .expect("cargo can be run");

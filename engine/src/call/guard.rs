@@ -111,6 +111,5 @@ fn reentrant(local: &Local, method: usize) -> CallError {
 fn panicked(local: &Local, method: usize, Panic { message, location }: Panic) -> CallError {
     let (module, version) = (local.path().module.clone(), local.version().context.version().to_owned());
     let method = local.path().methods[method].name.to_owned();
-    tracing::error!(module, version, method, location, "logic panicked: {message}");
     CallError::Panicked { module, version, method, message, location }
 }

@@ -269,17 +269,20 @@ pub(super) fn is_inside(serial: usize) -> bool {
     LOCALS.try_with(is_inside).unwrap_or(false)
 }
 
-/// Whether this thread is inside code of logic, whichever module's.
-pub(crate) fn is_in_logic() -> bool {
-    let is_in_logic = |locals: &Locals| {
-        let table = locals.0.borrow();
+/// The method that this thread is in, of the version with this serial number; of nested calls the inner one.
+pub(crate) fn method_in(serial: usize) -> Option<&'static str> {
+    let method_in = |locals: &Locals| {
+        let table = locals.0.try_borrow().ok()?;
         // SAFETY: what the table holds is valid.
-        table
+        let mut inside = table
             .iter()
             .filter_map(|local| unsafe { local.as_ref() })
-            .any(|local| local.depth.get() > 0 && local.participant.announcement.method().is_some())
+            .filter(|local| local.depth.get() > 0 && local.entered.get() == serial);
+        let local = inside.next()?;
+        let method = local.participant.announcement.method()?;
+        Some(local.path.methods[method].name)
     };
-    LOCALS.try_with(is_in_logic).unwrap_or(false)
+    LOCALS.try_with(method_in).ok().flatten()
 }
 
 fn register(locals: &Locals, path: &Arc<CallPath>) -> NonNull<Local> {

@@ -49,7 +49,7 @@ pub(crate) use bell::Bell;
 pub(crate) use footprint::Footprint;
 use gate::Gate;
 pub use guard::Guard;
-pub(crate) use local::is_in_logic;
+pub(crate) use local::method_in;
 use participants::Participants;
 pub(crate) use participants::{Hold, Holding};
 pub(crate) use version::{StatePointer, Version};

@@ -503,11 +503,9 @@ fn load(staged: &mut Staged, spawner: Arc<dyn Spawner>) -> Result<(), LoadError>
 }
 
 fn destroy(library: &Library, state: State) {
+    // A panic was logged when it happened. What it left of the state is lost; there is nobody who could act on it.
     // SAFETY: a version with this very state made it or has worked on it, and nobody is inside any more.
-    let dropped = hook::call("destroy", || unsafe { (library.entry().destroy)(state.pointer.0) });
-    if let Err(panic) = dropped {
-        tell(|| tracing::error!(location = panic.location, "dropping the state panicked: {}", panic.message));
-    }
+    let _ = hook::call("destroy", || unsafe { (library.entry().destroy)(state.pointer.0) });
 }
 
 pub(super) fn micros(duration: Duration) -> u64 {

@@ -2,24 +2,24 @@
 
 use std::cell::Cell;
 
-use crate::call::{self, owed};
+use crate::call::owed;
 
 thread_local! {
-    static IN_HOOK: Cell<Option<&'static str>> = const { Cell::new(None) };
+    static HOOK: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
-/// Calls a hook of logic. A panic in it comes back fenced, so the library needn't report it.
+/// Calls a hook of logic. A panic in it comes back fenced.
 ///
 /// What the hook leaves on this thread is settled at once: the engine's own threads hold no version.
 pub(crate) fn call<R>(name: &'static str, hook: impl FnOnce() -> R) -> R {
-    IN_HOOK.set(Some(name));
+    HOOK.set(Some(name));
     let result = hook();
-    IN_HOOK.set(None);
+    HOOK.set(None);
     owed::settle_all();
     result
 }
 
-/// Whether the host has called this thread into logic.
-pub(super) fn is_in_logic() -> bool {
-    IN_HOOK.get().is_some() || call::is_in_logic()
+/// The hook that this thread is in.
+pub(super) fn name() -> Option<&'static str> {
+    HOOK.get()
 }

@@ -1,9 +1,11 @@
 //! The host's side of the host table: what logic may ask of this process.
 
+mod backtrace;
 mod events;
 pub(crate) mod hook;
 mod ledger;
 mod memory;
+mod panics;
 pub(crate) mod threads;
 
 use liveswap_state::{EventTable, HostTable, MemoryTable};
@@ -21,5 +23,5 @@ pub(crate) static TABLE: HostTable = HostTable {
     },
     events: EventTable { enabled: events::enabled, record: events::record },
     threads: threads::TABLE,
-    is_in_logic: hook::is_in_logic,
+    panicked: panics::panicked,
 };

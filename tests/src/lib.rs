@@ -1,9 +1,11 @@
 //! What the black-box tests share: libraries to push, a host to push them to, and ways to see what
 //! happens.
 
+pub mod alone;
 pub mod demo;
 pub mod fixture;
 pub mod host;
+pub mod leaving;
 pub mod log;
 pub mod maps;
 pub mod patch;
@@ -12,4 +14,4 @@ pub mod wait;
 pub use fixture::{Fixture, logic};
 pub use host::Host;
 pub use patch::Patched;
-pub use wait::wait_until;
+pub use wait::{comes_true, wait_until};

@@ -87,18 +87,21 @@ impl Retired {
 
     /// Module, version, and what keeps it in memory.
     fn describe(&self) -> String {
+        let names = self.names();
         let why = match &self.state {
             RetiredState::Retained(reason, _) => reason.clone(),
-            _ if self.is_kept() => format!("held by {}", self.names()),
-            _ => "about to be unmapped".to_owned(),
+            _ if names.is_empty() => "about to be unmapped".to_owned(),
+            _ => format!("held by {names}"),
         };
         format!("{} {} ({why})", self.path.module, self.version)
     }
 
-    /// Whether it stays in memory until somebody lets go of it, if ever.
+    /// Whether there is no telling how long it stays in memory. What threads owe they mostly settle in a moment:
+    /// those that call often.
     fn is_kept(&self) -> bool {
+        let lasts = |holder: &Holding| matches!(holder.hold, Hold::Call(_) | Hold::Thread);
         match self.state {
-            RetiredState::Draining(_) | RetiredState::Leaving(_) => !self.holders().is_empty(),
+            RetiredState::Draining(_) | RetiredState::Leaving(_) => self.holders().iter().any(lasts),
             RetiredState::Retained(..) => true,
             RetiredState::Busy | RetiredState::Unmapped { .. } => false,
         }
@@ -207,8 +210,8 @@ impl Reaper {
         lock(&self.shared.retired).iter().map(Retired::view).collect()
     }
 
-    /// Whether one more version may be retired. Versions that nobody holds are as good as gone, so if they
-    /// are all that is in the way, the reaper is given a moment to unmap them.
+    /// Whether one more version may be retired. If what is in the way may be gone in a moment, that moment is
+    /// waited for.
     pub(crate) fn has_room(&self, limit: usize) -> Result<(), PushError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -223,7 +226,7 @@ impl Reaper {
         }
     }
 
-    /// How many retired versions something keeps in memory, and a description of all that are still there.
+    /// How many retired versions are kept in memory, and a description of all that are still there.
     fn resident(&self) -> (usize, Vec<String>) {
         let retired = lock(&self.shared.retired);
         let resident = retired.iter().filter(|entry| !matches!(entry.state, RetiredState::Unmapped { .. }));

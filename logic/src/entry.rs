@@ -15,6 +15,7 @@ pub const fn entry<L: Logic, I: Interface + ?Sized>(manifest: &'static [u8], exp
         create: create::<L>,
         destroy: destroy::<L>,
         teardown: teardown::<L>,
+        unload: unload::<L>,
         code: export.code(),
     }
 }
@@ -38,4 +39,8 @@ unsafe fn destroy<L: Logic>(state: *mut ()) -> Fenced<()> {
 
 fn teardown<L: Logic>(context: &Context) -> Fenced<()> {
     fence::fence(|| L::teardown(context))
+}
+
+fn unload<L: Logic>(context: &Context) -> Fenced<()> {
+    fence::fence(|| L::unload(context))
 }

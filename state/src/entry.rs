@@ -39,6 +39,8 @@ pub struct Entry {
     pub destroy: unsafe fn(*mut ()) -> Fenced<()>,
     /// The [`teardown`](crate::Logic::teardown) hook.
     pub teardown: fn(&Context) -> Fenced<()>,
+    /// The [`unload`](crate::Logic::unload) hook.
+    pub unload: fn(&Context) -> Fenced<()>,
     /// The methods' code, in the order of the manifest.
     pub code: &'static [CodePointer],
 }

@@ -24,13 +24,29 @@ pub trait Logic: Sized + 'static {
         Ok(())
     }
 
-    /// Called once after the last call has left this version and before it leaves memory, if
-    /// [`prepare`](Self::prepare) was called, whichever way that ended. The place to stop the threads that this
-    /// version has started, and to free what its statics hold: Rust's statics have no destructors.
+    /// Called once after the last call has left this version, if [`prepare`](Self::prepare) was called, whichever
+    /// way that ended. The place to stop the threads that this version has started.
     ///
     /// It runs on a thread of its own. The version stays mapped until it returns, and until every thread that
     /// it has started has ended. A panic in it is logged, and is no more than a return.
     fn teardown(context: &Context) {
+        let _ = context;
+    }
+
+    /// Called once after [`teardown`](Self::teardown), when all threads that this version has started have ended, and
+    /// all others have run the destructors of its thread-locals. Nothing of this version runs afterwards.
+    ///
+    /// The place to free what its statics hold: Rust's statics have no destructors, so that memory is lost
+    /// otherwise. A static of another crate's can be freed here too, if there is a way to it. What `crossbeam-epoch`
+    /// keeps for all its users, rayon among them, some kilobytes for each thread:
+    ///
+    /// ```ignore
+    /// // SAFETY: nothing uses the collector any more, and nobody else drops it.
+    /// drop(unsafe { std::ptr::read(crossbeam_epoch::default_collector()) });
+    /// ```
+    ///
+    /// It runs on a thread of its own, as `teardown` does.
+    fn unload(context: &Context) {
         let _ = context;
     }
 }

@@ -83,15 +83,16 @@ fn start(host: &Host, name: &'static str) -> Arc<Latch> {
     latch
 }
 
-/// Waits until its hook has returned and only threads still hold it; which.
+/// Waits until it is retained and none of its hooks runs; who holds it then.
 #[track_caller]
 fn wait_until_retained(host: &Host, version: &str) -> Vec<Holder> {
-    let is_retained = || {
+    let mut holders = Vec::new();
+    wait_until(&format!("{version} is retained"), || {
         let retired = host.retired(version).unwrap();
-        retired.state == "retained" && retired.holders.iter().all(|holder| holder.holds_by != "hook")
-    };
-    wait_until(&format!("{version} is retained"), is_retained);
-    host.retired(version).unwrap().holders
+        holders = retired.holders;
+        retired.state == "retained" && holders.iter().all(|holder| holder.holds_by != "hook")
+    });
+    holders
 }
 
 fn of_version(log: &Log, version: &str, message: &str) -> Vec<Record> {

@@ -94,9 +94,14 @@ impl Footprint {
         self.address.get().copied()
     }
 
-    /// Notes that the thread holds the version.
-    pub(crate) fn add(&self, thread: Arc<Thread>, hold: Hold) {
-        lock(&self.left).entries.push(Entry { thread, hold, since: Instant::now() });
+    /// The thread owes the version destructors.
+    pub(crate) fn add_debt(&self, thread: &Arc<Thread>) {
+        let entry = Entry { thread: thread.clone(), hold: Hold::Destructors, since: Instant::now() };
+        lock(&self.left).entries.push(entry);
+        // Either this sees the retirement, or `retire` sees the entry.
+        if self.is_retired() {
+            thread.ask_to_settle();
+        }
     }
 
     /// The thread doesn't hold the version in this way any more. It runs none of its code after this.
@@ -156,8 +161,8 @@ impl Footprint {
         lock(&self.left).lost
     }
 
-    /// No call is inside any more, and nobody enters this load again: asks all threads to settle what they owe
-    /// to it.
+    /// Nobody enters this load again: asks all threads to settle what they owe to it. Those that are still inside
+    /// do so when they leave.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
         for entry in &lock(&self.left).entries {

@@ -62,7 +62,7 @@ impl Model {
         let published = || self.published.load(Ordering::Relaxed);
         let version = caller.announcement.enter(OUTSIDE, published, bell);
         if version == OLD {
-            footprint.add(thread.clone(), Hold::Destructors);
+            footprint.add_debt(thread);
         }
         caller.announcement.leave(bell)
     }
@@ -262,8 +262,8 @@ fn a_version_is_unmapped_only_after_what_was_left_on_a_thread_is_settled() {
             })
         };
         model.publish(NEW);
-        model.participants.wait_until_free(|thread| thread.announcement.version() == OLD);
         footprint.retire();
+        model.participants.wait_until_free(|thread| thread.announcement.version() == OLD);
         loop {
             let rings = model.participants.bell.rings();
             if footprint.is_empty() {

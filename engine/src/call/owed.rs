@@ -107,7 +107,7 @@ fn owe(footprint: &Arc<Footprint>, note: impl FnOnce(&mut Debt)) {
             note(debt);
             return;
         }
-        footprint.add(this_thread(), Hold::Destructors);
+        footprint.add_debt(&this_thread());
         let mut debt = Debt { footprint: footprint.clone(), destructors: Vec::new() };
         note(&mut debt);
         debts.push(debt);

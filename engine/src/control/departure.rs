@@ -1,10 +1,12 @@
 //! A departure: what is left to do for a version that nobody calls any more.
 //!
-//! Its `teardown` hook runs, then all threads that it has something on settle that, then its library is
-//! closed. The [reaper](super::reaper) says when.
+//! Its `teardown` hook runs; then all threads that it has something on settle that; then its `unload` hook runs,
+//! the last of its code; then its library is closed. The [reaper](super::reaper) says when.
 
 use std::sync::Arc;
 use std::thread;
+
+use liveswap_state::{Context, Fenced};
 
 use super::Serial;
 use super::library::{Library, Unmapped};
@@ -21,39 +23,62 @@ pub(crate) struct Departure {
     pub(crate) footprint: Arc<Footprint>,
     pub(crate) library: Library,
     pub(crate) copy: Arc<PrivateCopy>,
+    /// The `unload` hook is still to be called.
+    pub(crate) is_loaded: bool,
 }
 
+type Hook = fn(&Context) -> Fenced<()>;
+
 impl Departure {
-    /// Has the `teardown` hook called, on a thread of its own: it may take its time. The thread holds the version
-    /// until the hook has returned.
+    /// The last call has left: has the `teardown` hook called.
     pub(crate) fn tear_down(&self) {
-        let hook = {
-            let (context, footprint) = (self.library.context().clone(), self.footprint.clone());
-            let teardown = self.library.entry().teardown;
-            move || {
-                owed::run_for(footprint, Hold::Hook("teardown"));
-                // The library's own hook has reported a panic.
-                let _ = hook::call("teardown", || teardown(&context));
-            }
+        self.call("teardown", self.library.entry().teardown);
+    }
+
+    /// Nobody holds the version any more: has the `unload` hook called, which then is the last to hold it.
+    pub(crate) fn unload(&mut self) {
+        self.is_loaded = false;
+        self.call("unload", self.library.entry().unload);
+    }
+
+    /// Has a hook called, on a thread of its own: it may take its time. The thread holds the version until the hook
+    /// has returned.
+    fn call(&self, name: &'static str, hook: Hook) {
+        let (context, footprint) = (self.library.context().clone(), self.footprint.clone());
+        let run = move || {
+            owed::run_for(footprint, Hold::Hook(name));
+            // The library's own hook has reported a panic.
+            let _ = hook::call(name, || hook(&context));
         };
         self.footprint.begin_start();
-        if let Err(error) = thread::Builder::new().name("liveswap-teardown".into()).spawn(hook) {
+        if let Err(error) = thread::Builder::new().name(format!("liveswap-{name}")).spawn(run) {
             self.footprint.not_started();
             let context = self.library.context();
             let (module, version) = (context.module(), context.version());
-            tell(|| tracing::warn!(module, version, %error, "`teardown` is left out: no thread to run it"));
+            tell(|| tracing::warn!(module, version, %error, "`{name}` is left out: no thread to run it"));
         }
     }
 
-    /// Has the `teardown` hook called here and now.
-    pub(crate) fn tear_down_here(&self) {
-        // The library's own hook has reported a panic.
-        let _ = hook::call("teardown", || (self.library.entry().teardown)(self.library.context()));
-    }
-
-    /// No call is inside, and the hook has been called or needn't be: asks all threads to settle.
-    pub(crate) fn retire(&self) {
+    /// The same for a candidate that has failed: the hooks are called here and now. False if threads hold it, so that
+    /// the rest is to be done later.
+    pub(crate) fn give_up(&mut self) -> bool {
+        let is_loaded = std::mem::replace(&mut self.is_loaded, false);
+        if is_loaded {
+            let (entry, context) = (self.library.entry(), self.library.context());
+            // The library's own hook has reported a panic.
+            let _ = hook::call("teardown", || (entry.teardown)(context));
+        }
         self.footprint.retire();
+        if !self.footprint.is_empty() {
+            self.is_loaded = is_loaded;
+            return false;
+        }
+        if is_loaded {
+            let (entry, context) = (self.library.entry(), self.library.context());
+            // As above.
+            let _ = hook::call("unload", || (entry.unload)(context));
+        }
+        self.footprint.is_empty()
     }
 
     /// Unmaps the library. Nobody may hold it any more.

@@ -67,7 +67,7 @@ pub(crate) struct Loaded {
 impl Loaded {
     fn depart(self) -> Departure {
         let Self { serial, number, copy, library, footprint, .. } = self;
-        Departure { serial, number, footprint, library, copy }
+        Departure { serial, number, footprint, library, copy, is_loaded: true }
     }
 }
 
@@ -466,10 +466,9 @@ impl Module {
         if let Some(created) = created {
             destroy(&library, created);
         }
-        let departure = Departure { serial, number: readable.version, footprint, library, copy };
-        if prepared {
-            departure.tear_down_here();
-        }
+        // Its hooks are called if `prepare` was.
+        let number = readable.version;
+        let departure = Departure { serial, number, footprint, library, copy, is_loaded: prepared };
         self.reaper.discard(self.path.clone(), departure);
     }
 

@@ -1,12 +1,14 @@
 //! The reaper: takes retired versions out of memory, on a thread of its own.
 //!
-//! A retired version has left its slot. Nobody enters it any more, but calls may still be inside. The reaper
+//! A retired version has left its slot. Nobody enters it any more, but calls may still be inside, and calls may
+//! have left something on their threads, which are asked to settle that. The reaper
 //!
-//! 1. waits until the last of them has left,
-//! 2. has the version's `teardown` hook called,
-//! 3. asks the threads on which calls have left something to settle that, and waits for them and for the
-//!    threads that the version has started (its [footprint](crate::call::footprint)),
-//! 4. unmaps the library, and looks whether it is really gone.
+//! 1. waits until the last call has left,
+//! 2. has the version's `teardown` hook called ([`departure`](super::departure)),
+//! 3. waits for the threads that have something to settle, and for those that the version has started (its
+//!    [footprint](crate::call::footprint)),
+//! 4. has its `unload` hook called, the last of its code,
+//! 5. unmaps the library, and looks whether it is really gone.
 //!
 //! A deadline that passes never unmaps: it is logged, with the holders' names, and the wait goes on. A slow
 //! call holds up its own version only: the next push and the other versions don't wait for it.
@@ -179,18 +181,18 @@ impl Reaper {
 
     /// Takes over a version that isn't published any more.
     pub(crate) fn retire(&self, path: Arc<CallPath>, departure: Departure) {
+        departure.footprint.retire();
         let mut retired = Retired::new(path, &departure, self.drain_deadline);
         retired.was_published = true;
         retired.state = RetiredState::Draining(Box::new(departure));
         self.add(retired);
     }
 
-    /// Takes over a candidate that has failed after it was loaded, and whose `teardown` hook was called if need
-    /// be. If nobody holds it, it's unmapped before this returns.
-    pub(crate) fn discard(&self, path: Arc<CallPath>, departure: Departure) {
-        departure.retire();
+    /// Takes over a candidate that has failed after it was loaded. If no thread holds it, it's unmapped before this
+    /// returns.
+    pub(crate) fn discard(&self, path: Arc<CallPath>, mut departure: Departure) {
         let mut retired = Retired::new(path, &departure, self.drain_deadline);
-        if !departure.footprint.is_empty() {
+        if !departure.give_up() {
             retired.state = RetiredState::Leaving(Box::new(departure));
         } else if let Unmapped::Retained(remains) = departure.unmap() {
             retired.state = RetiredState::Retained(remains.reason.clone(), Some(remains));
@@ -299,7 +301,11 @@ impl Shared {
             let mut next = match self.look() {
                 Look::Drained(serial, departure) => {
                     departure.tear_down();
-                    departure.retire();
+                    self.set(serial, RetiredState::Leaving(departure));
+                    continue;
+                }
+                Look::Free(serial, mut departure) if departure.is_loaded => {
+                    departure.unload();
                     self.set(serial, RetiredState::Leaving(departure));
                     continue;
                 }

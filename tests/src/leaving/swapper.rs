@@ -7,7 +7,7 @@ use liveswap::{Builder, Engine, Module, Push};
 use tempfile::TempDir;
 
 use crate::host::MODULE;
-use crate::{Fixture, comes_true, maps};
+use crate::{Fixture, Patched, comes_true, maps};
 
 pub(super) struct Swapper {
     /// Dropped first: it uses the folder.
@@ -27,7 +27,9 @@ impl Swapper {
         let private = folder.path().canonicalize().expect("it exists").join("private");
         let builder = Engine::builder().module::<dyn Behaviours>(MODULE).private_folder(&private);
         let engine = change(builder).build().expect("an engine can be built");
-        let candidates = ["1001", "1002"].map(|version| build(version, features));
+        let first = build(features);
+        let second = Patched::of(&first).version("1002").write(folder.path(), "1002");
+        let candidates = [first, second];
         let mut swapper = Self { engine, candidates, private, _folder: folder };
         swapper.push();
         swapper
@@ -66,8 +68,8 @@ impl Swapper {
 }
 
 /// Optimized if this program is.
-fn build(version: &str, features: &[&'static str]) -> PathBuf {
-    let fixture = Fixture::package("fixture-behaviours", version);
+fn build(features: &[&'static str]) -> PathBuf {
+    let fixture = Fixture::package("fixture-behaviours", "1001");
     let fixture = features.iter().fold(fixture, |fixture, feature| fixture.feature(feature));
     if cfg!(debug_assertions) { fixture.build() } else { fixture.optimized().build() }
 }

@@ -1,6 +1,6 @@
 //! The entry's functions, for one implementation of an interface.
 
-use liveswap_state::{Context, Entry, Export, Fenced, Interface, Logic, fence};
+use liveswap_state::{Context, Entry, Export, Fenced, Interface, Logic, State, fence};
 
 use crate::{binding, threads};
 
@@ -16,8 +16,22 @@ pub const fn entry<L: Logic, I: Interface + ?Sized>(manifest: &'static [u8], exp
         destroy: destroy::<L>,
         teardown: teardown::<L>,
         unload: unload::<L>,
+        alignment: crossing_alignment::<L, I>(),
         code: export.code(),
     }
+}
+
+const fn crossing_alignment<L: Logic, I: Interface + ?Sized>() -> usize {
+    let mut alignment = L::State::FINGERPRINT.alignment();
+    let mut index = 0;
+    while index < I::METHODS.len() {
+        let method = I::METHODS[index].fingerprint.alignment();
+        if method > alignment {
+            alignment = method;
+        }
+        index += 1;
+    }
+    alignment
 }
 
 fn prepare<L: Logic>(context: &Context) -> Fenced<Result<(), String>> {

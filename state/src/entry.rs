@@ -41,6 +41,8 @@ pub struct Entry {
     pub teardown: fn(&Context) -> Fenced<()>,
     /// The [`unload`](crate::Logic::unload) hook.
     pub unload: fn(&Context) -> Fenced<()>,
+    /// How far the state, arguments and results are aligned at most, with all that they hold, in bytes.
+    pub alignment: usize,
     /// The methods' code, in the order of the manifest.
     pub code: &'static [CodePointer],
 }

@@ -23,19 +23,26 @@ pub const COMPILER: &str = env!("LIVESWAP_COMPILER");
 /// Logic must unwind: the fence that turns a panic into an error works by catching the unwinding.
 pub const PANIC_STRATEGY: &str = if cfg!(panic = "unwind") { "unwind" } else { "abort" };
 
-/// A hash of a type's layout or of a method's signature.
+/// A hash of a type's layout or of a method's signature; and how far what it stands for is aligned.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(u128);
+pub struct Fingerprint {
+    hash: u128,
+    alignment: usize,
+}
 
 impl Fingerprint {
     /// The fingerprint of a name.
     pub const fn of(name: &str) -> Self {
-        Self(xxh3_128(name.as_bytes()))
+        Self::of_bytes(name.as_bytes())
+    }
+
+    const fn of_bytes(bytes: &[u8]) -> Self {
+        Self { hash: xxh3_128(bytes), alignment: 1 }
     }
 
     /// This fingerprint followed by `next`. Order matters: `a.with(b)` isn't `b.with(a)`.
     pub const fn with(self, next: Self) -> Self {
-        let (left, right) = (self.0.to_le_bytes(), next.0.to_le_bytes());
+        let (left, right) = (self.hash.to_le_bytes(), next.hash.to_le_bytes());
         let mut both = [0; 32];
         let mut index = 0;
         while index < 16 {
@@ -43,7 +50,8 @@ impl Fingerprint {
             both[16 + index] = right[index];
             index += 1;
         }
-        Self(xxh3_128(&both))
+        let alignment = if next.alignment > self.alignment { next.alignment } else { self.alignment };
+        Self { alignment, ..Self::of_bytes(&both) }
     }
 
     /// This fingerprint followed by a name.
@@ -53,17 +61,24 @@ impl Fingerprint {
 
     /// This fingerprint followed by a number.
     pub const fn with_number(self, number: usize) -> Self {
-        self.with(Self(xxh3_128(&(number as u64).to_le_bytes())))
+        self.with(Self::of_bytes(&(number as u64).to_le_bytes()))
     }
 
     /// This fingerprint followed by a value, of whatever integer type it is.
     pub const fn with_value(self, value: u128) -> Self {
-        self.with(Self(xxh3_128(&value.to_le_bytes())))
+        self.with(Self::of_bytes(&value.to_le_bytes()))
     }
 
     /// This fingerprint followed by the size and the alignment of `T`, in bytes.
     pub const fn with_layout<T>(self) -> Self {
-        self.with_number(size_of::<T>()).with_number(align_of::<T>())
+        let hashed = self.with_number(size_of::<T>()).with_number(align_of::<T>());
+        let alignment = if align_of::<T>() > hashed.alignment { align_of::<T>() } else { hashed.alignment };
+        Self { alignment, ..hashed }
+    }
+
+    /// How far the type is aligned, or the furthest of all that it consists of or holds, in bytes.
+    pub const fn alignment(self) -> usize {
+        self.alignment
     }
 
     /// The 32 hexadecimal digits of this fingerprint.
@@ -72,7 +87,7 @@ impl Fingerprint {
         let mut text = [0; 32];
         let mut index = 0;
         while index < 32 {
-            text[index] = DIGITS[(self.0 >> (124 - 4 * index)) as usize & 15];
+            text[index] = DIGITS[(self.hash >> (124 - 4 * index)) as usize & 15];
             index += 1;
         }
         text
@@ -81,7 +96,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:032x}", self.0)
+        write!(formatter, "{:032x}", self.hash)
     }
 }
 
@@ -101,6 +116,17 @@ mod tests {
         assert_ne!(a.with(b), b.with(a));
         assert_ne!(a.with(a), a);
         assert_ne!(a.with_number(1), a.with_number(2));
+    }
+
+    #[test]
+    fn the_alignment_is_that_of_the_part_that_is_aligned_furthest() {
+        #[repr(align(64))]
+        struct Padded;
+        let padded = Fingerprint::of("Padded").with_layout::<Padded>();
+        assert_eq!((Fingerprint::of("name").alignment(), padded.alignment()), (1, 64));
+        let holder = Fingerprint::of("Vec").with_layout::<Vec<Padded>>();
+        assert_eq!((holder.alignment(), holder.with(padded).alignment()), (align_of::<Vec<u8>>(), 64));
+        assert_eq!(padded.with(holder).with_name("name").with_number(1).alignment(), 64);
     }
 
     #[test]

@@ -24,7 +24,9 @@ use crate::Fingerprint;
 ///   `&'static`, nor a collection that represents "empty" by the address of a static;
 /// - nothing it does depends on a static or thread-local of that library (a lock that parks its waiters
 ///   in a global table would lose their wake-ups: each library has its own table);
-/// - [`FINGERPRINT`](State::FINGERPRINT) differs whenever the layout or the meaning of the bytes differs.
+/// - [`FINGERPRINT`](State::FINGERPRINT) differs whenever the layout or the meaning of the bytes differs, and is
+///   made with the fingerprints of all that the type holds: no memory that belongs to a value is aligned further
+///   than the fingerprint's [alignment](Fingerprint::alignment), or than 16 bytes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't outlive the version that made it",
     label = "may point into a library that will be unmapped",

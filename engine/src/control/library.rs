@@ -137,6 +137,7 @@ impl Library {
             return Err(LoadError::OtherManifest);
         }
         footprint.locate(entry.manifest.as_ptr().addr());
+        host::own_blocks::begin(context.serial(), entry.alignment);
         self.before_bind = (entry.before_bind)();
         // SAFETY: the first call into the library that does anything. The host table is a static; the context is
         // kept below, and lives until after the library is closed.
@@ -204,6 +205,10 @@ impl Library {
         }
         match is_mapped(&mut self.maps, &self.path) {
             Ok(false) => {
+                if let Some(connected) = self.connected.as_ref() {
+                    // SAFETY: there is no code of it any more.
+                    unsafe { host::own_blocks::free(connected.context.serial()) };
+                }
                 // SAFETY: dropped once, as above. Nothing of the library is left that could look at it.
                 unsafe { ManuallyDrop::drop(&mut self.connected) };
                 Unmapped::Gone

@@ -14,6 +14,7 @@ use std::hint::black_box;
 use std::ptr;
 
 use super::ledger::LEDGER;
+use super::own_blocks;
 
 /// The owner of what the host allocates for itself.
 const HOST: usize = 0;
@@ -27,19 +28,50 @@ thread_local! {
 /// `std::alloc::alloc`, for the load with this serial.
 pub(super) unsafe fn allocate(owner: usize, layout: Layout) -> *mut u8 {
     // SAFETY: the caller keeps the contract.
-    in_name_of(owner, || unsafe { std::alloc::alloc(layout) })
+    let memory = in_name_of(owner, || unsafe { std::alloc::alloc(layout) });
+    noted(owner, memory, layout)
 }
 
 /// `std::alloc::alloc_zeroed`, for the load with this serial.
 pub(super) unsafe fn allocate_zeroed(owner: usize, layout: Layout) -> *mut u8 {
     // SAFETY: the caller keeps the contract.
-    in_name_of(owner, || unsafe { std::alloc::alloc_zeroed(layout) })
+    let memory = in_name_of(owner, || unsafe { std::alloc::alloc_zeroed(layout) });
+    noted(owner, memory, layout)
 }
 
 /// `std::alloc::realloc`, for the load with this serial, whoever had the block before.
 pub(super) unsafe fn reallocate(owner: usize, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+    if !own_blocks::may_be_own(layout) {
+        // SAFETY: the caller keeps the contract.
+        return in_name_of(owner, || unsafe { std::alloc::realloc(memory, layout, new_size) });
+    }
+    own_blocks::forget(memory);
+    // SAFETY: as above.
+    let moved = in_name_of(owner, || unsafe { std::alloc::realloc(memory, layout, new_size) });
+    if moved.is_null() {
+        noted(owner, memory, layout);
+        return moved;
+    }
+    // SAFETY: the block has this layout now, so it's a valid one.
+    noted(owner, moved, unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) })
+}
+
+/// `std::alloc::dealloc`, for any load.
+pub(super) unsafe fn free(memory: *mut u8, layout: Layout) {
+    // Before: afterwards the address may be another block's.
+    if own_blocks::may_be_own(layout) {
+        own_blocks::forget(memory);
+    }
     // SAFETY: the caller keeps the contract.
-    in_name_of(owner, || unsafe { std::alloc::realloc(memory, layout, new_size) })
+    unsafe { std::alloc::dealloc(memory, layout) };
+}
+
+#[inline]
+fn noted(owner: usize, memory: *mut u8, layout: Layout) -> *mut u8 {
+    if own_blocks::may_be_own(layout) {
+        own_blocks::note(owner, memory, layout);
+    }
+    memory
 }
 
 fn in_name_of(owner: usize, allocate: impl FnOnce() -> *mut u8) -> *mut u8 {

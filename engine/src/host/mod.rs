@@ -5,6 +5,7 @@ mod events;
 pub(crate) mod hook;
 mod ledger;
 mod memory;
+pub(crate) mod own_blocks;
 mod panics;
 pub(crate) mod threads;
 
@@ -19,7 +20,7 @@ pub(crate) static TABLE: HostTable = HostTable {
         allocate: memory::allocate,
         allocate_zeroed: memory::allocate_zeroed,
         reallocate: memory::reallocate,
-        free: std::alloc::dealloc,
+        free: memory::free,
     },
     events: EventTable { enabled: events::enabled, record: events::record },
     threads: threads::TABLE,

@@ -1,6 +1,8 @@
 //! The same tests for every allocator that the host may count.
 
 use fixture_api::Player;
+use fixture_api::threads::Threads;
+use liveswap::Module;
 use liveswap_tests::log::{Log, Record, Value};
 use liveswap_tests::{Fixture, Host, logic, wait_until};
 
@@ -50,6 +52,28 @@ fn what_a_static_leaks_is_shown_after_unmapping_and_logged() {
     wait_until("it is logged", || logged().is_some());
     let figure = logged().and_then(|record| record.fields.get("live_bytes").cloned());
     assert_eq!(figure, Some(Value::Unsigned(left as u64)));
+}
+
+/// The one kind of memory in a static that can be freed with its version: nothing that crosses is aligned so far.
+#[test]
+fn blocks_that_only_the_version_can_refer_to_are_freed_with_it_and_those_of_the_state_are_not() {
+    let host = Host::of::<dyn Threads>(|builder, _| builder);
+    let module: Module<dyn Threads> = host.module();
+    host.push(Fixture::threads("1001").build());
+    module.call(|module| module.leave_a_padded_block(LARGE)).unwrap();
+    for number in 0..100 {
+        module.call(|module| module.keep(number)).unwrap();
+    }
+    assert!(active(&host) >= LARGE, "{}", active(&host));
+    host.push(Fixture::threads("1002").build());
+    host.commit();
+    host.wait_until_unmapped("1001");
+
+    let of_the_state = 128 * 64;
+    let left = retired(&host, "1001");
+    assert!((of_the_state..of_the_state + OWN).contains(&left), "{left}");
+    let kept = module.call(|module| module.kept()).unwrap();
+    assert!(kept.into_iter().eq(0..100));
 }
 
 #[test]

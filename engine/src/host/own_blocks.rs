@@ -1,0 +1,119 @@
+//! Blocks of memory that are a load's own: those that nothing outside of it can refer to.
+//!
+//! What the statics of a library hold is lost when the library goes, because statics have no destructors. The
+//! host can't free it in their stead: a block of a version's may as well be part of the state, or of an answer
+//! that somebody keeps, and nothing about the block says so.
+//!
+//! Except for its alignment. All that crosses between a version and the outside is made of types that are
+//! [`State`](liveswap_state::State), and their fingerprints tell how far any of these is aligned
+//! ([`Fingerprint::alignment`](liveswap_state::Fingerprint::alignment)). No container of theirs asks for more.
+//! So a block that is aligned further belongs to the version alone, and once nothing of the version runs any
+//! more, nobody is left to use or to free it. Mostly these are padded to a cache line against false sharing:
+//! the table of `parking_lot`, the lists of `arc-swap`, the queues of `crossbeam`.
+//!
+//! They are few, so they are kept in a map under a lock; blocks of a usual alignment don't come here.
+
+use std::alloc::Layout;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{LazyLock, Mutex};
+
+use crate::lock::lock;
+
+/// Blocks that are aligned no further than this are never a load's own: containers align their blocks as far
+/// by themselves.
+const USUAL: usize = 16;
+
+static BLOCKS: LazyLock<Mutex<Blocks>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct Blocks {
+    /// For each load that is mapped: how far what crosses is aligned at most.
+    crossing: BTreeMap<usize, usize>,
+    /// Address, owner and layout.
+    own: HashMap<usize, (usize, Layout)>,
+}
+
+/// Whether blocks of this layout may be a load's own.
+pub(super) fn may_be_own(layout: Layout) -> bool {
+    layout.align() > USUAL
+}
+
+/// A load begins, before it first allocates. What crosses is aligned as far as `alignment`, at most.
+pub(crate) fn begin(serial: usize, alignment: usize) {
+    lock(&BLOCKS).crossing.insert(serial, alignment);
+}
+
+/// The load with this serial has allocated a block.
+pub(super) fn note(serial: usize, memory: *mut u8, layout: Layout) {
+    let mut blocks = lock(&BLOCKS);
+    let is_own = blocks.crossing.get(&serial).is_some_and(|&crossing| layout.align() > crossing);
+    if is_own && !memory.is_null() {
+        blocks.own.insert(memory.expose_provenance(), (serial, layout));
+    }
+}
+
+/// A block is about to be freed.
+pub(super) fn forget(memory: *mut u8) {
+    lock(&BLOCKS).own.remove(&memory.addr());
+}
+
+/// The load has left memory: frees all blocks that are its own.
+///
+/// # Safety
+///
+/// No code of the load may run any more.
+pub(crate) unsafe fn free(serial: usize) {
+    let mut blocks = lock(&BLOCKS);
+    blocks.crossing.remove(&serial);
+    let left: Vec<_> = blocks.own.extract_if(|_, (owner, _)| *owner == serial).collect();
+    drop(blocks);
+    for (address, (_, layout)) in left {
+        // SAFETY: allocated with this layout and not freed, or else it would have been forgotten. Only the load
+        // could refer to it, as the module says, and that's gone.
+        unsafe { std::alloc::dealloc(std::ptr::with_exposed_provenance_mut(address), layout) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERIAL: usize = usize::MAX - 1;
+
+    fn layout(alignment: usize) -> Layout {
+        Layout::from_size_align(64, alignment).unwrap()
+    }
+
+    fn is_known(memory: *mut u8) -> bool {
+        lock(&BLOCKS).own.contains_key(&memory.addr())
+    }
+
+    #[test]
+    fn only_what_is_aligned_further_than_what_crosses_is_a_load_s_own() {
+        assert!(!may_be_own(layout(16)) && may_be_own(layout(32)));
+        begin(SERIAL, 64);
+        let noted = |alignment| {
+            // SAFETY: it has a size.
+            let memory = unsafe { std::alloc::alloc(layout(alignment)) };
+            note(SERIAL, memory, layout(alignment));
+            (memory, is_known(memory))
+        };
+        let (crossing, is_own) = noted(64);
+        assert!(!is_own);
+        let (freed, is_own) = noted(128);
+        assert!(is_own);
+        let (left, is_own) = noted(128);
+        assert!(is_own);
+        forget(freed);
+        assert!(!is_known(freed));
+        // SAFETY: allocated above with these layouts; the third is freed as the load's own.
+        unsafe {
+            std::alloc::dealloc(crossing, layout(64));
+            std::alloc::dealloc(freed, layout(128));
+            free(SERIAL);
+        }
+        assert!(!is_known(left));
+        note(SERIAL, left, layout(128));
+        assert!(!is_known(left), "a load that is gone has nothing");
+    }
+}

@@ -20,7 +20,8 @@ use crate::call::owed;
 ///
 /// The destructors of the thread-locals of all versions run here, of the active ones too, but for versions that
 /// this thread is inside of. When it calls a version again, it's a new thread to that version: its thread-locals
-/// start afresh.
+/// start afresh, those without a destructor too, and it has another `ThreadId` there. A version whose thread-locals the
+/// loader has put beside the program's own can't be made to see a new thread; it stays held.
 ///
 /// Threads that end needn't call this, nor those that keep calling.
 pub fn on_thread_park() {

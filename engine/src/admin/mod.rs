@@ -35,6 +35,7 @@ use tokio::net::UnixListener;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
 
+use crate::call::owed;
 use crate::engine::{Core, Trigger};
 use routes::COMMANDS_MAX;
 use socket::SocketFile;
@@ -99,6 +100,8 @@ fn prepare(listener: StdListener) -> io::Result<(Runtime, UnixListener)> {
         .thread_name("liveswap-admin-command")
         .max_blocking_threads(COMMANDS_MAX)
         .enable_all()
+        // A subscriber may have called the engine on this thread.
+        .on_thread_park(owed::settle_all)
         .build()?;
     let entered = runtime.enter();
     let listener = UnixListener::from_std(listener)?;

@@ -13,6 +13,7 @@
 //! Which of a version's destructors a thread has to run, only that thread knows: [`owed`](super::owed).
 
 use std::collections::BTreeMap;
+use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Instant;
@@ -32,6 +33,8 @@ pub(crate) struct Footprint {
     /// Nobody enters this load any more, so its thread-locals aren't needed again. The Release store in
     /// [`retire`](Self::retire) pairs with the Acquire load in [`is_retired`](Self::is_retired).
     retired: AtomicBool,
+    /// The library is being closed.
+    closing: AtomicBool,
     /// An address inside the library, once it is connected.
     address: OnceLock<usize>,
     left: Mutex<Left>,
@@ -71,6 +74,7 @@ impl Footprint {
             serial,
             bell,
             retired: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             address: OnceLock::new(),
             left: Mutex::new(Left::default()),
         });
@@ -138,17 +142,63 @@ impl Footprint {
         self.ring();
     }
 
-    pub(crate) fn add_key(&self, key: u32, destructor: Option<ThreadDestructor>) {
-        lock(&self.left).keys.push((key, destructor));
+    /// Creates a key for the version. A real one, without a destructor: the C library never calls into a version.
+    ///
+    /// # Safety
+    ///
+    /// As `pthread_key_create`.
+    pub(crate) unsafe fn create_key(&self, key: *mut u32, destructor: Option<ThreadDestructor>) -> c_int {
+        let mut left = lock(&self.left);
+        // SAFETY: `key` can be written to, as the caller vouches.
+        unsafe {
+            let result = libc::pthread_key_create(key, None);
+            if result == 0 {
+                left.keys.push((*key, destructor));
+            }
+            result
+        }
     }
 
-    pub(crate) fn remove_key(&self, key: u32) {
-        lock(&self.left).keys.retain(|(known, _)| *known != key);
+    /// Deletes a key of the version's.
+    pub(crate) fn delete_key(&self, key: u32) -> c_int {
+        let mut left = lock(&self.left);
+        let Some(place) = left.keys.iter().position(|(known, _)| *known == key) else { return libc::EINVAL };
+        left.keys.swap_remove(place);
+        // SAFETY: the version has created it, and nobody has deleted it.
+        unsafe { libc::pthread_key_delete(key) }
     }
 
-    /// The keys that it has created.
-    pub(crate) fn keys(&self) -> Vec<(u32, Option<ThreadDestructor>)> {
-        lock(&self.left).keys.clone()
+    /// Deletes all of the version's keys. It is gone.
+    pub(crate) fn delete_keys(&self) {
+        for (key, _) in std::mem::take(&mut lock(&self.left).keys) {
+            // SAFETY: the version had created it, and nobody has deleted it.
+            unsafe { libc::pthread_key_delete(key) };
+        }
+    }
+
+    /// Takes this thread's values of those keys away that have a destructor.
+    pub(super) fn take_values(&self) -> Vec<(ThreadDestructor, *mut c_void)> {
+        let left = lock(&self.left);
+        let destructible = left.keys.iter().filter_map(|&(key, destructor)| Some((destructor?, take(key))));
+        destructible.filter(|(_, value)| !value.is_null()).collect()
+    }
+
+    /// Takes all of this thread's values away.
+    pub(super) fn clear_values(&self) {
+        for (key, _) in &lock(&self.left).keys {
+            take(*key);
+        }
+    }
+
+    /// The library is about to be closed: what its own destructors leave on threads isn't noted any more, because
+    /// nobody could make that good.
+    pub(crate) fn begin_close(&self) {
+        // Relaxed: those run on this thread.
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
     }
 
     /// Something was left that can't be undone: the library can never be unmapped.
@@ -206,6 +256,18 @@ impl Footprint {
                 age: since.elapsed(),
             })
             .collect()
+    }
+}
+
+/// Takes this thread's value of a key that exists. None is null.
+fn take(key: u32) -> *mut c_void {
+    // SAFETY: the key exists.
+    unsafe {
+        let value = libc::pthread_getspecific(key);
+        if !value.is_null() {
+            libc::pthread_setspecific(key, std::ptr::null());
+        }
+        value
     }
 }
 

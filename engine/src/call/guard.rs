@@ -43,7 +43,10 @@ impl<'module> Guard<'module> {
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.local().leave();
+        if self.local().leave() {
+            // Destructors may call a module, which may drop this guard's own side of it if that has stopped.
+            owed::settle();
+        }
     }
 }
 

@@ -5,10 +5,11 @@
 //! destructor is also how the engine hears that a thread ends, whoever has started it.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
+use std::ffi::c_void;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
 
 use arc_swap::{ArcSwapOption, Cache};
 
@@ -53,6 +54,10 @@ impl Local {
         let thread = owed::this_thread();
         let participant = Arc::new(Participant::new(thread.clone()));
         thread.join(&participant);
+        if owed::owes() {
+            // It may have been asked before it had this place to look at.
+            participant.announcement.ask_to_settle();
+        }
         path.participants.join(participant.clone());
         Self {
             active: UnsafeCell::new(Cache::new(Active(path.clone()))),
@@ -80,7 +85,8 @@ impl Local {
     #[inline]
     fn announce(&self) -> bool {
         // SAFETY: this is the cell's only user. At depth 0 nobody borrows from it, and nothing called below
-        // comes back here: reloading the cache may drop an old `Version`, which is plain data.
+        // comes back here: reloading the cache may drop an old `Version`, which owns data of the engine's and no
+        // code that calls a module.
         let cache = unsafe { &mut *self.active.get() };
         let mut version = ptr::null();
         let entered = self.participant.announcement.enter(
@@ -99,13 +105,12 @@ impl Local {
         entered != OUTSIDE
     }
 
+    /// True if this thread is asked to settle what it owes.
     #[inline]
-    pub(super) fn leave(&self) {
+    pub(super) fn leave(&self) -> bool {
         let depth = self.depth.get() - 1;
         self.depth.set(depth);
-        if depth == 0 && self.participant.announcement.leave(&self.path.participants.bell) {
-            owed::settle();
-        }
+        depth == 0 && self.participant.announcement.leave(&self.path.participants.bell)
     }
 
     /// The version this thread is inside.
@@ -206,9 +211,18 @@ struct Locals(RefCell<Vec<*mut Local>>);
 
 impl Drop for Locals {
     fn drop(&mut self) {
+        self.end();
+        owed::close();
+    }
+}
+
+impl Locals {
+    /// The thread ends. May be called again.
+    fn end(&self) {
         LATEST.set(NONE);
         owed::end();
-        for local in self.0.get_mut().drain(..) {
+        let table = std::mem::take(&mut *self.0.borrow_mut());
+        for local in table {
             // SAFETY: each was made by `Box::leak` in `register`, and is reached only through this table,
             // through `LATEST`, which was just cleared, or through guards. With a guard alive (kept in
             // another thread-local), it is left.
@@ -253,9 +267,29 @@ fn find(path: &Arc<CallPath>) -> Option<NonNull<Local>> {
 }
 
 /// Sees to it that this thread's end comes to the table, unless it has come already.
+///
+/// By the destructor of the thread-local. But if that is first used when the thread is ending already, in the
+/// destructor of a key's value, it isn't run any more; so there is a key too, with a value for this thread.
 pub(super) fn prepare_end() {
-    // An error says just that.
+    /// The system may refuse one. Then it's the thread-local alone.
+    static KEY: LazyLock<Option<libc::pthread_key_t>> = LazyLock::new(|| {
+        let mut key = 0;
+        // SAFETY: `key` can be written to, and the destructor takes any value.
+        (unsafe { libc::pthread_key_create(&raw mut key, Some(end)) } == 0).then_some(key)
+    });
+
+    extern "C" fn end(_: *mut c_void) {
+        if LOCALS.try_with(Locals::end).is_err() {
+            owed::end();
+        }
+    }
+
+    // An error says that the end has come already.
     let _ = LOCALS.try_with(|_| ());
+    if let Some(key) = *KEY {
+        // SAFETY: the key was created and is never deleted.
+        unsafe { libc::pthread_setspecific(key, ptr::without_provenance(1)) };
+    }
 }
 
 /// Whether this thread is inside the version.
@@ -286,6 +320,7 @@ pub(crate) fn method_in(serial: usize) -> Option<&'static str> {
 }
 
 fn register(locals: &Locals, path: &Arc<CallPath>) -> NonNull<Local> {
+    prepare_end();
     let mut table = locals.0.borrow_mut();
     // What it points to may be among what goes now.
     LATEST.set(NONE);

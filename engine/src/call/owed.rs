@@ -45,8 +45,13 @@ struct Owed {
     thread: RefCell<ManuallyDrop<Option<Arc<Thread>>>>,
     debts: RefCell<ManuallyDrop<Vec<Debt>>>,
     runs: RefCell<ManuallyDrop<Option<Run>>>,
+    /// The loads whose hooks this thread is in, one within the other.
+    hooks: RefCell<ManuallyDrop<Vec<usize>>>,
     /// Destructors are being run: those that they lead to are left to the same loop.
     settling: Cell<bool>,
+    /// The thread ends: what it was started with has returned.
+    runs_no_more: Cell<bool>,
+    /// It has ended.
     ended: Cell<bool>,
 }
 
@@ -56,7 +61,9 @@ thread_local! {
             thread: RefCell::new(ManuallyDrop::new(None)),
             debts: RefCell::new(ManuallyDrop::new(Vec::new())),
             runs: RefCell::new(ManuallyDrop::new(None)),
+            hooks: RefCell::new(ManuallyDrop::new(Vec::new())),
             settling: Cell::new(false),
+            runs_no_more: Cell::new(false),
             ended: Cell::new(false),
         }
     };
@@ -126,31 +133,31 @@ pub(crate) fn run_for(footprint: Arc<Footprint>, hold: Hold) {
 /// Settles what this thread owes to versions that have retired.
 #[cold]
 pub(super) fn settle() {
-    settle_where(|footprint| footprint.is_retired(), false);
+    settle_where(|footprint| footprint.is_retired());
 }
 
 /// Settles what this thread owes to any version that it isn't inside of. To those that it may enter again it
-/// then is a new thread.
+/// then is a new thread; where it can't be, it goes on owing.
 pub(crate) fn settle_all() {
-    settle_where(|_| true, true);
-}
-
-fn settle_where(is_due: impl Fn(&Footprint) -> bool, goes_on: bool) {
+    settle_where(|footprint| footprint.is_retired());
     OWED.with(|owed| {
         if owed.settling.replace(true) {
             return;
         }
-        let due = || {
-            let debts = owed.debts.borrow();
-            let mut footprints = debts.iter().map(|debt| &debt.footprint);
-            footprints.find(|it| is_due(it) && !local::is_inside(it.serial)).cloned()
+        let mut renewable = |footprint: &Footprint| {
+            // SAFETY: the library is mapped as long as this thread owes it something.
+            footprint.address().and_then(|address| unsafe { thread_locals::block_of(address) }).is_some()
         };
-        while let Some(footprint) = due() {
+        while let Some(footprint) = owed.next_due(&mut renewable) {
             owed.run_destructors(&footprint);
-            if goes_on && let Some(address) = footprint.address() {
-                // SAFETY: all destructors of the library's thread-locals have run on this thread, which isn't
-                // inside of it, and which holds it until the debt is struck off below.
-                unsafe { thread_locals::reset(address) };
+            let address = footprint.address().expect("it has a block");
+            // SAFETY: as above. All destructors of the library's thread-locals have run on this thread, which
+            // isn't running code of it.
+            unsafe {
+                footprint.clear_values();
+                if let Some(block) = thread_locals::block_of(address) {
+                    block.reset();
+                }
             }
             owed.strike_off(&footprint);
         }
@@ -158,11 +165,49 @@ fn settle_where(is_due: impl Fn(&Footprint) -> bool, goes_on: bool) {
     });
 }
 
-/// The thread ends: settles everything, and lets go of the version that has started it.
-pub(super) fn end() {
-    settle_where(|_| true, false);
+fn settle_where(is_due: impl Fn(&Footprint) -> bool) {
     OWED.with(|owed| {
-        owed.ended.set(true);
+        if owed.settling.replace(true) {
+            return;
+        }
+        while let Some(footprint) = owed.next_due(&is_due) {
+            owed.run_destructors(&footprint);
+            owed.strike_off(&footprint);
+        }
+        owed.settling.set(false);
+    });
+}
+
+/// This thread is about to call a hook of the load, which counts as being inside until what is returned is dropped.
+pub(crate) fn enter_hook(footprint: &Footprint) -> InHook {
+    OWED.with(|owed| owed.hooks.borrow_mut().push(footprint.serial));
+    InHook
+}
+
+/// This thread is in a hook.
+pub(crate) struct InHook;
+
+impl Drop for InHook {
+    fn drop(&mut self) {
+        OWED.with(|owed| owed.hooks.borrow_mut().pop());
+    }
+}
+
+/// Whether this thread runs code of a version's until it ends, or in a hook.
+pub(crate) fn is_running() -> bool {
+    OWED.with(|owed| owed.runs.borrow().is_some() || !owed.hooks.borrow().is_empty())
+}
+
+/// Whether this thread owes anything.
+pub(super) fn owes() -> bool {
+    OWED.with(|owed| !owed.debts.borrow().is_empty())
+}
+
+/// The thread ends: settles everything, and lets go of the version that has started it. May be called again.
+pub(super) fn end() {
+    OWED.with(|owed| owed.runs_no_more.set(true));
+    settle_where(|_| true);
+    OWED.with(|owed| {
         let (thread, runs) = (owed.thread.borrow_mut().take(), owed.runs.borrow_mut().take());
         // The list is empty now; its memory goes too.
         drop(std::mem::take(&mut **owed.debts.borrow_mut()));
@@ -172,7 +217,27 @@ pub(super) fn end() {
     });
 }
 
+/// Nothing that this thread comes to owe from now on can be made good.
+pub(super) fn close() {
+    OWED.with(|owed| owed.ended.set(true));
+}
+
 impl Owed {
+    /// A version that is due and of which this thread runs no code at present.
+    fn next_due(&self, mut is_due: impl FnMut(&Footprint) -> bool) -> Option<Arc<Footprint>> {
+        let debts = self.debts.borrow();
+        let mut footprints = debts.iter().map(|debt| &debt.footprint);
+        footprints.find(|it| !self.is_running(it.serial) && is_due(it)).cloned()
+    }
+
+    fn is_running(&self, serial: usize) -> bool {
+        let runs = self.runs.borrow();
+        let is_its_own = runs.as_ref().is_some_and(|run| run.footprint.serial == serial);
+        (is_its_own && !self.runs_no_more.get())
+            || self.hooks.borrow().contains(&serial)
+            || local::is_inside(serial)
+    }
+
     fn run_destructors(&self, footprint: &Arc<Footprint>) {
         let next = || {
             let mut debts = self.debts.borrow_mut();
@@ -201,19 +266,10 @@ impl Owed {
 
 /// Takes this thread's values of the version's keys away and runs their destructors. False if there were none.
 fn take_values(footprint: &Footprint) -> bool {
-    let mut any = false;
-    for (key, destructor) in footprint.keys() {
-        let Some(destructor) = destructor else { continue };
-        // SAFETY: the key was created by the version and is deleted after its last thread has settled. The value
-        // is given to its own destructor, once, because it's taken away first.
-        unsafe {
-            let value = libc::pthread_getspecific(key);
-            if !value.is_null() {
-                libc::pthread_setspecific(key, std::ptr::null());
-                destructor(value);
-                any = true;
-            }
-        }
+    let values = footprint.take_values();
+    for (destructor, value) in &values {
+        // SAFETY: the value is given to its own key's destructor, once, because it was taken away.
+        unsafe { destructor(*value) };
     }
-    any
+    !values.is_empty()
 }

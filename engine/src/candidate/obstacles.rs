@@ -15,8 +15,12 @@ use super::elf::{dynamic_symbols, is_string};
 /// The most bytes of a symbol's name that are shown.
 const NAME_MAX: usize = 200;
 
-/// They start a thread.
-const THREADS: [&str; 2] = ["pthread_create", "thrd_create"];
+/// They start a thread. The third is what `std::thread` of C++ calls in a `libstdc++` that isn't linked statically.
+const THREADS: [&str; 3] = [
+    "pthread_create",
+    "thrd_create",
+    "_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE",
+];
 
 /// They make a key for thread-local data. Its destructor runs when a thread ends, wherever the library is then.
 const KEYS: [&str; 2] = ["pthread_key_create", "tss_create"];
@@ -119,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_starts_threads_or_makes_keys_must_stay() {
-        let [pthread_create, thrd_create] = THREADS;
+        let [pthread_create, thrd_create, _] = THREADS;
         let [pthread_key_create, tss_create] = KEYS;
         let mut library = library();
         let found = Obstacles::of(&library).must_stay;

@@ -23,8 +23,8 @@ pub(crate) struct Departure {
     pub(crate) footprint: Arc<Footprint>,
     pub(crate) library: Library,
     pub(crate) copy: Arc<PrivateCopy>,
-    /// The `unload` hook is still to be called.
-    pub(crate) is_loaded: bool,
+    /// Its hooks are still to be called: `prepare` was.
+    pub(crate) is_prepared: bool,
 }
 
 type Hook = fn(&Context) -> Fenced<()>;
@@ -32,12 +32,14 @@ type Hook = fn(&Context) -> Fenced<()>;
 impl Departure {
     /// The last call has left: has the `teardown` hook called.
     pub(crate) fn tear_down(&self) {
-        self.call("teardown", self.library.entry().teardown);
+        if self.is_prepared {
+            self.call("teardown", self.library.entry().teardown);
+        }
     }
 
     /// Nobody holds the version any more: has the `unload` hook called, which then is the last to hold it.
     pub(crate) fn unload(&mut self) {
-        self.is_loaded = false;
+        self.is_prepared = false;
         self.call("unload", self.library.entry().unload);
     }
 
@@ -46,9 +48,9 @@ impl Departure {
     fn call(&self, name: &'static str, hook: Hook) {
         let (context, footprint) = (self.library.context().clone(), self.footprint.clone());
         let run = move || {
-            owed::run_for(footprint, Hold::Hook(name));
+            owed::run_for(footprint.clone(), Hold::Hook(name));
             // The library's own hook has reported a panic.
-            let _ = hook::call(name, || hook(&context));
+            let _ = hook::call(&footprint, name, || hook(&context));
         };
         self.footprint.begin_start();
         if let Err(error) = thread::Builder::new().name(format!("liveswap-{name}")).spawn(run) {
@@ -57,28 +59,6 @@ impl Departure {
             let (module, version) = (context.module(), context.version());
             tell(|| tracing::warn!(module, version, %error, "`{name}` is left out: no thread to run it"));
         }
-    }
-
-    /// The same for a candidate that has failed: the hooks are called here and now. False if threads hold it, so that
-    /// the rest is to be done later.
-    pub(crate) fn give_up(&mut self) -> bool {
-        let is_loaded = std::mem::replace(&mut self.is_loaded, false);
-        if is_loaded {
-            let (entry, context) = (self.library.entry(), self.library.context());
-            // The library's own hook has reported a panic.
-            let _ = hook::call("teardown", || (entry.teardown)(context));
-        }
-        self.footprint.retire();
-        if !self.footprint.is_empty() {
-            self.is_loaded = is_loaded;
-            return false;
-        }
-        if is_loaded {
-            let (entry, context) = (self.library.entry(), self.library.context());
-            // As above.
-            let _ = hook::call("unload", || (entry.unload)(context));
-        }
-        self.footprint.is_empty()
     }
 
     /// Unmaps the library. Nobody may hold it any more.

@@ -53,8 +53,8 @@ pub(crate) struct Library {
     obstacles: Obstacles,
     /// The kernel's account of the process's memory, opened while there was a descriptor to be had.
     maps: File,
-    /// What its constructors did behind the host's back.
-    before_bind: BeforeBind,
+    /// What its constructors did behind the host's back; none if it couldn't be asked.
+    before_bind: Option<BeforeBind>,
     /// Set by [`connect`](Library::connect).
     connected: ManuallyDrop<Option<Connected>>,
 }
@@ -110,7 +110,7 @@ impl Library {
             path: copy.path.clone(),
             obstacles: copy.obstacles.clone(),
             maps,
-            before_bind: BeforeBind::default(),
+            before_bind: None,
             connected: ManuallyDrop::new(None),
         })
     }
@@ -132,13 +132,17 @@ impl Library {
         // point into the mapping, which this `Library` owns.
         let entry =
             unsafe { self.handle.get::<*const Entry>(ENTRY_SYMBOL.as_bytes()).map(|symbol| **symbol) };
-        let entry = entry.map_err(|_| LoadError::NoEntry)?;
+        let Ok(entry) = entry else {
+            // Not made with `export!`: what it uses of the C library's, its symbols show.
+            self.before_bind = Some(BeforeBind::default());
+            return Err(LoadError::NoEntry);
+        };
         if entry.manifest != manifest || entry.code.len() != methods {
             return Err(LoadError::OtherManifest);
         }
         footprint.locate(entry.manifest.as_ptr().addr());
         host::own_blocks::begin(context.serial(), entry.alignment);
-        self.before_bind = (entry.before_bind)();
+        self.before_bind = Some((entry.before_bind)());
         // SAFETY: the first call into the library that does anything. The host table is a static; the context is
         // kept below, and lives until after the library is closed.
         let bound = unsafe { (entry.bind)(&host::TABLE, &*Arc::as_ptr(&context)) };
@@ -150,10 +154,11 @@ impl Library {
     fn must_stay(&self) -> Option<String> {
         let constructor = |what| Some(format!("it can't be closed safely: a constructor of it {what}"));
         match self.before_bind {
-            BeforeBind { threads: 1.., .. } => {
+            None => Some("it can't be closed safely: nobody knows what its constructors did".to_owned()),
+            Some(BeforeBind { threads: 1.., .. }) => {
                 constructor("has started a thread, and nobody knows when it ends")
             }
-            BeforeBind { keys: 1.., .. } => {
+            Some(BeforeBind { keys: 1.., .. }) => {
                 constructor("has created a thread-specific key, whose destructor may still run")
             }
             _ if !self.obstacles.must_stay.is_empty() => {
@@ -166,7 +171,7 @@ impl Library {
     /// Why the loader may keep the library after it was closed, as far as that is known.
     fn may_stay(&self) -> String {
         let mut reasons = self.obstacles.may_stay.clone();
-        if self.before_bind.destructors > 0 {
+        if self.before_bind.is_some_and(|before| before.destructors > 0) {
             let what = "a constructor of it has registered a thread-local's destructor with the C library";
             reasons.push(what.to_owned());
         }
@@ -186,6 +191,11 @@ impl Library {
         &self.connected().context
     }
 
+    /// What it has left on threads.
+    pub(crate) fn footprint(&self) -> &Footprint {
+        &self.connected().footprint
+    }
+
     fn connected(&self) -> &Connected {
         self.connected.as_ref().expect("a library is used only after it was connected")
     }
@@ -196,7 +206,7 @@ impl Library {
             return self.retained(reason);
         }
         if let Some(connected) = self.connected.as_ref() {
-            host::threads::delete_keys(&connected.footprint);
+            connected.footprint.begin_close();
         }
         // SAFETY: taken once, since `self` is consumed, and not used again: `Remains` only looks at the map.
         let handle = unsafe { ManuallyDrop::take(&mut self.handle) };
@@ -206,6 +216,7 @@ impl Library {
         match is_mapped(&mut self.maps, &self.path) {
             Ok(false) => {
                 if let Some(connected) = self.connected.as_ref() {
+                    connected.footprint.delete_keys();
                     // SAFETY: there is no code of it any more.
                     unsafe { host::own_blocks::free(connected.context.serial()) };
                 }

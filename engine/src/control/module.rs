@@ -67,7 +67,7 @@ pub(crate) struct Loaded {
 impl Loaded {
     fn depart(self) -> Departure {
         let Self { serial, number, copy, library, footprint, .. } = self;
-        Departure { serial, number, footprint, library, copy, is_loaded: true }
+        Departure { serial, number, footprint, library, copy, is_prepared: true }
     }
 }
 
@@ -404,13 +404,14 @@ impl Module {
         staged.prepared = true;
         let library = staged.library.as_ref().expect("prepare comes after load");
         let (entry, context) = (library.entry(), library.context());
-        match hook::call("prepare", || (entry.prepare)(context)) {
+        let footprint = &staged.footprint;
+        match hook::call(footprint, "prepare", || (entry.prepare)(context)) {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => return Err(PrepareError::Refused { reason }),
             Err(panic) => return Err(PrepareError::panicked("prepare", *panic)),
         }
         if self.state.is_none() {
-            let pointer = hook::call("create", || (entry.create)(context))
+            let pointer = hook::call(footprint, "create", || (entry.create)(context))
                 .map_err(|panic| PrepareError::panicked("create", *panic))?;
             let manifest = staged.readable.manifest.state.clone();
             staged.created = Some(State { pointer: StatePointer(pointer), manifest });
@@ -468,7 +469,7 @@ impl Module {
         }
         // Its hooks are called if `prepare` was.
         let number = readable.version;
-        let departure = Departure { serial, number, footprint, library, copy, is_loaded: prepared };
+        let departure = Departure { serial, number, footprint, library, copy, is_prepared: prepared };
         self.reaper.discard(self.path.clone(), departure);
     }
 
@@ -496,15 +497,19 @@ fn load(staged: &mut Staged, spawner: Arc<dyn Spawner>) -> Result<(), LoadError>
     let library = staged.library.insert(unsafe { Library::open(&staged.copy) }?);
     let Readable { manifest, version } = &staged.readable;
     let context = Context::of_load(&manifest.module, version.to_string(), staged.serial.0, spawner);
-    let (methods, footprint) = (manifest.methods.len(), staged.footprint.clone());
+    let (methods, footprint) = (manifest.methods.len(), &staged.footprint);
+    let context = Arc::new(context);
     // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
-    hook::call("bind", || unsafe { library.connect(&staged.section, methods, Arc::new(context), footprint) })
+    hook::call(footprint, "bind", || unsafe {
+        library.connect(&staged.section, methods, context, footprint.clone())
+    })
 }
 
 fn destroy(library: &Library, state: State) {
     // A panic was logged when it happened. What it left of the state is lost; there is nobody who could act on it.
     // SAFETY: a version with this very state made it or has worked on it, and nobody is inside any more.
-    let _ = hook::call("destroy", || unsafe { (library.entry().destroy)(state.pointer.0) });
+    let _ =
+        hook::call(library.footprint(), "destroy", || unsafe { (library.entry().destroy)(state.pointer.0) });
 }
 
 pub(super) fn micros(duration: Duration) -> u64 {

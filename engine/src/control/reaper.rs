@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use super::Serial;
 use super::departure::Departure;
 use super::library::{Remains, Unmapped};
-use crate::call::{Bell, CallPath, Footprint, Hold, Holding};
+use crate::call::{Bell, CallPath, Footprint, Hold, Holding, owed};
 use crate::candidate::VersionNumber;
 use crate::error::PushError;
 use crate::host;
@@ -29,6 +29,9 @@ use crate::tell::tell;
 
 /// How many versions that are gone are remembered for the status.
 const REMEMBERED_MAX: usize = 8;
+
+/// How long the end of the engine waits for threads that owe something: time enough for those that call often.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// How long a push waits for the reaper to catch up.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -109,12 +112,15 @@ impl Retired {
         }
     }
 
-    /// Whether code of it may be running, so that the end of the engine should wait.
-    fn is_running(&self) -> bool {
+    /// Until when the end of the engine waits for it: longer if code of it may be running than if it's only that
+    /// threads may come by.
+    fn is_waited_for(&self, stop: Stop) -> Option<Option<Instant>> {
         match self.state {
-            RetiredState::Draining(_) | RetiredState::Busy => true,
-            RetiredState::Leaving(_) => self.footprint.is_empty() || self.footprint.is_running(),
-            RetiredState::Retained(..) | RetiredState::Unmapped { .. } => false,
+            RetiredState::Leaving(_) if !self.footprint.is_empty() && !self.footprint.is_running() => {
+                Some(sooner(stop.deadline, Some(stop.grace)))
+            }
+            RetiredState::Draining(_) | RetiredState::Leaving(_) | RetiredState::Busy => Some(stop.deadline),
+            RetiredState::Retained(..) | RetiredState::Unmapped { .. } => None,
         }
     }
 
@@ -188,18 +194,23 @@ impl Reaper {
         self.add(retired);
     }
 
-    /// Takes over a candidate that has failed after it was loaded. If no thread holds it, it's unmapped before this
-    /// returns.
-    pub(crate) fn discard(&self, path: Arc<CallPath>, mut departure: Departure) {
+    /// Takes over a candidate that has failed after it was loaded, and waits a moment until it's unmapped. If
+    /// threads hold it, it stays on the list until they let go.
+    pub(crate) fn discard(&self, path: Arc<CallPath>, departure: Departure) {
+        let serial = departure.serial;
+        departure.footprint.retire();
         let mut retired = Retired::new(path, &departure, self.drain_deadline);
-        if !departure.give_up() {
-            retired.state = RetiredState::Leaving(Box::new(departure));
-        } else if let Unmapped::Retained(remains) = departure.unmap() {
-            retired.state = RetiredState::Retained(remains.reason.clone(), Some(remains));
-        } else {
-            return;
-        }
+        retired.state = RetiredState::Draining(Box::new(departure));
         self.add(retired);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let rings = self.shared.bell.rings();
+            let is_under_way = |entry: &Retired| entry.serial == serial && !entry.is_kept();
+            let wait = lock(&self.shared.retired).iter().any(is_under_way);
+            if !wait || !self.shared.bell.wait(rings, Some(deadline)) {
+                return;
+            }
+        }
     }
 
     fn add(&self, retired: Retired) {
@@ -244,9 +255,10 @@ impl Reaper {
         retired.iter().any(|retired| retired.path.module == module && is_draining(&retired.state))
     }
 
-    /// Waits until everything is unmapped, or until `deadline`; what is still held then stays mapped.
+    /// Waits until everything is unmapped, or until `deadline`; what is still held then stays mapped. For threads
+    /// that only owe something it waits a moment.
     pub(crate) fn stop(&self, deadline: Option<Instant>) {
-        *lock(&self.shared.stop) = Some(Stop { deadline });
+        *lock(&self.shared.stop) = Some(Stop { deadline, grace: Instant::now() + GRACE });
         self.shared.bell.ring();
         let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
@@ -261,10 +273,11 @@ impl Reaper {
     }
 }
 
-/// The engine ends. What drains is waited for up to the deadline, or for as long as it takes.
+/// The engine ends. What runs is waited for up to the deadline, or for as long as it takes.
 #[derive(Clone, Copy)]
 struct Stop {
     deadline: Option<Instant>,
+    grace: Instant,
 }
 
 /// The moment after this time; none if that is too far away to be told.
@@ -304,7 +317,7 @@ impl Shared {
                     self.set(serial, RetiredState::Leaving(departure));
                     continue;
                 }
-                Look::Free(serial, mut departure) if departure.is_loaded => {
+                Look::Free(serial, mut departure) if departure.is_prepared => {
                     departure.unload();
                     self.set(serial, RetiredState::Leaving(departure));
                     continue;
@@ -325,13 +338,15 @@ impl Shared {
                 Look::Nothing(next) => next,
             };
             let stop = *lock(&self.stop);
-            if let Some(Stop { deadline }) = stop {
-                if !self.is_anything_running() || has_passed(deadline) {
+            if let Some(stop) = stop {
+                let Some(until) = self.is_anything_waited_for(stop) else {
                     self.give_up();
                     return;
-                }
-                next = sooner(next, deadline);
+                };
+                next = sooner(next, until);
             }
+            // A subscriber may have called the engine on this thread.
+            owed::settle_all();
             self.bell.wait(rings, next);
         }
     }
@@ -365,6 +380,7 @@ impl Shared {
         if let Some(entry) = lock(&self.retired).iter_mut().find(|entry| entry.serial == serial) {
             entry.state = state;
         }
+        self.bell.ring();
     }
 
     fn unmap(&self, serial: Serial, departure: Departure) {
@@ -403,8 +419,11 @@ impl Shared {
         });
     }
 
-    fn is_anything_running(&self) -> bool {
-        lock(&self.retired).iter().any(Retired::is_running)
+    /// Until when the end of the engine has to wait; none if there is nothing to wait for.
+    fn is_anything_waited_for(&self, stop: Stop) -> Option<Option<Instant>> {
+        let retired = lock(&self.retired);
+        let waits = retired.iter().filter_map(|entry| entry.is_waited_for(stop));
+        waits.filter(|until| !has_passed(*until)).reduce(sooner)
     }
 
     /// The engine ends. Code that somebody may still run must stay, so the libraries are left mapped.

@@ -67,9 +67,12 @@ impl Control {
         // The thread that ends the engine waits here, and can't settle anything meanwhile.
         owed::settle_all();
         drop(self.running.take());
-        // A subscriber may drop the engine on one of its own threads, which can't wait for itself.
-        let is_own_thread =
-            self.mailbox.is_control_thread() || self.reaper.is_this_thread() || self.jobs.is_this_thread();
+        // A subscriber may drop the engine on one of its own threads, or on one of logic's, which can't wait for
+        // itself.
+        let is_own_thread = self.mailbox.is_control_thread()
+            || self.reaper.is_this_thread()
+            || self.jobs.is_this_thread()
+            || owed::is_running();
         if let Some(thread) = self.thread.take()
             && !is_own_thread
         {
@@ -144,6 +147,8 @@ impl Worker {
     fn run(mut self, commands: &Receiver<Command>, rescans: &Receiver<()>, ended: &Receiver<Infallible>) {
         *lock(&self.shared.control_thread) = Some(thread::current().id());
         loop {
+            // A subscriber may have called the engine on this thread.
+            owed::settle_all();
             select! {
                 recv(ended) -> _ => break,
                 recv(commands) -> command => match command {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::call::owed;
+use crate::call::{Footprint, owed};
 
 thread_local! {
     static HOOK: Cell<Option<&'static str>> = const { Cell::new(None) };
@@ -11,10 +11,12 @@ thread_local! {
 /// Calls a hook of logic. A panic in it comes back fenced.
 ///
 /// What the hook leaves on this thread is settled at once: the engine's own threads hold no version.
-pub(crate) fn call<R>(name: &'static str, hook: impl FnOnce() -> R) -> R {
-    HOOK.set(Some(name));
+pub(crate) fn call<R>(footprint: &Footprint, name: &'static str, hook: impl FnOnce() -> R) -> R {
+    let inside = owed::enter_hook(footprint);
+    let outer = HOOK.replace(Some(name));
     let result = hook();
-    HOOK.set(None);
+    HOOK.set(outer);
+    drop(inside);
     owed::settle_all();
     result
 }

@@ -22,8 +22,11 @@ fn footprint(context: &Context) -> Arc<Footprint> {
 ///
 /// As `__cxa_thread_atexit_impl`.
 unsafe fn at_exit(context: &Context, destructor: ThreadDestructor, object: *mut c_void) -> c_int {
-    // SAFETY: the destructor may be called on this thread, once, as the caller vouches.
-    unsafe { owed::record(&footprint(context), destructor, object) };
+    let footprint = footprint(context);
+    if !footprint.is_closing() {
+        // SAFETY: the destructor may be called on this thread, once, as the caller vouches.
+        unsafe { owed::record(&footprint, destructor, object) };
+    }
     0
 }
 
@@ -31,23 +34,15 @@ unsafe fn at_exit(context: &Context, destructor: ThreadDestructor, object: *mut 
 ///
 /// As `pthread_key_create`.
 unsafe fn create_key(context: &Context, key: *mut c_uint, destructor: Option<ThreadDestructor>) -> c_int {
-    // SAFETY: `key` can be written to, as the caller vouches.
-    unsafe {
-        let result = libc::pthread_key_create(key, None);
-        if result == 0 {
-            footprint(context).add_key(*key, destructor);
-        }
-        result
-    }
+    // SAFETY: as the caller vouches.
+    unsafe { footprint(context).create_key(key, destructor) }
 }
 
 /// # Safety
 ///
 /// As `pthread_key_delete`.
 unsafe fn delete_key(context: &Context, key: c_uint) -> c_int {
-    footprint(context).remove_key(key);
-    // SAFETY: as the caller vouches.
-    unsafe { libc::pthread_key_delete(key) }
+    footprint(context).delete_key(key)
 }
 
 /// # Safety
@@ -55,7 +50,10 @@ unsafe fn delete_key(context: &Context, key: c_uint) -> c_int {
 /// As `pthread_setspecific`.
 unsafe fn set_key(context: &Context, key: c_uint, value: *const c_void) -> c_int {
     if !value.is_null() {
-        owed::record_key(&footprint(context));
+        let footprint = footprint(context);
+        if !footprint.is_closing() {
+            owed::record_key(&footprint);
+        }
     }
     // SAFETY: as the caller vouches.
     unsafe { libc::pthread_setspecific(key, value) }
@@ -79,6 +77,9 @@ unsafe fn start(
     argument: *mut c_void,
 ) -> c_int {
     let footprint = footprint(context);
+    if footprint.is_closing() {
+        return libc::EAGAIN;
+    }
     footprint.begin_start();
     let beginning = Box::into_raw(Box::new(Beginning { footprint, start, argument }));
     // SAFETY: as the caller vouches; the new thread takes what it is given, or else it is taken back here. The C
@@ -102,12 +103,4 @@ extern "C-unwind" fn begin(beginning: *mut c_void) -> *mut c_void {
     owed::run_for(footprint, Hold::Thread);
     // SAFETY: what logic asked for; the footprint keeps its code mapped.
     unsafe { start(argument) }
-}
-
-/// Deletes what is left of the version's keys. No thread may have values for them any more.
-pub(crate) fn delete_keys(footprint: &Footprint) {
-    for (key, _) in footprint.keys() {
-        // SAFETY: the version has created it and not deleted it; it runs no more code.
-        unsafe { libc::pthread_key_delete(key) };
-    }
 }

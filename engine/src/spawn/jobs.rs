@@ -15,7 +15,7 @@ use std::time::Instant;
 use crossbeam_channel::{Sender, bounded};
 use liveswap_state::{Job, SpawnError};
 
-use crate::call::Bell;
+use crate::call::{Bell, owed};
 use crate::lock::lock;
 use crate::tell::tell;
 
@@ -95,6 +95,8 @@ impl Jobs {
             let mut next: Option<Named> = given.recv().ok();
             while let Some(named) = next {
                 named.run();
+                // Here and not at the thread's end, which is waited for without a deadline.
+                owed::settle_all();
                 next = jobs.finish();
             }
         })?;

@@ -11,6 +11,7 @@ use std::path::Path;
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use crate::call::owed;
 use crate::control::Mailbox;
 use crate::engine::Trigger;
 use crate::tell::tell;
@@ -51,6 +52,8 @@ fn handle(event: notify::Result<Event>, folder: &Path, mailbox: &Mailbox) {
             mailbox.rescan();
         }
     }
+    // A subscriber may have called the engine on this thread.
+    owed::settle_all();
 }
 
 /// Whether the event says that a file is whole.

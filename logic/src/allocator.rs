@@ -8,10 +8,14 @@
 //! part written in C++ or with an attribute for it. It gets memory from the system, which is counted; if
 //! any of it is still held when the host binds, the library is refused, because later it couldn't be told
 //! from the host's.
+//!
+//! While the library is being bound, nothing of the user's has run yet. What is allocated then is kept by statics
+//! of the crates that this one uses, `tracing` above all, and nobody gives it back. The host is told of these
+//! blocks, and frees them with the version.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use liveswap_state::{BindError, MemoryTable};
 
@@ -46,7 +50,7 @@ unsafe impl GlobalAlloc for HostAllocator {
         // SAFETY: the caller keeps `GlobalAlloc`'s contract, which is that of both.
         unsafe {
             match HOST.get() {
-                Some(Host { table, serial }) => (table.allocate)(*serial, layout),
+                Some(host) => host.noted((host.table.allocate)(host.serial, layout), layout),
                 None => before_bind::allocate(layout),
             }
         }
@@ -57,7 +61,7 @@ unsafe impl GlobalAlloc for HostAllocator {
         // SAFETY: as above. The system's fresh memory is zeroed by hand.
         unsafe {
             match HOST.get() {
-                Some(Host { table, serial }) => (table.allocate_zeroed)(*serial, layout),
+                Some(host) => host.noted((host.table.allocate_zeroed)(host.serial, layout), layout),
                 None => {
                     let memory = before_bind::allocate(layout);
                     if !memory.is_null() {
@@ -74,7 +78,15 @@ unsafe impl GlobalAlloc for HostAllocator {
         // SAFETY: as above.
         unsafe {
             match HOST.get() {
-                Some(Host { table, serial }) => (table.reallocate)(*serial, memory, layout, new_size),
+                Some(host) => {
+                    let was_kept = host.forget(memory);
+                    let moved = (host.table.reallocate)(host.serial, memory, layout, new_size);
+                    if was_kept && moved.is_null() {
+                        (host.table.keep)(host.serial, memory, layout);
+                        return moved;
+                    }
+                    host.noted(moved, Layout::from_size_align_unchecked(new_size, layout.align()))
+                }
                 None => before_bind::reallocate(memory, layout, new_size),
             }
         }
@@ -85,10 +97,46 @@ unsafe impl GlobalAlloc for HostAllocator {
         // SAFETY: as above.
         unsafe {
             match HOST.get() {
-                Some(Host { table, .. }) => (table.free)(memory, layout),
+                Some(host) => {
+                    host.forget(memory);
+                    (host.table.free)(memory, layout);
+                }
                 None => before_bind::free(memory, layout),
             }
         }
+    }
+}
+
+/// Whether the library is being bound. Relaxed, as what goes with it: all on the thread that binds, and before
+/// anybody else can call the library.
+static IS_BINDING: AtomicBool = AtomicBool::new(false);
+/// The lowest and the highest address that the host keeps: most blocks are seen at a glance not to be among them.
+static KEPT_FROM: AtomicUsize = AtomicUsize::new(usize::MAX);
+static KEPT_TO: AtomicUsize = AtomicUsize::new(0);
+
+/// Runs `body`, and has the host keep what is allocated in it for as long as the library is there.
+pub(crate) fn keep(body: impl FnOnce()) {
+    IS_BINDING.store(true, Ordering::Relaxed);
+    body();
+    IS_BINDING.store(false, Ordering::Relaxed);
+}
+
+impl Host {
+    #[inline]
+    fn noted(&self, memory: *mut u8, layout: Layout) -> *mut u8 {
+        if IS_BINDING.load(Ordering::Relaxed) && !memory.is_null() {
+            KEPT_FROM.fetch_min(memory.addr(), Ordering::Relaxed);
+            KEPT_TO.fetch_max(memory.addr(), Ordering::Relaxed);
+            (self.table.keep)(self.serial, memory, layout);
+        }
+        memory
+    }
+
+    /// The block is about to be freed. True if the host may have kept it.
+    #[inline]
+    fn forget(&self, memory: *mut u8) -> bool {
+        let kept = KEPT_FROM.load(Ordering::Relaxed)..=KEPT_TO.load(Ordering::Relaxed);
+        kept.contains(&memory.addr()) && (self.table.forget)(memory)
     }
 }
 

@@ -40,7 +40,9 @@ pub(crate) unsafe fn bind(host: &'static HostTable, context: &'static Context) -
     allocator::bind(host.memory, context.serial())?;
     // Can't fail: the engine binds once, and this is checked above.
     let _ = BINDING.set(Binding { host, context });
-    crate::panics::install();
-    crate::events::install();
+    allocator::keep(|| {
+        crate::panics::install();
+        crate::events::install();
+    });
     Ok(())
 }

@@ -209,8 +209,9 @@ pub(super) fn end() {
     settle_where(|_| true);
     OWED.with(|owed| {
         let (thread, runs) = (owed.thread.borrow_mut().take(), owed.runs.borrow_mut().take());
-        // The list is empty now; its memory goes too.
+        // The lists are empty now; their memory goes too.
         drop(std::mem::take(&mut **owed.debts.borrow_mut()));
+        drop(std::mem::take(&mut **owed.hooks.borrow_mut()));
         if let (Some(Run { footprint, hold }), Some(thread)) = (runs, thread) {
             footprint.remove(&thread, hold);
         }

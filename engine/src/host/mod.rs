@@ -21,6 +21,8 @@ pub(crate) static TABLE: HostTable = HostTable {
         allocate_zeroed: memory::allocate_zeroed,
         reallocate: memory::reallocate,
         free: memory::free,
+        keep: own_blocks::keep,
+        forget: own_blocks::forget,
     },
     events: EventTable { enabled: events::enabled, record: events::record },
     threads: threads::TABLE,

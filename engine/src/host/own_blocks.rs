@@ -11,6 +11,8 @@
 //! more, nobody is left to use or to free it. Mostly these are padded to a cache line against false sharing:
 //! the table of `parking_lot`, the lists of `arc-swap`, the queues of `crossbeam`.
 //!
+//! Of other blocks the library itself knows that they are its own: those that it allocates while it's being bound.
+//!
 //! They are few, so they are kept in a map under a lock; blocks of a usual alignment don't come here.
 
 use std::alloc::Layout;
@@ -45,16 +47,22 @@ pub(crate) fn begin(serial: usize, alignment: usize) {
 
 /// The load with this serial has allocated a block.
 pub(super) fn note(serial: usize, memory: *mut u8, layout: Layout) {
-    let mut blocks = lock(&BLOCKS);
+    let blocks = lock(&BLOCKS);
     let is_own = blocks.crossing.get(&serial).is_some_and(|&crossing| layout.align() > crossing);
+    drop(blocks);
     if is_own && !memory.is_null() {
-        blocks.own.insert(memory.expose_provenance(), (serial, layout));
+        keep(serial, memory, layout);
     }
 }
 
-/// A block is about to be freed.
-pub(super) fn forget(memory: *mut u8) {
-    lock(&BLOCKS).own.remove(&memory.addr());
+/// The load with this serial has allocated a block and knows that it is its own.
+pub(super) fn keep(serial: usize, memory: *mut u8, layout: Layout) {
+    lock(&BLOCKS).own.insert(memory.expose_provenance(), (serial, layout));
+}
+
+/// A block is about to be freed. True if it was known to be a load's own.
+pub(super) fn forget(memory: *mut u8) -> bool {
+    lock(&BLOCKS).own.remove(&memory.addr()).is_some()
 }
 
 /// The load has left memory: frees all blocks that are its own.

@@ -9,6 +9,9 @@ use crate::alone;
 
 /// A row is run with as many threads as each of these says.
 const THREADS: [usize; 2] = [1, 4];
+/// The swaps are made in so many stretches, and the median of their growths counts. What a version leaves behind,
+/// each of them shows; an allocator's few megabytes more, taken at once and for good, only one.
+const STRETCHES: usize = 5;
 /// The most memory, in bytes, that a swap may leave behind on average.
 const GROWTH_PER_SWAP_MAX: usize = 1024;
 
@@ -50,8 +53,18 @@ impl Row {
                 swapper.wait_until_alone(|| callers.call(Behaviour::Nothing));
             })
         };
-        let before = memory_after(warm_up);
-        let per_swap = memory_after(swaps - warm_up).saturating_sub(before) / (swaps - warm_up);
+        let mut before = memory_after(warm_up);
+        let mut growth: Vec<_> = (0..STRETCHES)
+            .map(|_| {
+                let stretch = (swaps - warm_up) / STRETCHES;
+                let after = memory_after(stretch);
+                let grown = after.saturating_sub(before) / stretch;
+                before = after;
+                grown
+            })
+            .collect();
+        growth.sort_unstable();
+        let per_swap = growth[STRETCHES / 2];
         let mapped = swapper.mapped();
 
         // The threads first: they end with what the last version has left to them.

@@ -3,14 +3,37 @@
 //! The test starts the program that it is part of once more, for itself alone, and tells it so by an environment
 //! variable. What that process writes to standard error in lines that begin with [`REPORT`] is its report.
 
+use std::any::type_name;
 use std::env;
-use std::process::Command;
+use std::process::{self, Command};
+use std::thread;
+use std::time::Duration;
 
 /// Begins a line that is for who started the test.
 pub const REPORT: &str = "report: ";
 
 /// Its value is what the test was started for.
 const PURPOSE: &str = "LIVESWAP_TEST_PURPOSE";
+
+/// A time that only a fault can need: more than [`wait_until`](crate::wait_until) takes to fail.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Does the whole of a test in a process of its own, which may not hang either. The test is the one that `run` is a
+/// closure of.
+#[track_caller]
+pub fn check<R: FnOnce()>(run: R) {
+    if purpose().is_none() {
+        let test = name(type_name::<R>().trim_end_matches("::{{closure}}"));
+        return start(test, "all of it").map_or_else(|failure| panic!("{failure}"), |_| ());
+    }
+    thread::spawn(|| {
+        thread::sleep(LIMIT);
+        eprintln!("it hangs");
+        process::abort();
+    });
+    run();
+    eprintln!("{REPORT}it has held");
+}
 
 /// What this process was started for by [`start`]; none if it runs all its tests.
 pub fn purpose() -> Option<String> {

@@ -9,6 +9,8 @@ pub mod leaving;
 pub mod log;
 pub mod maps;
 pub mod patch;
+pub mod reaction;
+pub mod threads;
 pub mod wait;
 
 pub use fixture::{Fixture, logic};

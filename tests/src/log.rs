@@ -23,6 +23,19 @@ pub struct Record {
 }
 
 impl Record {
+    /// An event that happens on this thread now.
+    pub fn of(event: &Event<'_>) -> Self {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let metadata = event.metadata();
+        Self {
+            level: *metadata.level(),
+            target: metadata.target().to_owned(),
+            thread: thread::current().name().unwrap_or_default().to_owned(),
+            fields: fields.0,
+        }
+    }
+
     /// The text of a field; empty if there is no such field.
     pub fn text(&self, field: &str) -> &str {
         match self.fields.get(field) {
@@ -79,16 +92,7 @@ impl Subscriber for Log {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let metadata = event.metadata();
-        let record = Record {
-            level: *metadata.level(),
-            target: metadata.target().to_owned(),
-            thread: thread::current().name().unwrap_or_default().to_owned(),
-            fields: fields.0,
-        };
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(Record::of(event));
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

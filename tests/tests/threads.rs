@@ -1,72 +1,16 @@
 //! What calls leave on threads, and the threads that logic starts: they hold their version, by name, and let go
 //! of it by themselves.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use fixture_api::Latch;
-use fixture_api::threads::{Threads, ThreadsProxy};
+use fixture_api::threads::Threads;
 use liveswap::status::Holder;
-use liveswap::{Guard, Module, Push};
-use liveswap_state::CallError;
+use liveswap::{Module, Push};
 use liveswap_tests::log::{Log, Record, Value};
+use liveswap_tests::threads::{Worker, candidate, host, replace, wait_until_retained};
 use liveswap_tests::{Fixture, Host, Patched, wait_until};
-
-type Proxy<'guard> = ThreadsProxy<Guard<'guard>>;
-
-fn host() -> Host {
-    Host::of::<dyn Threads>(|builder, _| builder)
-}
-
-/// The fixture, as a version that no other test of this process uses: the log is that of all tests.
-fn candidate(host: &Host, version: &str) -> PathBuf {
-    Patched::of(Fixture::threads("1001").build()).version(version).write(host.folder(), version)
-}
-
-/// Replaces what is active and lets it go.
-fn replace(host: &Host, version: &str) {
-    host.push(candidate(host, version));
-    host.commit();
-}
-
-/// A thread that does what it is told, when it is told.
-struct Worker {
-    work: Option<Sender<Box<dyn FnOnce() + Send>>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Worker {
-    fn new(name: &str) -> Self {
-        let (work, told) = channel::<Box<dyn FnOnce() + Send>>();
-        let thread = thread::Builder::new().name(name.to_owned());
-        let thread = thread.spawn(move || told.into_iter().for_each(|work| work())).unwrap();
-        Self { work: Some(work), thread: Some(thread) }
-    }
-
-    /// Has it done, and waits for the result.
-    fn run<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> R {
-        let (answer, answered) = channel();
-        let work = move || answer.send(work()).unwrap();
-        self.work.as_ref().unwrap().send(Box::new(work)).unwrap();
-        answered.recv().unwrap()
-    }
-
-    fn call<R: Send + 'static>(
-        &self,
-        host: &Host,
-        call: fn(&Proxy<'_>) -> Result<R, CallError>,
-    ) -> Result<R, CallError> {
-        let module: Module<dyn Threads> = host.module();
-        self.run(move || module.call(call))
-    }
-
-    fn end(mut self) {
-        drop(self.work.take());
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
 
 fn holders(holders: &[Holder]) -> Vec<(&str, &str)> {
     holders.iter().map(|holder| (holder.thread.as_str(), holder.holds_by)).collect()
@@ -81,18 +25,6 @@ fn start(host: &Host, name: &'static str) -> Arc<Latch> {
     });
     wait_until("it runs", || latch.is_entered());
     latch
-}
-
-/// Waits until it is retained and none of its hooks runs; who holds it then.
-#[track_caller]
-fn wait_until_retained(host: &Host, version: &str) -> Vec<Holder> {
-    let mut holders = Vec::new();
-    wait_until(&format!("{version} is retained"), || {
-        let retired = host.retired(version).unwrap();
-        holders = retired.holders;
-        retired.state == "retained" && holders.iter().all(|holder| holder.holds_by != "hook")
-    });
-    holders
 }
 
 fn of_version(log: &Log, version: &str, message: &str) -> Vec<Record> {
@@ -133,7 +65,7 @@ fn a_call_that_finds_no_version_lets_go_too() {
     replace(&host, "5012");
     wait_until_retained(&host, "5011");
     let module: Module<dyn Threads> = {
-        let other = self::host();
+        let other = liveswap_tests::threads::host();
         other.module()
     };
     // Another engine's, which has ended.

@@ -82,7 +82,7 @@ pub struct RetiredStatus {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Holder {
-    /// The thread's name.
+    /// The thread's name, as the kernel has it: its first 15 bytes.
     pub thread: String,
     /// The kernel's number for it.
     pub thread_id: i32,

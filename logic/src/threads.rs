@@ -18,6 +18,7 @@
 //! Without a host there is nobody to forward to: in a constructor, and in the tests of a logic crate, which
 //! are programs. Then the C library's own function is asked, found by its name, and counted.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_int, c_uint, c_ulong, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,7 +31,14 @@ static DESTRUCTORS_BEFORE_BIND: AtomicUsize = AtomicUsize::new(0);
 static KEYS_BEFORE_BIND: AtomicUsize = AtomicUsize::new(0);
 static THREADS_BEFORE_BIND: AtomicUsize = AtomicUsize::new(0);
 
+thread_local! {
+    /// Tells nothing. The host looks where the loader has put it.
+    static TOUCHED: Cell<bool> = const { Cell::new(false) };
+}
+
 pub(crate) fn before_bind() -> BeforeBind {
+    // Nobody reads it, so the compiler would leave a mere store out.
+    TOUCHED.with(|touched| std::hint::black_box(touched).set(true));
     BeforeBind {
         destructors: DESTRUCTORS_BEFORE_BIND.load(Ordering::Relaxed),
         keys: KEYS_BEFORE_BIND.load(Ordering::Relaxed),

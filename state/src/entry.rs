@@ -17,7 +17,8 @@ pub const ENTRY_SYMBOL: &str = "liveswap_entry";
 pub struct Entry {
     /// The manifest's bytes as they are in memory; compared with those that were read from the file.
     pub manifest: &'static [u8],
-    /// What has happened already. It may be called before [`bind`](Self::bind).
+    /// What has happened already. It may be called before [`bind`](Self::bind), and touches a thread-local of the
+    /// library, so that this thread has a block of them.
     pub before_bind: fn() -> BeforeBind,
     /// Hands over the host table. No other code of the library runs before it, but for constructors and
     /// [`before_bind`](Self::before_bind).

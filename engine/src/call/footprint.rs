@@ -24,6 +24,7 @@ use super::bell::Bell;
 use super::participants::{Hold, Holding};
 use super::sync::{AtomicBool, Mutex, Ordering, lock};
 use super::thread::Thread;
+use super::thread_locals;
 
 pub(crate) struct Footprint {
     /// The load that it belongs to.
@@ -35,7 +36,7 @@ pub(crate) struct Footprint {
     retired: AtomicBool,
     /// The library is being closed.
     closing: AtomicBool,
-    /// An address inside the library, once it is connected.
+    /// An address inside the library, if threads can be made new to it.
     address: OnceLock<usize>,
     left: Mutex<Left>,
 }
@@ -88,12 +89,20 @@ impl Footprint {
         FOOTPRINTS.read().unwrap_or_else(PoisonError::into_inner).get(&serial)?.upgrade()
     }
 
-    /// Says where the library is: `address` is inside.
-    pub(crate) fn locate(&self, address: usize) {
-        // Set before: the same library, so any address inside will do.
-        let _ = self.address.set(address);
+    /// Says where the library is: `address` is inside. This thread must have touched a thread-local of it.
+    ///
+    /// # Safety
+    ///
+    /// The library must be mapped.
+    pub(crate) unsafe fn locate(&self, address: usize) {
+        // SAFETY: as the caller vouches.
+        if unsafe { thread_locals::are_told(address) } {
+            // Set before: the same library, so any address inside will do.
+            let _ = self.address.set(address);
+        }
     }
 
+    /// An address inside the library, if threads can be [made new](thread_locals) to it.
     pub(crate) fn address(&self) -> Option<usize> {
         self.address.get().copied()
     }

@@ -47,7 +47,7 @@ impl Model {
         });
         let callers = (0..callers)
             .map(|number| {
-                let thread = Arc::new(Thread::new(Some(format!("caller {number}")), 0));
+                let thread = Arc::new(Thread::new(0));
                 let caller = Arc::new(Participant::new(thread));
                 model.participants.join(caller.clone());
                 caller
@@ -242,7 +242,7 @@ fn waiting_for_a_version_and_for_the_state_at_once_wakes_both() {
 fn a_version_is_unmapped_only_after_what_was_left_on_a_thread_is_settled() {
     check(|| {
         let (model, _) = Model::new(0);
-        let thread = Arc::new(Thread::new(Some("caller".to_owned()), 0));
+        let thread = Arc::new(Thread::new(0));
         let caller = Arc::new(Participant::new(thread.clone()));
         thread.join(&caller);
         model.participants.join(caller.clone());

@@ -73,16 +73,8 @@ thread_local! {
 pub(super) fn this_thread() -> Arc<Thread> {
     OWED.with(|owed| {
         let mut thread = owed.thread.borrow_mut();
-        let thread = thread.get_or_insert_with(|| {
-            let id = rustix::thread::gettid().as_raw_nonzero().get();
-            let name = || {
-                let name = std::thread::current().name().map(str::to_owned);
-                name.unwrap_or_else(|| format!("thread-{id}"))
-            };
-            let runs = owed.runs.borrow();
-            let is_of_logic = runs.as_ref().is_some_and(|run| run.hold == Hold::Thread);
-            Arc::new(Thread::new((!is_of_logic).then(name), id))
-        });
+        let thread = thread
+            .get_or_insert_with(|| Arc::new(Thread::new(rustix::thread::gettid().as_raw_nonzero().get())));
         thread.clone()
     })
 }
@@ -144,13 +136,9 @@ pub(crate) fn settle_all() {
         if owed.settling.replace(true) {
             return;
         }
-        let mut renewable = |footprint: &Footprint| {
-            // SAFETY: the library is mapped as long as this thread owes it something.
-            footprint.address().and_then(|address| unsafe { thread_locals::block_of(address) }).is_some()
-        };
-        while let Some(footprint) = owed.next_due(&mut renewable) {
+        while let Some(footprint) = owed.next_due(|footprint| footprint.address().is_some()) {
             owed.run_destructors(&footprint);
-            let address = footprint.address().expect("it has a block");
+            let address = footprint.address().expect("that is what was asked for");
             // SAFETY: as above. All destructors of the library's thread-locals have run on this thread, which
             // isn't running code of it.
             unsafe {

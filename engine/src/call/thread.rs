@@ -9,8 +9,6 @@ use super::sync::{Mutex, lock};
 
 /// One for each thread that a version has left something on. See [`owed`](super::owed).
 pub(crate) struct Thread {
-    /// What the host calls it; none for a thread that logic has started.
-    name: Option<String>,
     /// The kernel's number for the thread, as `/proc` and debuggers show it.
     pub(crate) id: i32,
     /// Its sides of the modules that it calls: where it looks whether somebody wants something of it.
@@ -24,17 +22,15 @@ impl fmt::Debug for Thread {
 }
 
 impl Thread {
-    pub(crate) fn new(name: Option<String>, id: i32) -> Self {
-        Self { name, id, participants: Mutex::new(Vec::new()) }
+    pub(crate) fn new(id: i32) -> Self {
+        Self { id, participants: Mutex::new(Vec::new()) }
     }
 
-    /// Its name. What logic has called a thread of its own, only the kernel knows.
+    /// Its name, as the kernel has it: the first 15 bytes of what it was called. The standard library knows the whole
+    /// name, but each library's copy those of its own threads only, and none on a thread that is ending.
     pub(crate) fn name(&self) -> String {
-        let unnamed = || format!("thread-{}", self.id);
-        self.name.clone().unwrap_or_else(|| {
-            let path = format!("/proc/self/task/{}/comm", self.id);
-            fs::read_to_string(path).map_or_else(|_| unnamed(), |name| name.trim_end().to_owned())
-        })
+        let name = fs::read_to_string(format!("/proc/self/task/{}/comm", self.id));
+        name.map_or_else(|_| format!("thread-{}", self.id), |name| name.trim_end().to_owned())
     }
 
     /// It calls one more module.

@@ -18,7 +18,7 @@ use std::ptr;
 
 /// This thread's block of one library's thread-locals.
 pub(super) struct Block {
-    /// Where the block is; null if the library has no thread-locals at all.
+    /// Where the block is; null if there is none.
     block: *mut u8,
     /// What a block starts with.
     image: *const u8,
@@ -51,12 +51,22 @@ struct Search {
     found: Option<Block>,
 }
 
-/// This thread's block of the thread-locals of the library at `address`; none if the loader doesn't tell, or the
-/// thread has none yet.
+/// Whether the loader tells where this library's blocks are. This thread must have touched a thread-local of it.
 ///
 /// # Safety
 ///
 /// `address` must be inside a library that stays mapped meanwhile.
+pub(super) unsafe fn are_told(address: usize) -> bool {
+    // SAFETY: as the caller vouches.
+    unsafe { block_of(address) }.is_some_and(|block| block.length == 0 || !block.block.is_null())
+}
+
+/// This thread's block of the thread-locals of the library at `address`, which the loader tells of. It may be that
+/// it has none yet. None if no library is there.
+///
+/// # Safety
+///
+/// As [`are_told`].
 pub(super) unsafe fn block_of(address: usize) -> Option<Block> {
     let mut search = Search { address, found: None };
     // SAFETY: the function is called before this returns, with this very pointer.
@@ -81,7 +91,6 @@ unsafe extern "C" fn visit(object: *mut libc::dl_phdr_info, _: usize, search: *m
     let block = object.dlpi_tls_data.cast::<u8>();
     search.found = match headers.iter().find(|header| header.p_type == libc::PT_TLS) {
         None => Some(Block { block: ptr::null_mut(), image: ptr::null(), image_length: 0, length: 0 }),
-        Some(_) if block.is_null() => None,
         Some(image) => Some(Block {
             block,
             image: (base + image.p_vaddr as usize) as *const u8,

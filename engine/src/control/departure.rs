@@ -53,7 +53,7 @@ impl Departure {
             let _ = hook::call(&footprint, name, || hook(&context));
         };
         self.footprint.begin_start();
-        if let Err(error) = thread::Builder::new().name(format!("liveswap-{name}")).spawn(run) {
+        if let Err(error) = thread::Builder::new().name("liveswap-hook".into()).spawn(run) {
             self.footprint.not_started();
             let context = self.library.context();
             let (module, version) = (context.module(), context.version());

@@ -140,9 +140,10 @@ impl Library {
         if entry.manifest != manifest || entry.code.len() != methods {
             return Err(LoadError::OtherManifest);
         }
-        footprint.locate(entry.manifest.as_ptr().addr());
         host::own_blocks::begin(context.serial(), entry.alignment);
         self.before_bind = Some((entry.before_bind)());
+        // SAFETY: the manifest is inside of the library, which is mapped. What has just run touches a thread-local.
+        unsafe { footprint.locate(entry.manifest.as_ptr().addr()) };
         // SAFETY: the first call into the library that does anything. The host table is a static; the context is
         // kept below, and lives until after the library is closed.
         let bound = unsafe { (entry.bind)(&host::TABLE, &*Arc::as_ptr(&context)) };

@@ -9,8 +9,9 @@ use crate::alone;
 
 /// A row is run with as many threads as each of these says.
 const THREADS: [usize; 2] = [1, 4];
-/// The swaps are made in so many stretches, and the median of their growths counts. What a version leaves behind,
-/// each of them shows; an allocator's few megabytes more, taken at once and for good, only one.
+/// The swaps are made in so many stretches. What each version leaves behind shows in the median of their growths
+/// and in the growth overall, so the smaller of the two counts: a few megabytes that an allocator takes at once and
+/// for good are in one stretch only, and those that it takes and gives back are gone in the end.
 const STRETCHES: usize = 5;
 /// The most memory, in bytes, that a swap may leave behind on average.
 const GROWTH_PER_SWAP_MAX: usize = 1024;
@@ -53,10 +54,10 @@ impl Row {
                 swapper.wait_until_alone(|| callers.call(Behaviour::Nothing));
             })
         };
-        let mut before = memory_after(warm_up);
+        let begin = memory_after(warm_up);
+        let (stretch, mut before) = ((swaps - warm_up) / STRETCHES, begin);
         let mut growth: Vec<_> = (0..STRETCHES)
             .map(|_| {
-                let stretch = (swaps - warm_up) / STRETCHES;
                 let after = memory_after(stretch);
                 let grown = after.saturating_sub(before) / stretch;
                 before = after;
@@ -64,7 +65,8 @@ impl Row {
             })
             .collect();
         growth.sort_unstable();
-        let per_swap = growth[STRETCHES / 2];
+        let overall = before.saturating_sub(begin) / (STRETCHES * stretch);
+        let per_swap = growth[STRETCHES / 2].min(overall);
         let mapped = swapper.mapped();
 
         // The threads first: they end with what the last version has left to them.

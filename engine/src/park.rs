@@ -23,7 +23,8 @@ use crate::call::owed;
 /// start afresh, those without a destructor too, and it has another `ThreadId` there. A version whose thread-locals the
 /// loader has put beside the program's own can't be made to see a new thread; it stays held.
 ///
-/// Threads that end needn't call this, nor those that keep calling.
+/// Threads that end needn't call this, nor those that keep calling. Tokio's threads for blocking work don't have such a
+/// hook; they end after a time without work (`thread_keep_alive`), or may call this when a piece of work is done.
 pub fn on_thread_park() {
     owed::settle_all();
 }

@@ -1,7 +1,7 @@
 //! What calls leave on threads, and the threads that logic starts: they hold their version, by name, and let go
 //! of it by themselves.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use fixture_api::Latch;
@@ -148,6 +148,32 @@ fn a_thread_that_parks_holds_nothing_and_is_new_to_the_version_afterwards() {
     replace(&host, "5062");
     host.wait_until_unmapped("5061");
     worker.end();
+}
+
+/// Nobody calls any more, and nobody has to.
+#[test]
+fn idle_workers_of_a_tokio_runtime_hold_nothing() {
+    const WORKERS: usize = 4;
+    let host = host();
+    host.push(candidate(&host, "5066"));
+    let builder = &mut tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(WORKERS).on_thread_park(liveswap::on_thread_park).build().unwrap();
+    // Each worker has one of them: they wait for each other.
+    let all = Arc::new(Barrier::new(WORKERS));
+    let calls: Vec<_> = (0..WORKERS)
+        .map(|_| {
+            let (module, all): (Module<dyn Threads>, _) = (host.module(), all.clone());
+            runtime.spawn(async move {
+                all.wait();
+                module.call(|module| Ok((module.count()?, module.own_name()?)))
+            })
+        })
+        .collect();
+    for call in calls {
+        assert!(runtime.block_on(call).unwrap().is_ok_and(|(count, _)| count == 1));
+    }
+    replace(&host, "5067");
+    host.wait_until_unmapped("5066");
 }
 
 #[test]

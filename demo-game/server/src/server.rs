@@ -104,6 +104,7 @@ fn runtime() -> io::Result<Runtime> {
         // Relaxed: all that counts is that no number is given out twice.
         .thread_name_fn(move || format!("demo-server-{}", numbers.fetch_add(1, Ordering::Relaxed)))
         .enable_all()
+        .on_thread_park(liveswap::on_thread_park)
         .build()
 }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use liveswap_state::ThreadDestructor;
 
+use super::announcement::OUTSIDE;
 use super::footprint::Footprint;
 use super::local;
 use super::participants::Hold;
@@ -45,8 +46,9 @@ struct Owed {
     thread: RefCell<ManuallyDrop<Option<Arc<Thread>>>>,
     debts: RefCell<ManuallyDrop<Vec<Debt>>>,
     runs: RefCell<ManuallyDrop<Option<Run>>>,
-    /// The loads whose hooks this thread is in, one within the other.
-    hooks: RefCell<ManuallyDrop<Vec<usize>>>,
+    /// The load whose hook this thread is in, or [`OUTSIDE`]. The engine calls hooks on its own threads, one after the
+    /// other.
+    hook: Cell<usize>,
     /// Destructors are being run: those that they lead to are left to the same loop.
     settling: Cell<bool>,
     /// The thread ends: what it was started with has returned.
@@ -61,7 +63,7 @@ thread_local! {
             thread: RefCell::new(ManuallyDrop::new(None)),
             debts: RefCell::new(ManuallyDrop::new(Vec::new())),
             runs: RefCell::new(ManuallyDrop::new(None)),
-            hooks: RefCell::new(ManuallyDrop::new(Vec::new())),
+            hook: Cell::new(OUTSIDE),
             settling: Cell::new(false),
             runs_no_more: Cell::new(false),
             ended: Cell::new(false),
@@ -168,22 +170,23 @@ fn settle_where(is_due: impl Fn(&Footprint) -> bool) {
 
 /// This thread is about to call a hook of the load, which counts as being inside until what is returned is dropped.
 pub(crate) fn enter_hook(footprint: &Footprint) -> InHook {
-    OWED.with(|owed| owed.hooks.borrow_mut().push(footprint.serial));
-    InHook
+    OWED.with(|owed| InHook { before: owed.hook.replace(footprint.serial) })
 }
 
 /// This thread is in a hook.
-pub(crate) struct InHook;
+pub(crate) struct InHook {
+    before: usize,
+}
 
 impl Drop for InHook {
     fn drop(&mut self) {
-        OWED.with(|owed| owed.hooks.borrow_mut().pop());
+        OWED.with(|owed| owed.hook.set(self.before));
     }
 }
 
 /// Whether this thread runs code of a version's until it ends, or in a hook.
 pub(crate) fn is_running() -> bool {
-    OWED.with(|owed| owed.runs.borrow().is_some() || !owed.hooks.borrow().is_empty())
+    OWED.with(|owed| owed.runs.borrow().is_some() || owed.hook.get() != OUTSIDE)
 }
 
 /// Whether this thread owes anything.
@@ -197,9 +200,8 @@ pub(super) fn end() {
     settle_where(|_| true);
     OWED.with(|owed| {
         let (thread, runs) = (owed.thread.borrow_mut().take(), owed.runs.borrow_mut().take());
-        // The lists are empty now; their memory goes too.
+        // The list is empty now; its memory goes too.
         drop(std::mem::take(&mut **owed.debts.borrow_mut()));
-        drop(std::mem::take(&mut **owed.hooks.borrow_mut()));
         if let (Some(Run { footprint, hold }), Some(thread)) = (runs, thread) {
             footprint.remove(&thread, hold);
         }
@@ -222,9 +224,7 @@ impl Owed {
     fn is_running(&self, serial: usize) -> bool {
         let runs = self.runs.borrow();
         let is_its_own = runs.as_ref().is_some_and(|run| run.footprint.serial == serial);
-        (is_its_own && !self.runs_no_more.get())
-            || self.hooks.borrow().contains(&serial)
-            || local::is_inside(serial)
+        (is_its_own && !self.runs_no_more.get()) || self.hook.get() == serial || local::is_inside(serial)
     }
 
     fn run_destructors(&self, footprint: &Arc<Footprint>) {

@@ -163,8 +163,9 @@ impl Builder {
         self
     }
 
-    /// After which time a retired version that calls are still inside is reported; and how long the end of
-    /// the engine waits for them. Nothing is ever unmapped under a call. 10 seconds, unless set.
+    /// After which time a retired version that is still held is reported; and how long the end of the engine waits
+    /// for calls, for hooks and for threads of logic. (For threads that only have destructors to run it waits a tenth
+    /// of a second at most.) Nothing is ever unmapped under anybody. 10 seconds, unless set.
     pub fn drain_deadline(mut self, deadline: Duration) -> Self {
         self.drain_deadline = deadline;
         self

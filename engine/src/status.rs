@@ -63,7 +63,7 @@ pub struct SlotStatus {
 pub struct RetiredStatus {
     /// The version.
     pub version: VersionNumber,
-    /// `draining`: calls are inside, or it is about to be unmapped. `retained`: no call is inside, and something
+    /// `draining`: calls are inside, a hook of it runs, or it is about to be unmapped. `retained`: no call is inside, and something
     /// keeps it in memory all the same. `unmapped`: the kernel's map shows none of its code.
     pub state: &'static str,
     /// The threads that hold it.
@@ -90,9 +90,9 @@ pub struct Holder {
     /// thread-local, whose destructor it runs at its next call of the engine or at its end. `thread`: the version
     /// has started it. `hook`: it runs a hook of the version's.
     pub holds_by: &'static str,
-    /// The method or the hook that it is in; none between two calls of one guard.
+    /// The method or the hook that it is in; none between two calls of one guard, and for `destructors` and `thread`.
     pub method: Option<&'static str>,
-    /// For how long, in milliseconds, at least: counted from when somebody first looked, which a publish
+    /// For how long, in milliseconds. For a call at least: counted from when somebody first looked, which a publish
     /// does.
     pub age_ms: u64,
 }

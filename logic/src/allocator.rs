@@ -116,9 +116,18 @@ static KEPT_TO: AtomicUsize = AtomicUsize::new(0);
 
 /// Runs `body`, and has the host keep what is allocated in it for as long as the library is there.
 pub(crate) fn keep(body: impl FnOnce()) {
+    /// On a panic too.
+    struct Done;
+
+    impl Drop for Done {
+        fn drop(&mut self) {
+            IS_BINDING.store(false, Ordering::Relaxed);
+        }
+    }
+
     IS_BINDING.store(true, Ordering::Relaxed);
+    let _done = Done;
     body();
-    IS_BINDING.store(false, Ordering::Relaxed);
 }
 
 impl Host {
@@ -127,7 +136,9 @@ impl Host {
         if IS_BINDING.load(Ordering::Relaxed) && !memory.is_null() {
             KEPT_FROM.fetch_min(memory.addr(), Ordering::Relaxed);
             KEPT_TO.fetch_max(memory.addr(), Ordering::Relaxed);
-            (self.table.keep)(self.serial, memory, layout);
+            // SAFETY: just allocated with this layout, before any code of the user's could refer to it; `forget` is
+            // called before it's freed.
+            unsafe { (self.table.keep)(self.serial, memory, layout) };
         }
         memory
     }

@@ -1,6 +1,6 @@
 //! The binding: the host's table, as this library was given it.
 //!
-//! [`bind`] is the first of the library's code that runs. It stores the table once; from then on memory,
+//! [`bind`] is the first of the library's code that does anything. It stores the table once; from then on memory,
 //! events, panics and threads go to the host.
 
 use std::sync::OnceLock;
@@ -31,7 +31,7 @@ pub(crate) fn binding() -> Option<&'static Binding> {
 ///
 /// # Safety
 ///
-/// Both references must stay valid as long as the library is mapped, and no other code of the library may
+/// Both references must stay valid as long as the library is mapped, and no other code of the library, but for constructors, may
 /// run before this has returned.
 pub(crate) unsafe fn bind(host: &'static HostTable, context: &'static Context) -> Result<(), BindError> {
     if BINDING.get().is_some() {

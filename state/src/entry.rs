@@ -1,7 +1,8 @@
 //! The entry: the one symbol that a logic library exports.
 //!
 //! It is a static and not a function, so that finding it runs none of the library's code. The first
-//! function of it that the engine calls is [`Entry::bind`]; nothing of the library has run before that.
+//! functions of it that the engine calls are [`Entry::before_bind`], which only looks, and [`Entry::bind`]; nothing
+//! of the library but its constructors has run before them.
 
 use std::fmt;
 
@@ -55,10 +56,11 @@ impl fmt::Debug for Entry {
 }
 
 /// What constructors of a library did with the C library's own thread functions, before there was a host to
-/// go to. What isn't 0 keeps the library from being closed.
+/// go to. Keys and threads keep the library from being closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BeforeBind {
-    /// Destructors of thread-locals that were registered.
+    /// Destructors of thread-locals that were registered. Of these the C library takes care: it keeps the library
+    /// mapped until they have run.
     pub destructors: usize,
     /// Keys that were created.
     pub keys: usize,

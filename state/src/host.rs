@@ -42,8 +42,13 @@ pub struct MemoryTable {
     pub reallocate: unsafe fn(usize, *mut u8, Layout, usize) -> *mut u8,
     /// `std::alloc::dealloc`
     pub free: unsafe fn(*mut u8, Layout),
-    /// Notes that a block is the library's own: nothing outside refers to it, and it's freed with the library.
-    pub keep: fn(usize, *mut u8, Layout),
+    /// Notes that a block is the library's own: it's freed with the library.
+    ///
+    /// # Safety
+    ///
+    /// The block must have been allocated here with this layout, and nothing outside of the library may refer to
+    /// it. It must be [forgotten](Self::forget) before it's freed otherwise.
+    pub keep: unsafe fn(usize, *mut u8, Layout),
     /// The block is about to be freed by the library itself. True if it was noted.
     pub forget: fn(*mut u8) -> bool,
 }

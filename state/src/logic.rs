@@ -25,7 +25,9 @@ pub trait Logic: Sized + 'static {
     }
 
     /// Called once after the last call has left this version, if [`prepare`](Self::prepare) was called, whichever
-    /// way that ended. The place to stop the threads that this version has started.
+    /// way that ended. The place to stop the threads that this version has started, and to take back what it has given
+    /// to others: signal handlers, callbacks, buffers. (A thread pool of rayon's must be one of your own: its global one
+    /// never ends.)
     ///
     /// It runs on a thread of its own. The version stays mapped until it returns, and until every thread that
     /// it has started has ended. A panic in it is logged, and is no more than a return.
@@ -34,14 +36,15 @@ pub trait Logic: Sized + 'static {
     }
 
     /// Called once after [`teardown`](Self::teardown), when all threads that this version has started have ended, and
-    /// all others have run the destructors of its thread-locals. Nothing of this version runs afterwards.
+    /// all others have run the destructors of its thread-locals. Afterwards only those of thread-locals that this hook
+    /// touches still run, and the library's own.
     ///
     /// The place to free what its statics hold: Rust's statics have no destructors, so that memory is lost
     /// otherwise. A static of another crate's can be freed here too, if there is a way to it. What `crossbeam-epoch`
     /// keeps for all its users, rayon among them, some kilobytes for each thread:
     ///
     /// ```ignore
-    /// // SAFETY: nothing uses the collector any more, and nobody else drops it.
+    /// // SAFETY: nothing uses the collector any more, nobody else drops it, and what was deferred doesn't pin.
     /// drop(unsafe { std::ptr::read(crossbeam_epoch::default_collector()) });
     /// ```
     ///

@@ -264,7 +264,35 @@ fn teardown_runs_once_after_the_last_call_and_before_the_library_goes() {
 }
 
 #[test]
-fn a_teardown_that_panics_is_no_more_than_a_return() {
+fn unload_runs_once_when_all_threads_have_let_go_and_is_the_last_of_a_version() {
+    let log = Log::of_this_process();
+    let (host, worker) = (host(), Worker::new("ada"));
+    host.push(candidate(&host, "5116"));
+    worker.call(&host, |module| module.count()).unwrap();
+    let latch = start(&host, "wheel");
+    replace(&host, "5117");
+    wait_until("it is torn down", || of_version(log, "5116", "torn down").len() == 1);
+    wait_until_retained(&host, "5116");
+    worker.call(&host, |module| module.own_name()).unwrap();
+    assert!(of_version(log, "5116", "unloaded").is_empty(), "its own thread is still there");
+    latch.release();
+    host.wait_until_unmapped("5116");
+
+    let records = log.records().into_iter().filter(|record| record.text("version") == "5116");
+    let told: Vec<_> = records.map(|record| record.text("message").to_owned()).collect();
+    let place = |message: &str| {
+        let mut places = told.iter().enumerate().filter(|(_, told)| *told == message).map(|(place, _)| place);
+        (places.next().unwrap_or_else(|| panic!("{message}: {told:?}")), places.next())
+    };
+    let (torn_down, destroyed, unloaded) =
+        (place("torn down"), place("thread-local destroyed"), place("unloaded"));
+    assert_eq!((torn_down.1, destroyed.1, unloaded.1), (None, None, None), "each once: {told:?}");
+    assert!(torn_down.0 < unloaded.0 && destroyed.0 < unloaded.0, "{told:?}");
+    worker.end();
+}
+
+#[test]
+fn hooks_that_panic_at_the_end_do_no_more_than_return() {
     let host = host();
     host.push(Fixture::threads("1003").feature("teardown-panics").build());
     replace(&host, "5112");
@@ -282,6 +310,7 @@ fn a_candidate_that_fails_with_a_thread_of_its_own_stays_until_that_ends() {
     assert_eq!(holders(&wait_until_retained(&host, "5122")), [("prepared", "thread")]);
     host.wait_until_mapped(1);
     wait_until("it is forgotten", || host.retired("5122").is_none());
+    assert_eq!(of_version(log, "5122", "unloaded").len(), 1);
     assert_eq!(of_version(log, "5122", "torn down").len(), 1);
 }
 

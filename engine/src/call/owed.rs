@@ -98,7 +98,10 @@ pub(crate) fn record_key(footprint: &Arc<Footprint>) {
 fn owe(footprint: &Arc<Footprint>, note: impl FnOnce(&mut Debt)) {
     OWED.with(|owed| {
         if owed.ended.get() {
-            footprint.lose("a destructor was registered on a thread that had ended already");
+            footprint.lose(
+                "it can't be closed safely: it was called on a thread that had ended already, from a destructor; \
+                 let the host call no module there",
+            );
             return;
         }
         // Whether or not the end has begun, `end` is still to come.
@@ -141,8 +144,8 @@ pub(crate) fn settle_all() {
         while let Some(footprint) = owed.next_due(|footprint| footprint.address().is_some()) {
             owed.run_destructors(&footprint);
             let address = footprint.address().expect("that is what was asked for");
-            // SAFETY: as above. All destructors of the library's thread-locals have run on this thread, which
-            // isn't running code of it.
+            // SAFETY: the library is mapped as long as this thread owes it something. All destructors of its
+            // thread-locals have run on this thread, which `next_due` saw not to be running code of it.
             unsafe {
                 footprint.clear_values();
                 if let Some(block) = thread_locals::block_of(address) {

@@ -88,7 +88,11 @@ pub(crate) struct Remains {
 impl Remains {
     /// Looks again: the loader may have let go of it since. (It does so when another library is closed.)
     pub(crate) fn is_gone(&mut self) -> bool {
-        matches!(is_mapped(&mut self.library.maps, &self.library.path), Ok(false))
+        let is_gone = matches!(is_mapped(&mut self.library.maps, &self.library.path), Ok(false));
+        if is_gone {
+            self.library.clean_up();
+        }
+        is_gone
     }
 }
 
@@ -216,13 +220,7 @@ impl Library {
         }
         match is_mapped(&mut self.maps, &self.path) {
             Ok(false) => {
-                if let Some(connected) = self.connected.as_ref() {
-                    connected.footprint.delete_keys();
-                    // SAFETY: there is no code of it any more.
-                    unsafe { host::own_blocks::free(connected.context.serial()) };
-                }
-                // SAFETY: dropped once, as above. Nothing of the library is left that could look at it.
-                unsafe { ManuallyDrop::drop(&mut self.connected) };
+                self.clean_up();
                 Unmapped::Gone
             }
             // What is still mapped may still run, in a destructor that the engine doesn't know of, and still
@@ -232,6 +230,15 @@ impl Library {
                 self.retained(reason)
             }
             Err(error) => self.retained(format!("can't read the process's memory map: {error}")),
+        }
+    }
+
+    /// Frees what the library has had of the host. It is gone.
+    fn clean_up(&mut self) {
+        if let Some(Connected { context, footprint, .. }) = self.connected.take() {
+            footprint.delete_keys();
+            // SAFETY: there is no code of it any more.
+            unsafe { host::own_blocks::free(context.serial()) };
         }
     }
 

@@ -6,6 +6,7 @@
 //! | [`thread`] | carries out what comes in, one command after the other |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
+//! | [`staged`] | a candidate on its way |
 //! | [`library`] | the one place for `dlopen` and `dlclose` |
 //! | [`reaper`] | drains and unmaps what has left its slot |
 //! | [`departure`] | what is left to do for such a version |
@@ -15,6 +16,7 @@ mod library;
 mod mailbox;
 mod module;
 mod reaper;
+mod staged;
 mod thread;
 mod transition;
 

@@ -9,9 +9,10 @@ use thiserror::Error;
 use super::departure::Departure;
 use super::library::{Library, LoadError};
 use super::reaper::Reaper;
+use super::staged::Staged;
 use super::transition::{self, Action, Event, Phase, Refusal, Slot, Step};
 use super::{Serial, Settings};
-use crate::call::{Bell, CallPath, Footprint, StatePointer, Version};
+use crate::call::{CallPath, Footprint, StatePointer, Version};
 use crate::candidate::accept::{PrivateCopy, Source};
 use crate::candidate::verify::{self, Readable};
 use crate::candidate::{Digest, Manifest, StateManifest, VerifyError, VersionNumber};
@@ -71,57 +72,8 @@ impl Loaded {
     }
 }
 
-/// A candidate on its way through the steps.
-pub(crate) struct Staged {
-    serial: Serial,
-    readable: Readable,
-    section: Vec<u8>,
-    copy: Arc<PrivateCopy>,
-    allow_older: bool,
-    /// The host's methods in the candidate's code table; known once it is verified.
-    places: Box<[usize]>,
-    footprint: Arc<Footprint>,
-    library: Option<Library>,
-    /// Its `prepare` hook was called.
-    prepared: bool,
-    /// Made by the candidate, if the module had no state yet.
-    created: Option<State>,
-}
-
-impl Staged {
-    pub(crate) fn new(
-        readable: Readable,
-        section: Vec<u8>,
-        copy: PrivateCopy,
-        allow_older: bool,
-        bell: Arc<Bell>,
-    ) -> Self {
-        let serial = Serial::fresh();
-        Self {
-            serial,
-            readable,
-            section,
-            copy: Arc::new(copy),
-            allow_older,
-            places: Box::default(),
-            footprint: Footprint::new(serial.0, bell),
-            library: None,
-            prepared: false,
-            created: None,
-        }
-    }
-
-    pub(crate) fn module(&self) -> &str {
-        &self.readable.manifest.module
-    }
-
-    pub(crate) fn digest(&self) -> Digest {
-        self.copy.digest
-    }
-}
-
 /// The persistent data, as the host owns it: an address, and what it is the address of.
-struct State {
+pub(super) struct State {
     pointer: StatePointer,
     manifest: StateManifest,
 }
@@ -422,7 +374,7 @@ impl Module {
     /// The candidate becomes the active version, or the standby does again. It can't fail.
     fn publish(&mut self, serial: Serial) {
         if let Some(staged) = self.staged.take() {
-            self.settle(staged);
+            self.install(staged);
         }
         let started = Instant::now();
         let loaded = self.find(Some(serial)).expect("what is published was loaded");
@@ -435,7 +387,7 @@ impl Module {
     }
 
     /// Gives a prepared candidate its place among the loaded versions.
-    fn settle(&mut self, staged: Staged) {
+    fn install(&mut self, staged: Staged) {
         let Staged { serial, readable, copy, places, footprint, library, created, .. } = staged;
         if created.is_some() {
             self.state = created;

@@ -147,8 +147,8 @@ impl Retired {
     }
 }
 
-const LEFT_ON_THREADS: &str =
-    "threads still hold it: it is unmapped once each has called the engine again or ended";
+const LEFT_ON_THREADS: &str = "threads still hold it: it is unmapped once those that it has started have ended, and each other one has \
+     called the engine again, parked or ended";
 
 /// A retired version, for the status.
 pub(crate) struct RetiredView {
@@ -187,7 +187,7 @@ impl Reaper {
 
     /// Takes over a version that isn't published any more.
     pub(crate) fn retire(&self, path: Arc<CallPath>, departure: Departure) {
-        departure.footprint.retire();
+        Self::begin(&departure);
         let mut retired = Retired::new(path, &departure, self.drain_deadline);
         retired.was_published = true;
         retired.state = RetiredState::Draining(Box::new(departure));
@@ -198,7 +198,7 @@ impl Reaper {
     /// threads hold it, it stays on the list until they let go.
     pub(crate) fn discard(&self, path: Arc<CallPath>, departure: Departure) {
         let serial = departure.serial;
-        departure.footprint.retire();
+        Self::begin(&departure);
         let mut retired = Retired::new(path, &departure, self.drain_deadline);
         retired.state = RetiredState::Draining(Box::new(departure));
         self.add(retired);
@@ -211,6 +211,13 @@ impl Reaper {
                 return;
             }
         }
+    }
+
+    /// Asks all threads to settle, and has this one do so, which has called the version's hooks and may be about to
+    /// wait.
+    fn begin(departure: &Departure) {
+        departure.footprint.retire();
+        owed::settle_all();
     }
 
     fn add(&self, retired: Retired) {

@@ -13,8 +13,9 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use super::Settings;
 use super::mailbox::{Candidate, Command, Mailbox, PushRequest, Reply, Shared};
-use super::module::{Module, Staged, micros};
+use super::module::{Module, micros};
 use super::reaper::{Reaper, deadline_in};
+use super::staged::Staged;
 use crate::call::owed;
 use crate::candidate::accept::{Accepted, Source, accept, is_being_written};
 use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, manifest, verify};

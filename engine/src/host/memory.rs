@@ -69,7 +69,8 @@ pub(super) unsafe fn free(memory: *mut u8, layout: Layout) {
 #[inline]
 fn noted(owner: usize, memory: *mut u8, layout: Layout) -> *mut u8 {
     if own_blocks::may_be_own(layout) {
-        own_blocks::note(owner, memory, layout);
+        // SAFETY: the functions here have allocated it with this layout, and forget it before it's freed.
+        unsafe { own_blocks::note(owner, memory, layout) };
     }
     memory
 }

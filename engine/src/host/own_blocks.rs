@@ -11,6 +11,8 @@
 //! more, nobody is left to use or to free it. Mostly these are padded to a cache line against false sharing:
 //! the table of `parking_lot`, the lists of `arc-swap`, the queues of `crossbeam`.
 //!
+//! That no container asks for more is seen to by `state/tests/containers.rs`.
+//!
 //! Of other blocks the library itself knows that they are its own: those that it allocates while it's being bound.
 //!
 //! They are few, so they are kept in a map under a lock; blocks of a usual alignment don't come here.
@@ -46,17 +48,26 @@ pub(crate) fn begin(serial: usize, alignment: usize) {
 }
 
 /// The load with this serial has allocated a block.
-pub(super) fn note(serial: usize, memory: *mut u8, layout: Layout) {
+///
+/// # Safety
+///
+/// The block must have this layout. It must be [forgotten](forget) before it's freed.
+pub(super) unsafe fn note(serial: usize, memory: *mut u8, layout: Layout) {
     let blocks = lock(&BLOCKS);
     let is_own = blocks.crossing.get(&serial).is_some_and(|&crossing| layout.align() > crossing);
     drop(blocks);
     if is_own && !memory.is_null() {
-        keep(serial, memory, layout);
+        // SAFETY: as the caller vouches; and nothing outside refers to it, by its alignment.
+        unsafe { keep(serial, memory, layout) };
     }
 }
 
 /// The load with this serial has allocated a block and knows that it is its own.
-pub(super) fn keep(serial: usize, memory: *mut u8, layout: Layout) {
+///
+/// # Safety
+///
+/// As [`note`], and nothing outside of the load may refer to it.
+pub(super) unsafe fn keep(serial: usize, memory: *mut u8, layout: Layout) {
     lock(&BLOCKS).own.insert(memory.expose_provenance(), (serial, layout));
 }
 
@@ -103,7 +114,8 @@ mod tests {
         let noted = |alignment| {
             // SAFETY: it has a size.
             let memory = unsafe { std::alloc::alloc(layout(alignment)) };
-            note(SERIAL, memory, layout(alignment));
+            // SAFETY: just allocated; forgotten below or freed as the load's own.
+            unsafe { note(SERIAL, memory, layout(alignment)) };
             (memory, is_known(memory))
         };
         let (crossing, is_own) = noted(64);
@@ -121,7 +133,8 @@ mod tests {
             free(SERIAL);
         }
         assert!(!is_known(left));
-        note(SERIAL, left, layout(128));
+        // SAFETY: nothing is noted, for there is no such load.
+        unsafe { note(SERIAL, left, layout(128)) };
         assert!(!is_known(left), "a load that is gone has nothing");
     }
 }

@@ -77,7 +77,8 @@ fn the_status_as_json_has_every_promised_field() {
     }
     assert_ne!(module["active"]["slot"], module["standby"]["slot"]);
     let holder = &module["active"]["holders"][0];
-    assert_names(holder, &["thread", "thread_id", "method", "age_ms"]);
+    assert_names(holder, &["thread", "thread_id", "holds_by", "method", "age_ms"]);
+    assert_eq!(holder["holds_by"], "call");
     assert_eq!(holder["method"], "slow");
     assert!(holder["age_ms"].is_u64() && holder["thread_id"].is_i64(), "{holder}");
     let retired = &module["retired"][0];

@@ -130,45 +130,42 @@ pub(crate) fn run_for(footprint: Arc<Footprint>, hold: Hold) {
 /// Settles what this thread owes to versions that have retired.
 #[cold]
 pub(super) fn settle() {
-    settle_where(|footprint| footprint.is_retired());
+    settle_where(|footprint| footprint.is_retired(), |_| {});
 }
 
 /// Settles what this thread owes to any version that it isn't inside of. To those that it may enter again it
 /// then is a new thread; where it can't be, it goes on owing.
 pub(crate) fn settle_all() {
-    settle_where(|footprint| footprint.is_retired());
-    OWED.with(|owed| {
-        if owed.settling.replace(true) {
-            return;
-        }
-        while let Some(footprint) = owed.next_due(|footprint| footprint.address().is_some()) {
-            owed.run_destructors(&footprint);
-            let address = footprint.address().expect("that is what was asked for");
-            // SAFETY: the library is mapped as long as this thread owes it something. All destructors of its
-            // thread-locals have run on this thread, which `next_due` saw not to be running code of it.
-            unsafe {
-                footprint.clear_values();
-                if let Some(block) = thread_locals::block_of(address) {
-                    block.reset();
-                }
-            }
-            owed.strike_off(&footprint);
-        }
-        owed.settling.set(false);
-    });
+    settle();
+    settle_where(|footprint| footprint.address().is_some(), renew);
 }
 
-fn settle_where(is_due: impl Fn(&Footprint) -> bool) {
+/// Settles with the versions that are due and of which this thread runs no code. `then` is called for each, before
+/// the debt is struck off.
+fn settle_where(is_due: impl Fn(&Footprint) -> bool, then: impl Fn(&Footprint)) {
     OWED.with(|owed| {
         if owed.settling.replace(true) {
             return;
         }
         while let Some(footprint) = owed.next_due(&is_due) {
             owed.run_destructors(&footprint);
+            then(&footprint);
             owed.strike_off(&footprint);
         }
         owed.settling.set(false);
     });
+}
+
+/// Makes this thread new to a version that it has just settled with and still holds.
+fn renew(footprint: &Footprint) {
+    footprint.clear_values();
+    // SAFETY: the library is mapped as long as this thread owes it something. All destructors of its thread-locals
+    // have run on this thread, which `next_due` saw not to be running code of it.
+    unsafe {
+        if let Some(block) = footprint.address().and_then(|address| thread_locals::block_of(address)) {
+            block.reset();
+        }
+    }
 }
 
 /// This thread is about to call a hook of the load, which counts as being inside until what is returned is dropped.
@@ -200,7 +197,7 @@ pub(super) fn owes() -> bool {
 /// The thread ends: settles everything, and lets go of the version that has started it. May be called again.
 pub(super) fn end() {
     OWED.with(|owed| owed.runs_no_more.set(true));
-    settle_where(|_| true);
+    settle_where(|_| true, |_| {});
     OWED.with(|owed| {
         let (thread, runs) = (owed.thread.borrow_mut().take(), owed.runs.borrow_mut().take());
         // The list is empty now; its memory goes too.
@@ -218,7 +215,7 @@ pub(super) fn close() {
 
 impl Owed {
     /// A version that is due and of which this thread runs no code at present.
-    fn next_due(&self, mut is_due: impl FnMut(&Footprint) -> bool) -> Option<Arc<Footprint>> {
+    fn next_due(&self, is_due: impl Fn(&Footprint) -> bool) -> Option<Arc<Footprint>> {
         let debts = self.debts.borrow();
         let mut footprints = debts.iter().map(|debt| &debt.footprint);
         footprints.find(|it| !self.is_running(it.serial) && is_due(it)).cloned()

@@ -75,6 +75,10 @@ pub(super) unsafe fn block_of(address: usize) -> Option<Block> {
 }
 
 /// One loaded object. Returns 1 to end the walk.
+///
+/// # Safety
+///
+/// For `dl_iterate_phdr` to call, with the address of a [`Search`].
 unsafe extern "C" fn visit(object: *mut libc::dl_phdr_info, _: usize, search: *mut c_void) -> c_int {
     // SAFETY: what the loader passes is valid for the call; the last argument is `block_of`'s own.
     let (object, search) = unsafe { (&*object, &mut *search.cast::<Search>()) };

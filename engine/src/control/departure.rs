@@ -1,7 +1,7 @@
 //! A departure: what is left to do for a version that nobody calls any more.
 //!
-//! Its `teardown` hook runs; then all threads that it has something on settle that; then its `unload` hook runs,
-//! the last of its code; then its library is closed. The [reaper](super::reaper) says when.
+//! Its `teardown` hook runs; then all threads that it has something on settle that; then its `unload` hook runs;
+//! then its library is closed. The [reaper](super::reaper) says when.
 
 use std::sync::Arc;
 use std::thread;

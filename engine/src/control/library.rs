@@ -74,23 +74,23 @@ pub(crate) enum Unmapped {
     /// None of its code is mapped any more.
     Gone,
     /// It is still mapped.
-    Retained(Box<Remains>),
+    Retained {
+        /// Why, as far as that is known.
+        reason: String,
+        remains: Box<Remains>,
+    },
 }
 
 /// A library that is still mapped, though nobody wants it.
 #[derive(Debug)]
-pub(crate) struct Remains {
-    /// Why, as far as that is known.
-    pub(crate) reason: String,
-    library: Library,
-}
+pub(crate) struct Remains(Library);
 
 impl Remains {
     /// Looks again: the loader may have let go of it since. (It does so when another library is closed.)
     pub(crate) fn is_gone(&mut self) -> bool {
-        let is_gone = matches!(is_mapped(&mut self.library.maps, &self.library.path), Ok(false));
+        let is_gone = matches!(is_mapped(&mut self.0.maps, &self.0.path), Ok(false));
         if is_gone {
-            self.library.clean_up();
+            self.0.clean_up();
         }
         is_gone
     }
@@ -243,7 +243,7 @@ impl Library {
     }
 
     fn retained(self, reason: String) -> Unmapped {
-        Unmapped::Retained(Box::new(Remains { reason, library: self }))
+        Unmapped::Retained { reason, remains: Box::new(Remains(self)) }
     }
 }
 

@@ -7,7 +7,7 @@
 //! 2. has the version's `teardown` hook called ([`departure`](super::departure)),
 //! 3. waits for the threads that have something to settle, and for those that the version has started (its
 //!    [footprint](crate::call::footprint)),
-//! 4. has its `unload` hook called, the last of its code,
+//! 4. has its `unload` hook called,
 //! 5. unmaps the library, and looks whether it is really gone.
 //!
 //! A deadline that passes never unmaps: it is logged, with the holders' names, and the wait goes on. A slow
@@ -147,8 +147,9 @@ impl Retired {
     }
 }
 
-const LEFT_ON_THREADS: &str = "threads still hold it: it is unmapped once those that it has started have ended, and each other one has \
-     called the engine again, parked or ended";
+/// Why a version stays that nobody is inside of.
+const LEFT_ON_THREADS: &str = "threads still hold it: it is unmapped once those that it has started have ended, \
+     and each other one has called the engine again, parked or ended";
 
 /// A retired version, for the status.
 pub(crate) struct RetiredView {
@@ -403,8 +404,7 @@ impl Shared {
                 entry.state = RetiredState::Unmapped { live_bytes };
                 None
             }
-            Unmapped::Retained(remains) => {
-                let reason = remains.reason.clone();
+            Unmapped::Retained { reason, remains } => {
                 entry.state = RetiredState::Retained(reason.clone(), Some(remains));
                 Some(reason)
             }

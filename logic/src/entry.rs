@@ -1,6 +1,7 @@
 //! The entry's functions, for one implementation of an interface.
 
-use liveswap_state::{Context, Entry, Export, Fenced, Interface, Logic, State, fence};
+use liveswap_state::table::StateTable;
+use liveswap_state::{Context, Entry, Export, Fenced, Interface, Logic, fence};
 
 use crate::{binding, threads};
 
@@ -13,7 +14,7 @@ pub const fn entry<L: Logic, I: Interface + ?Sized>(manifest: &'static [u8], exp
         bind: binding::bind,
         prepare: prepare::<L>,
         create: create::<L>,
-        destroy: destroy::<L>,
+        state: StateTable::of::<L::State>(),
         teardown: teardown::<L>,
         unload: unload::<L>,
         alignment: crossing_alignment::<L, I>(),
@@ -22,7 +23,7 @@ pub const fn entry<L: Logic, I: Interface + ?Sized>(manifest: &'static [u8], exp
 }
 
 const fn crossing_alignment<L: Logic, I: Interface + ?Sized>() -> usize {
-    let mut alignment = L::State::FINGERPRINT.alignment();
+    let mut alignment = StateTable::of::<L::State>().alignment();
     let mut index = 0;
     while index < I::METHODS.len() {
         let method = I::METHODS[index].fingerprint.alignment();
@@ -40,15 +41,6 @@ fn prepare<L: Logic>(context: &Context) -> Fenced<Result<(), String>> {
 
 fn create<L: Logic>(context: &Context) -> Fenced<*mut ()> {
     fence::fence(|| Box::into_raw(Box::new(L::create(context))).cast())
-}
-
-/// # Safety
-///
-/// As [`Entry::destroy`].
-unsafe fn destroy<L: Logic>(state: *mut ()) -> Fenced<()> {
-    // SAFETY: the address is of a `Box` that `create` made, here or in a version whose state has the same
-    // fingerprint and so the same layout; its memory is the host's either way.
-    fence::fence(|| drop(unsafe { Box::from_raw(state.cast::<L::State>()) }))
 }
 
 fn teardown<L: Logic>(context: &Context) -> Fenced<()> {

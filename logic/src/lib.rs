@@ -74,6 +74,8 @@ macro_rules! export {
         $crate::define_thread_functions!();
 
         // What the library passes may name its own items, so these are called as none of those is.
+        // To spell a large state out takes the compiler longer than it expects of a constant.
+        #[allow(long_running_const_eval)]
         const _: () = {
             const __LIVESWAP_SPEC: $crate::state::manifest::ManifestSpec =
                 $crate::state::manifest::ManifestSpec::new(

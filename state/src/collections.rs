@@ -14,7 +14,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::ops::Index;
 
-use crate::{Fingerprint, State};
+use crate::{CodecError, Decoder, Encoder, Fingerprint, Shape, State};
 
 type StdMap<K, V> = std::collections::HashMap<K, V>;
 type StdSet<T> = std::collections::HashSet<T>;
@@ -34,6 +34,20 @@ unsafe impl<K: State + Eq + Hash, V: State> State for HashMap<K, V> {
     const FINGERPRINT: Fingerprint =
         Fingerprint::of("HashMap").with_layout::<Self>().with(K::FINGERPRINT).with(V::FINGERPRINT);
     const NAME: &'static str = "HashMap";
+    const SHAPE: &'static Shape = &Shape::container(Self::NAME, Self::FINGERPRINT, &[K::SHAPE, V::SHAPE]);
+
+    fn encode(&self, encoder: &mut Encoder) {
+        encoder.length(self.len());
+        for (key, value) in self {
+            key.encode(encoder);
+            value.encode(encoder);
+        }
+    }
+
+    fn decode(decoder: &mut Decoder<'_>) -> Result<Self, CodecError> {
+        let entries = (0..decoder.count::<(K, V)>()?).map(|_| Ok((K::decode(decoder)?, V::decode(decoder)?)));
+        entries.collect()
+    }
 }
 
 impl<K: Eq + Hash, V> HashMap<K, V> {
@@ -207,6 +221,16 @@ pub struct HashSet<T: Eq + Hash> {
 unsafe impl<T: State + Eq + Hash> State for HashSet<T> {
     const FINGERPRINT: Fingerprint = Fingerprint::of("HashSet").with_layout::<Self>().with(T::FINGERPRINT);
     const NAME: &'static str = "HashSet";
+    const SHAPE: &'static Shape = &Shape::container(Self::NAME, Self::FINGERPRINT, &[T::SHAPE]);
+
+    fn encode(&self, encoder: &mut Encoder) {
+        encoder.length(self.len());
+        self.iter().for_each(|value| value.encode(encoder));
+    }
+
+    fn decode(decoder: &mut Decoder<'_>) -> Result<Self, CodecError> {
+        (0..decoder.count::<T>()?).map(|_| T::decode(decoder)).collect()
+    }
 }
 
 impl<T: Eq + Hash> HashSet<T> {

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::table::StateTable;
 use crate::{CodePointer, Context, Fenced, HostTable};
 
 /// The name of the symbol: a static of type [`Entry`].
@@ -32,18 +33,14 @@ pub struct Entry {
     pub prepare: fn(&Context) -> Fenced<Result<(), String>>,
     /// The [`create`](crate::Logic::create) hook; the state comes as the address of a `Box` of it.
     pub create: fn(&Context) -> Fenced<*mut ()>,
-    /// Drops a state.
-    ///
-    /// # Safety
-    ///
-    /// The address must come from `create` of a version whose state has the same fingerprint; nothing
-    /// may use it any more.
-    pub destroy: unsafe fn(*mut ()) -> Fenced<()>,
+    /// What can be done with the state, and with those that it came from.
+    pub state: StateTable,
     /// The [`teardown`](crate::Logic::teardown) hook.
     pub teardown: fn(&Context) -> Fenced<()>,
     /// The [`unload`](crate::Logic::unload) hook.
     pub unload: fn(&Context) -> Fenced<()>,
-    /// How far the state, arguments and results are aligned at most, with all that they hold, in bytes.
+    /// How far the state, those that it came from, arguments and results are aligned at most, with all that they hold,
+    /// in bytes.
     pub alignment: usize,
     /// The methods' code, in the order of the manifest.
     pub code: &'static [CodePointer],

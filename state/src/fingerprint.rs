@@ -9,6 +9,7 @@
 //! of reach. It isn't a defence against somebody who builds a collision; signatures are for that.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use xxhash_rust::const_xxh3::xxh3_128;
 
@@ -23,11 +24,15 @@ pub const COMPILER: &str = env!("LIVESWAP_COMPILER");
 /// Logic must unwind: the fence that turns a panic into an error works by catching the unwinding.
 pub const PANIC_STRATEGY: &str = if cfg!(panic = "unwind") { "unwind" } else { "abort" };
 
-/// A hash of a type's layout or of a method's signature; and how far what it stands for is aligned.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// A hash of a type's layout or of a method's signature; and what else is known of all that it stands for.
+///
+/// Two are equal if their hashes are.
+#[derive(Clone, Copy)]
 pub struct Fingerprint {
     hash: u128,
     alignment: usize,
+    durable: bool,
+    sharded: bool,
 }
 
 impl Fingerprint {
@@ -37,7 +42,7 @@ impl Fingerprint {
     }
 
     const fn of_bytes(bytes: &[u8]) -> Self {
-        Self { hash: xxh3_128(bytes), alignment: 1 }
+        Self { hash: xxh3_128(bytes), alignment: 1, durable: true, sharded: false }
     }
 
     /// This fingerprint followed by `next`. Order matters: `a.with(b)` isn't `b.with(a)`.
@@ -51,7 +56,8 @@ impl Fingerprint {
             index += 1;
         }
         let alignment = if next.alignment > self.alignment { next.alignment } else { self.alignment };
-        Self { alignment, ..Self::of_bytes(&both) }
+        let (durable, sharded) = (self.durable && next.durable, self.sharded || next.sharded);
+        Self { alignment, durable, sharded, ..Self::of_bytes(&both) }
     }
 
     /// This fingerprint followed by a name.
@@ -76,9 +82,45 @@ impl Fingerprint {
         Self { alignment, ..hashed }
     }
 
+    /// Whether the two are equal, told while compiling.
+    pub(crate) const fn is(self, other: Self) -> bool {
+        self.hash == other.hash
+    }
+
     /// How far the type is aligned, or the furthest of all that it consists of or holds, in bytes.
     pub const fn alignment(self) -> usize {
         self.alignment
+    }
+
+    /// Marks a type that means nothing outside of its process, such as a moment of a monotonic clock.
+    pub const fn memory_only(self) -> Self {
+        Self { durable: false, ..self }
+    }
+
+    /// Marks a part that isn't kept as bytes: whatever it holds, the whole can be.
+    #[doc(hidden)]
+    pub const fn skipped(self) -> Self {
+        Self { durable: true, ..self.with_name("skipped") }
+    }
+
+    /// Marks a large collection, which is kept beside the bytes of the state that it is in.
+    pub(crate) const fn sharded(self) -> Self {
+        Self { sharded: true, ..self }
+    }
+
+    /// Whether all that the type holds can be kept as bytes.
+    pub const fn is_durable(self) -> bool {
+        self.durable
+    }
+
+    /// Whether the type holds a large collection.
+    pub(crate) const fn holds_sharded(self) -> bool {
+        self.sharded
+    }
+
+    /// The hash, as it stands in a snapshot.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.hash.to_le_bytes()
     }
 
     /// The 32 hexadecimal digits of this fingerprint.
@@ -91,6 +133,20 @@ impl Fingerprint {
             index += 1;
         }
         text
+    }
+}
+
+impl PartialEq for Fingerprint {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash
+    }
+}
+
+impl Eq for Fingerprint {}
+
+impl Hash for Fingerprint {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.hash.hash(hasher);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::Context;
 
 /// The version of the contract: the host table, [`Entry`](crate::Entry), [`Context`] and how a call is
 /// made. Counted up with every change to one of them.
-pub const CONTRACT: u32 = 2;
+pub const CONTRACT: u32 = 3;
 
 /// What the host offers. It lives as long as the process.
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,8 @@
 //! - [`State`] and its derive: the types that may outlive the version that made them;
 //! - [`interface`](macro@interface): one trait that gives the host a typed proxy and the logic a checked
 //!   export;
+//! - [`Migrate`]: how state of one shape becomes state of another, and [`Sharded`]: large collections that are
+//!   migrated a part at a time;
 //! - [`Fingerprint`]: how the two sides find out, without running anything, that they mean the same;
 //! - [`manifest`], [`Entry`], [`HostTable`], [`Context`]: the contract between a library and its host.
 //!
@@ -30,6 +32,7 @@
 #[cfg(test)]
 extern crate self as liveswap_state;
 
+mod codec;
 mod collections;
 mod context;
 mod entry;
@@ -40,10 +43,15 @@ mod host;
 mod interface;
 mod logic;
 pub mod manifest;
+mod migrate;
 mod portable;
+mod shape;
+pub mod sharded;
 mod spawn;
+pub mod table;
 mod whitelist;
 
+pub use codec::{CodecError, Decoder, Encoder};
 pub use collections::{HashMap, HashSet};
 pub use context::Context;
 pub use entry::{BeforeBind, BindError, ENTRY_SYMBOL, Entry};
@@ -59,9 +67,14 @@ pub use interface::{Access, CodePointer, Gate, Interface, MethodSpec, Passage, P
 pub use interface::{Export, OfferedBy, Signature};
 pub use liveswap_state_macros::{State, interface};
 pub use logic::Logic;
+pub use migrate::{Migrate, MigrateError};
 pub use portable::State;
 #[doc(hidden)]
 pub use portable::{Recursion, Recursive, assert_state};
 pub use spawn::SpawnError;
+pub use shape::{FieldShape, Shape};
+pub use sharded::Sharded;
 #[doc(hidden)]
 pub use spawn::{Enter, Job, Spawner, hand_over};
+#[doc(hidden)]
+pub use table::Origin;

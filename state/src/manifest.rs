@@ -11,10 +11,16 @@
 //! | … | the text: one JSON object |
 //!
 //! ```json
-//! {"contract":2,"module":"logic","version":"1001","compiler":"rustc …","panic":"unwind",
+//! {"contract":3,"module":"logic","version":"1002","compiler":"rustc …","panic":"unwind",
 //!  "interface":"Game","methods":[{"name":"hello","access":"exclusive","fingerprint":"…"}],
-//!  "state":{"type":"World","schema":1,"fingerprint":"…"}}
+//!  "state":{"type":"World","schema":2,"fingerprint":"…",
+//!   "from":[{"type":"World","schema":1,"fingerprint":"…","one_way":false}],
+//!   "types":[{"name":"World","schema":2,"fingerprint":"…","parameters":[],"fields":[{"name":"day","type":1}]},
+//!            {"name":"u32","schema":1,"fingerprint":"…","parameters":[],"fields":[]}]}}
 //! ```
+//!
+//! `from` are the states that this version can take over, the latest first; from the one before in the list each is
+//! one step away. `types` says what the state consists of, itself first; a type is named by its place there.
 //!
 //! All of it is computed while the library compiles: [`encode`] runs twice, once to learn the length and
 //! once to fill the array of that length. JSON, because a manifest is read by people (`readelf -p`) and by
@@ -23,7 +29,9 @@
 use xxhash_rust::const_xxh3::xxh3_64;
 
 use crate::fingerprint::{COMPILER, PANIC_STRATEGY};
-use crate::{Access, CONTRACT, Export, Fingerprint, Interface, Logic, MethodSpec, State};
+use crate::shape::Shapes;
+use crate::table::StateTable;
+use crate::{Access, CONTRACT, Export, Fingerprint, Interface, Logic, MethodSpec, Shape, State};
 
 /// The name of the ELF section.
 pub const SECTION: &str = ".liveswap";
@@ -41,9 +49,8 @@ pub struct ManifestSpec {
     version: &'static str,
     interface: &'static str,
     methods: &'static [MethodSpec],
-    state_name: &'static str,
-    state_schema: u32,
-    state_fingerprint: Fingerprint,
+    state: StateTable,
+    shape: &'static Shape,
 }
 
 impl ManifestSpec {
@@ -65,9 +72,8 @@ impl ManifestSpec {
             version,
             interface: I::NAME,
             methods: I::METHODS,
-            state_name: L::State::NAME,
-            state_schema: L::State::SCHEMA,
-            state_fingerprint: L::State::FINGERPRINT,
+            state: StateTable::of::<L::State>(),
+            shape: L::State::SHAPE,
         }
     }
 
@@ -103,12 +109,21 @@ impl ManifestSpec {
             text.push("}");
             index += 1;
         }
-        text.push("],\"state\":{");
-        text.push_member("\"type\":", self.state_name);
-        text.push(",\"schema\":");
-        text.push_number(self.state_schema);
-        text.push_fingerprint(self.state_fingerprint);
-        text.push("}}");
+        text.push("],\"state\":{\"type\":");
+        text.push_type(self.state.name, self.state.schema, self.state.fingerprint);
+        text.push(",\"from\":[");
+        let mut separator = "{\"type\":";
+        let mut origin = self.state.origin;
+        while let Some(former) = origin {
+            text.push(separator);
+            text.push_type(former.table.name, former.table.schema, former.table.fingerprint);
+            text.push(if former.downgrade.is_some() { ",\"one_way\":false}" } else { ",\"one_way\":true}" });
+            separator = ",{\"type\":";
+            origin = former.table.origin;
+        }
+        text.push("],\"types\":[");
+        text.push_shapes(self.shape);
+        text.push("]}}");
         text
     }
 }
@@ -213,6 +228,59 @@ impl<const N: usize> Text<N> {
         self.push_byte(b'"');
     }
 
+    /// The name, schema version and fingerprint of a type.
+    const fn push_type(&mut self, name: &str, schema: u32, fingerprint: Fingerprint) {
+        self.push_member("", name);
+        self.push(",\"schema\":");
+        self.push_number(schema);
+        self.push_fingerprint(fingerprint);
+    }
+
+    /// The types within a type, itself first.
+    const fn push_shapes(&mut self, shape: &'static Shape) {
+        let shapes = Shapes::within(shape);
+        let mut index = 0;
+        while index < shapes.count {
+            if let Some(shape) = shapes.shapes[index] {
+                self.push(if index == 0 { "{\"name\":" } else { ",{\"name\":" });
+                self.push_type(shape.name, shape.schema, shape.fingerprint);
+                self.push(",\"parameters\":[");
+                let mut separator = "";
+                let mut parameter = 0;
+                while parameter < shape.parameters.len() {
+                    self.push(separator);
+                    self.push_place(shapes.place(shape.parameters[parameter]));
+                    separator = ",";
+                    parameter += 1;
+                }
+                self.push("],\"fields\":[");
+                let mut separator = "{";
+                let mut field = 0;
+                while field < shape.fields.len() {
+                    self.push(separator);
+                    self.push_member("\"name\":", shape.fields[field].name);
+                    self.push(",\"type\":");
+                    self.push_place(match shape.fields[field].shape {
+                        Some(shape) => shapes.place(shape),
+                        None => None,
+                    });
+                    self.push("}");
+                    separator = ",{";
+                    field += 1;
+                }
+                self.push("]}");
+            }
+            index += 1;
+        }
+    }
+
+    const fn push_place(&mut self, place: Option<usize>) {
+        match place {
+            Some(place) => self.push_number(place as u32),
+            None => self.push("null"),
+        }
+    }
+
     const fn push_fingerprint(&mut self, fingerprint: Fingerprint) {
         self.push(",\"fingerprint\":\"");
         let digits = fingerprint.to_hexadecimal();
@@ -268,7 +336,7 @@ mod tests {
         assert_eq!(BYTES[16..24], xxh3_64(text).to_le_bytes());
         let text = std::str::from_utf8(text).unwrap();
         assert!(
-            text.starts_with(r#"{"contract":2,"module":"logic","version":"1001","compiler":"rustc "#),
+            text.starts_with(r#"{"contract":3,"module":"logic","version":"1001","compiler":"rustc "#),
             "{text}"
         );
         assert!(

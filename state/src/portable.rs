@@ -8,13 +8,15 @@
 
 use std::marker::PhantomData;
 
-use crate::Fingerprint;
+use crate::{CodecError, Decoder, Encoder, Fingerprint, Origin, Shape};
 
 /// A type whose values may outlive the version that made them: state, arguments and results.
 ///
-/// Derive it: `#[derive(State)]` checks every field and computes the fingerprint.
+/// Derive it: `#[derive(State)]` checks every field, computes the fingerprint, and makes bytes of a value and a
+/// value of bytes. How a type says what it was before is told at [`Migrate`](crate::Migrate).
 ///
-/// `#[state(version = 2)]` on the type names its schema version; without it, it's 1.
+/// `#[state(version = 2)]` on the type names its schema version; without it, it's 1. `#[state(skip)]` on a field
+/// keeps it out of the bytes: a value that is made of bytes has the field's `Default`.
 ///
 /// # Safety
 ///
@@ -47,6 +49,54 @@ pub unsafe trait State: 'static {
 
     /// The version of this type's schema, set by `#[state(version = N)]`.
     const SCHEMA: u32 = 1;
+
+    /// What the type consists of, for people to read.
+    const SHAPE: &'static Shape = &Shape::opaque(Self::NAME, Self::SCHEMA, Self::FINGERPRINT);
+
+    /// The type that this one came from, set by `#[state(from = …)]`.
+    #[doc(hidden)]
+    const ORIGIN: Option<&'static Origin> = None;
+
+    /// Writes the value's bytes. A type whose fingerprint isn't [memory-only](Fingerprint::memory_only) has some.
+    fn encode(&self, encoder: &mut Encoder) {
+        encoder.refuse(Self::NAME);
+    }
+
+    /// Writes the bytes of several values, one after the other.
+    #[doc(hidden)]
+    fn encode_all(values: &[Self], encoder: &mut Encoder)
+    where
+        Self: Sized,
+    {
+        values.iter().for_each(|value| value.encode(encoder));
+    }
+
+    /// Makes a value of what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes aren't those of a value of this type.
+    fn decode(_: &mut Decoder<'_>) -> Result<Self, CodecError>
+    where
+        Self: Sized,
+    {
+        Err(CodecError::MemoryOnly { name: Self::NAME })
+    }
+
+    /// Makes so many values of what [`encode_all`](Self::encode_all) wrote.
+    #[doc(hidden)]
+    fn decode_all(count: usize, decoder: &mut Decoder<'_>) -> Result<Vec<Self>, CodecError>
+    where
+        Self: Sized,
+    {
+        /// What bytes that lie make us allocate before they end.
+        const AHEAD_MAX: usize = 4096;
+        let mut values = Vec::with_capacity(count.min(AHEAD_MAX / size_of::<Self>().max(1) + 16));
+        for _ in 0..count {
+            values.push(Self::decode(decoder)?);
+        }
+        Ok(values)
+    }
 }
 
 /// A type that contains itself, as a tree does. Written by `#[derive(State)]`.

@@ -60,6 +60,52 @@ pub struct StateManifest {
     pub schema: u32,
     /// The hash of its layout, in hexadecimal.
     pub fingerprint: String,
+    /// The states that it can be made of, the latest first; each one step from the one before in the list.
+    pub from: Vec<FormerState>,
+    /// What it consists of, itself first.
+    pub types: Vec<TypeManifest>,
+}
+
+/// A state that another one came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FormerState {
+    /// The name of the type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// The version of its schema.
+    pub schema: u32,
+    /// The hash of its layout, in hexadecimal.
+    pub fingerprint: String,
+    /// Whether there is no way back to it.
+    pub one_way: bool,
+}
+
+/// A type that the state consists of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TypeManifest {
+    /// Its name.
+    pub name: String,
+    /// The version of its schema.
+    pub schema: u32,
+    /// The hash of its layout, in hexadecimal.
+    pub fingerprint: String,
+    /// What a container holds: places in the list of types.
+    pub parameters: Vec<Option<usize>>,
+    /// Its fields, or its variants with theirs.
+    pub fields: Vec<FieldManifest>,
+}
+
+/// A field of a type that the state consists of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FieldManifest {
+    /// Its name; of a field within a variant, with the variant's before it.
+    pub name: String,
+    /// Its type, as a place in the list of types; none for a variant.
+    #[serde(rename = "type")]
+    pub type_place: Option<usize>,
 }
 
 /// Why a file's manifest can't be read.

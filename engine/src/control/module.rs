@@ -461,7 +461,7 @@ fn destroy(library: &Library, state: State) {
     // A panic was logged when it happened. What it left of the state is lost; there is nobody who could act on it.
     // SAFETY: a version with this very state made it or has worked on it, and nobody is inside any more.
     let _ =
-        hook::call(library.footprint(), "destroy", || unsafe { (library.entry().destroy)(state.pointer.0) });
+        hook::call(library.footprint(), "destroy", || unsafe { (library.entry().state.destroy)(state.pointer.0) });
 }
 
 pub(super) fn micros(duration: Duration) -> u64 {

@@ -1,6 +1,6 @@
 //! The derive and the attribute of `liveswap-state`. Use them from there.
 
-mod derive_state;
+mod derive;
 mod interface;
 mod refused;
 
@@ -17,7 +17,7 @@ use syn::parse_macro_input;
 /// are refused by the compiler as a cycle of constants: put the link into one of them as a key.
 #[proc_macro_derive(State, attributes(state))]
 pub fn derive_state(input: TokenStream) -> TokenStream {
-    derive_state::expand(parse_macro_input!(input)).unwrap_or_else(|error| error.to_compile_error()).into()
+    derive::expand(parse_macro_input!(input)).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
 /// Makes a trait the interface between a host and its logic.

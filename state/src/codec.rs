@@ -1,0 +1,290 @@
+//! The codec: state as bytes, for snapshots and for a copy to fall back on.
+//!
+//! The format is bincode's standard one: numbers of 16 bits and more take as few bytes as they need, signed ones
+//! folded first; a text or a collection begins with its length; an enum with the number of its variant; fields
+//! follow each other in order, without names. What the bytes are of is said by the fingerprint beside them.
+//!
+//! This is the one place that knows which crate writes the format ([docs/adr/0011]). [`State`](crate::State) walks
+//! a value, the [`Encoder`] and the [`Decoder`] take its leaves. Bytes that come from outside can't make a decoder
+//! panic or allocate more than they could stand for.
+//!
+//! Large collections don't go into the bytes of the state that they are in: see [`Sharded`](crate::Sharded). There
+//! stands only their number, and they themselves are put aside in the encoder.
+//!
+//! [docs/adr/0011]: https://docs.rs/crate/liveswap-state
+
+use bincode::config::{self, Configuration};
+use bincode::de::read::Reader;
+use bincode::de::{Decode, DecoderImpl};
+use bincode::enc::write::Writer;
+use bincode::enc::{Encode, EncoderImpl};
+use bincode::error::{DecodeError, EncodeError};
+use thiserror::Error;
+
+use crate::sharded::Handle;
+
+const FORMAT: Configuration = config::standard();
+
+/// Why bytes aren't those of a value, or a value has none.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// The bytes end within a value.
+    #[error("the bytes end within a value: they were cut short, or are those of another type")]
+    End,
+    /// The bytes go on behind the value.
+    #[error("found {found} bytes behind the value: they are those of another type")]
+    Trailing {
+        /// How many.
+        found: usize,
+    },
+    /// No value of the type has these bytes.
+    #[error("found what is no {expected}: the bytes are damaged, or those of another type")]
+    Bad {
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// The type means nothing outside of its process.
+    #[error(
+        "`{name}` can't be kept as bytes: mark the field with `#[state(skip)]`, or keep something else in it"
+    )]
+    MemoryOnly {
+        /// The type.
+        name: &'static str,
+    },
+}
+
+/// Takes the leaves of a value and makes bytes of them.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    bytes: Vec<u8>,
+    collections: Vec<Handle>,
+    error: Option<CodecError>,
+}
+
+struct Bytes<'encoder>(&'encoder mut Vec<u8>);
+
+impl Writer for Bytes<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl Encoder {
+    /// An encoder without bytes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    #[inline]
+    pub(crate) fn leaf(&mut self, leaf: impl Encode) {
+        // The bytes are memory: there is always room, and leaves have no way to fail.
+        let _ = leaf.encode(&mut EncoderImpl::new(Bytes(&mut self.bytes), FORMAT));
+    }
+
+    /// The length of what follows: of a text, of a collection.
+    #[inline]
+    pub fn length(&mut self, length: usize) {
+        self.leaf(length as u64);
+    }
+
+    /// The number of an enum's variant, counted from 0 in the order of the source.
+    #[inline]
+    pub fn variant(&mut self, number: u32) {
+        self.leaf(number);
+    }
+
+    /// Bytes as they are.
+    #[inline]
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Notes that a value can't be kept as bytes; [`finish`](Self::finish) tells.
+    pub fn refuse(&mut self, name: &'static str) {
+        self.error.get_or_insert(CodecError::MemoryOnly { name });
+    }
+
+    /// Puts a collection aside, and writes down its number.
+    pub(crate) fn put_aside(&mut self, collection: Handle) {
+        self.length(self.collections.len());
+        self.collections.push(collection);
+    }
+
+    /// How many bytes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Forgets the bytes and keeps their memory, for the next value.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The bytes of all that was encoded, and what was put aside on the way.
+    ///
+    /// # Errors
+    ///
+    /// If something of it can't be kept as bytes.
+    pub fn finish(self) -> Result<(Vec<u8>, Vec<Handle>), CodecError> {
+        match self.error {
+            None => Ok((self.bytes, self.collections)),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+/// Gives the leaves of a value, from its bytes.
+#[derive(Debug)]
+pub struct Decoder<'bytes> {
+    bytes: &'bytes [u8],
+    collections: Collections<'bytes>,
+}
+
+/// Where the collections come from whose numbers stand in the bytes.
+#[derive(Debug)]
+enum Collections<'bytes> {
+    /// They are made, empty.
+    Made(Vec<Handle>),
+    /// They are these.
+    Known(&'bytes [Handle]),
+}
+
+struct Unread<'decoder, 'bytes>(&'decoder mut &'bytes [u8]);
+
+impl Reader for Unread<'_, '_> {
+    #[inline]
+    fn read(&mut self, bytes: &mut [u8]) -> Result<(), DecodeError> {
+        let Some((read, rest)) = self.0.split_at_checked(bytes.len()) else {
+            return Err(DecodeError::UnexpectedEnd { additional: bytes.len() - self.0.len() });
+        };
+        bytes.copy_from_slice(read);
+        *self.0 = rest;
+        Ok(())
+    }
+
+    #[inline]
+    fn peek_read(&mut self, length: usize) -> Option<&[u8]> {
+        self.0.get(..length)
+    }
+
+    #[inline]
+    fn consume(&mut self, length: usize) {
+        *self.0 = self.0.get(length..).unwrap_or_default();
+    }
+}
+
+impl<'bytes> Decoder<'bytes> {
+    /// Reads these bytes. Collections that were put aside are made anew, empty.
+    pub fn new(bytes: &'bytes [u8]) -> Self {
+        Self { bytes, collections: Collections::Made(Vec::new()) }
+    }
+
+    /// Reads bytes of which the collections that were put aside are still there.
+    pub fn beside(bytes: &'bytes [u8], collections: &'bytes [Handle]) -> Self {
+        Self { bytes, collections: Collections::Known(collections) }
+    }
+
+    #[inline]
+    pub(crate) fn leaf<T: Decode<()>>(&mut self, expected: &'static str) -> Result<T, CodecError> {
+        let mut decoder = DecoderImpl::new(Unread(&mut self.bytes), FORMAT, ());
+        T::decode(&mut decoder).map_err(|error| match error {
+            DecodeError::UnexpectedEnd { .. } => CodecError::End,
+            _ => CodecError::Bad { expected },
+        })
+    }
+
+    /// The length of what follows. No more than can be in the bytes, if each element takes one at least.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or if it is more than the bytes that are left.
+    #[inline]
+    pub fn length(&mut self) -> Result<usize, CodecError> {
+        let length: u64 = self.leaf("length")?;
+        match usize::try_from(length) {
+            Ok(length) if length <= self.bytes.len() => Ok(length),
+            _ => Err(CodecError::End),
+        }
+    }
+
+    /// The length of a collection of `T`: elements without bytes may be more than the bytes that are left, up to a
+    /// bound.
+    ///
+    /// # Errors
+    ///
+    /// As [`length`](Self::length).
+    #[inline]
+    pub(crate) fn count<T>(&mut self) -> Result<usize, CodecError> {
+        /// Nobody keeps a million of what has no size.
+        const SIZELESS_MAX: u64 = 1 << 20;
+        if size_of::<T>() > 0 {
+            return self.length();
+        }
+        match self.leaf::<u64>("length")? {
+            length if length <= SIZELESS_MAX => Ok(length as usize),
+            _ => Err(CodecError::Bad { expected: "length" }),
+        }
+    }
+
+    /// The number of an enum's variant.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    #[inline]
+    pub fn variant(&mut self) -> Result<u32, CodecError> {
+        self.leaf("variant")
+    }
+
+    /// So many bytes, as they are.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer.
+    #[inline]
+    pub fn raw(&mut self, length: usize) -> Result<&'bytes [u8], CodecError> {
+        let (read, rest) = self.bytes.split_at_checked(length).ok_or(CodecError::End)?;
+        self.bytes = rest;
+        Ok(read)
+    }
+
+    /// The collection whose number follows. `make` makes one of the type that is expected.
+    pub(crate) fn collection(&mut self, make: impl Fn() -> Handle) -> Result<Handle, CodecError> {
+        let bad = CodecError::Bad { expected: "collection" };
+        let number: u64 = self.leaf("collection")?;
+        match &mut self.collections {
+            Collections::Made(made) => {
+                // Each stands once in the bytes, in the order of their numbers.
+                if number != made.len() as u64 {
+                    return Err(bad);
+                }
+                made.push(make());
+                Ok(made[number as usize].clone())
+            }
+            Collections::Known(known) => {
+                let found = usize::try_from(number).ok().and_then(|number| known.get(number));
+                found.filter(|found| found.is_like(&make())).cloned().ok_or(bad)
+            }
+        }
+    }
+
+    /// The bytes were read to their end: gives the collections that were made.
+    ///
+    /// # Errors
+    ///
+    /// If there are bytes left.
+    pub fn finish(self) -> Result<Vec<Handle>, CodecError> {
+        match (self.bytes.len(), self.collections) {
+            (0, Collections::Made(made)) => Ok(made),
+            (0, Collections::Known(_)) => Ok(Vec::new()),
+            (found, _) => Err(CodecError::Trailing { found }),
+        }
+    }
+}

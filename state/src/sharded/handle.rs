@@ -1,0 +1,174 @@
+//! Handles: a collection as the engine has it, with the functions that know its types.
+//!
+//! The engine sweeps collections, tries migrations out on copies of their shards, and writes them into snapshots. It
+//! doesn't know what is in them; the version whose code made the handle does, and must stay mapped as long as the
+//! handle is there.
+
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+
+use super::capture::Blocks;
+use super::map::{self, Map};
+use super::shards::Shards;
+use super::steps::{Flipped, Step};
+use crate::fence::Fenced;
+use crate::{CodecError, Encoder, Fingerprint, MigrateError};
+
+/// What a version knows of one type of collections.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) fingerprint: Fingerprint,
+    /// Drops the collection as its type does.
+    pub(super) release: unsafe fn(Arc<Shards>),
+    pub(super) encode: unsafe fn(Map, &mut Encoder) -> Fenced<()>,
+    pub(super) decode: fn(&[u8]) -> Fenced<Result<Map, CodecError>>,
+    pub(super) discard: unsafe fn(Map),
+    pub(super) fill: unsafe fn(&Arc<Shards>, &[u8]) -> Fenced<Result<(), CodecError>>,
+}
+
+/// A collection, and the functions of its type.
+#[derive(Debug)]
+pub struct Handle {
+    shards: ManuallyDrop<Arc<Shards>>,
+    table: &'static Table,
+}
+
+impl Handle {
+    /// `table` must fit the collection.
+    pub(super) fn new(shards: Arc<Shards>, table: &'static Table) -> Self {
+        Self { shards: ManuallyDrop::new(shards), table }
+    }
+
+    pub(super) fn shards(&self) -> &Arc<Shards> {
+        &self.shards
+    }
+
+    /// Whether both are collections of the same types.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.table.fingerprint == other.table.fingerprint
+    }
+
+    /// Whether both are the same collection.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shards, &other.shards)
+    }
+
+    /// How many shards it has.
+    pub fn count(&self) -> usize {
+        self.shards.count()
+    }
+
+    /// Migrates the shard with this number. True if there was anything to do.
+    ///
+    /// # Errors
+    ///
+    /// If a value of it can't be migrated. It stays as it was.
+    pub fn settle(&self, index: usize) -> Result<bool, MigrateError> {
+        self.shards.settle_shard(index)
+    }
+
+    /// Where the shards ought to be now: for [`finish`](Self::finish).
+    pub fn epoch(&self) -> u32 {
+        self.shards.steps.epoch()
+    }
+
+    /// All shards were settled since the epoch was read: forgets how. False if it has moved since.
+    pub fn finish(&self, epoch: u32) -> bool {
+        self.shards.steps.finish(epoch)
+    }
+
+    /// Takes a flip back.
+    pub(super) fn undo(&self, flipped: Flipped) {
+        self.shards.steps.undo(flipped);
+    }
+
+    /// Tries the migration of `trial`, an empty copy of this collection that was migrated, on a copy of the shard with
+    /// this number. Calls wait no longer than it takes to write the shard down.
+    ///
+    /// # Errors
+    ///
+    /// If a value of it can't be migrated.
+    pub fn check(&self, index: usize, trial: &Self) -> Result<(), MigrateError> {
+        let steps = trial.shards.steps.forward();
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let mut encoder = Encoder::new();
+        {
+            let shard = self.shards.read(index);
+            // One that is still on its way here goes back as it is.
+            let Some(map) = shard.map.filter(|_| self.shards.is_settled(&shard)) else { return Ok(()) };
+            // SAFETY: the shard is settled, so its map is of the collection's types; it's locked.
+            unsafe { (self.table.encode)(map, &mut encoder) }.map_err(|panic| map::panicked(&panic))?;
+        }
+        let copy = match (self.table.decode)(encoder.bytes()) {
+            Ok(Ok(copy)) => copy,
+            Ok(Err(error)) => return Err(error.to_string().into()),
+            Err(panic) => return Err(map::panicked(&panic)),
+        };
+        self.try_steps(copy, &steps)
+    }
+
+    /// Takes a map of this collection's types through the steps, and drops it.
+    fn try_steps(&self, mut map: Map, steps: &[Step]) -> Result<(), MigrateError> {
+        let mut discard = self.table.discard;
+        let mut outcome = Ok(());
+        for step in steps {
+            // SAFETY: the map is of the types that the steps before have made, and it's nobody else's.
+            match unsafe { (step.convert)(map) } {
+                Ok(next) => (map, discard) = (next, step.discard_to),
+                Err((same, error)) => {
+                    (map, outcome) = (same, Err(error));
+                    break;
+                }
+            }
+        }
+        // SAFETY: as above, for the types of the last step that was taken.
+        unsafe { discard(map) };
+        outcome
+    }
+
+    /// Begins a snapshot of it as it is now. No call may be inside. The code that made this handle must stay until
+    /// [`end_capture`](Self::end_capture).
+    ///
+    /// # Safety
+    ///
+    /// As stated.
+    pub unsafe fn begin_capture(&self, ordinal: u32, blocks: Arc<Blocks>) {
+        // SAFETY: the function is of this collection's types; it stays, as the caller vouches.
+        unsafe { self.shards.captures.begin(self.table.encode, ordinal, blocks) };
+    }
+
+    /// Writes the shard with this number down, unless a call has done so.
+    pub fn capture(&self, index: usize) {
+        self.shards.capture_shard(index);
+    }
+
+    /// Ends the snapshot, finished or not.
+    pub fn end_capture(&self) {
+        self.shards.captures.end();
+    }
+
+    /// Adds the entries that were written down of a shard.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes aren't those of entries of this collection's types.
+    pub fn fill(&self, bytes: &[u8]) -> Fenced<Result<(), CodecError>> {
+        // SAFETY: the function is of this collection's types.
+        unsafe { (self.table.fill)(&self.shards, bytes) }
+    }
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        Self { shards: self.shards.clone(), table: self.table }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: taken once. The table is of the collection's types.
+        unsafe { (self.table.release)(ManuallyDrop::take(&mut self.shards)) }
+    }
+}

@@ -1,0 +1,150 @@
+//! The map of one shard, its types erased; and the functions that know them.
+//!
+//! A shard may hold values of an older type than its collection, or of a newer one after a rollback. So it keeps the
+//! address of a map, and how to treat it is known from the collection's type or from a [step](super::steps).
+
+use std::hash::Hash;
+use std::ptr::NonNull;
+
+use super::steps::Step;
+use crate::fence::{self, Fenced};
+use crate::{CodecError, Decoder, Encoder, HashMap, Migrate, MigrateError, State};
+
+/// The address of a `Box<HashMap<K, V>>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Map(NonNull<()>);
+
+// SAFETY: an address. Whoever follows it holds the lock of the shard, whose collection is `Send` and `Sync` only if
+// keys and values are.
+unsafe impl Send for Map {}
+// SAFETY: as above.
+unsafe impl Sync for Map {}
+
+impl Map {
+    pub(super) fn new<K: Eq + Hash, V>(map: HashMap<K, V>) -> Self {
+        Self(NonNull::from(Box::leak(Box::new(map))).cast())
+    }
+
+    /// # Safety
+    ///
+    /// The map is of these types, and nobody changes it for as long as it's borrowed.
+    pub(super) unsafe fn get<'map, K: Eq + Hash, V>(self) -> &'map HashMap<K, V> {
+        // SAFETY: as the caller vouches.
+        unsafe { self.0.cast().as_ref() }
+    }
+
+    /// # Safety
+    ///
+    /// The map is of these types, and nobody else uses it for as long as it's borrowed.
+    pub(super) unsafe fn get_mut<'map, K: Eq + Hash, V>(self) -> &'map mut HashMap<K, V> {
+        // SAFETY: as the caller vouches.
+        unsafe { self.0.cast().as_mut() }
+    }
+
+    /// # Safety
+    ///
+    /// The map is of these types, and nobody uses it any more.
+    pub(super) unsafe fn take<K: Eq + Hash, V>(self) -> HashMap<K, V> {
+        // SAFETY: as the caller vouches; it was made by `new`.
+        *unsafe { Box::from_raw(self.0.cast().as_ptr()) }
+    }
+}
+
+/// Drops the map.
+///
+/// # Safety
+///
+/// As [`Map::take`].
+pub(super) unsafe fn discard<K: Eq + Hash, V>(map: Map) {
+    // A destructor that panics was reported when it did; what it left is lost.
+    // SAFETY: as the caller vouches.
+    let _ = fence::fence(|| drop(unsafe { map.take::<K, V>() }));
+}
+
+/// Writes the entries of a map.
+///
+/// # Safety
+///
+/// As [`Map::get`].
+pub(super) unsafe fn encode<K: State + Eq + Hash, V: State>(map: Map, encoder: &mut Encoder) -> Fenced<()> {
+    // SAFETY: as the caller vouches.
+    fence::fence(|| unsafe { map.get::<K, V>() }.encode(encoder))
+}
+
+/// Makes a map of what [`encode`] wrote.
+pub(super) fn decode<K: State + Eq + Hash, V: State>(bytes: &[u8]) -> Fenced<Result<Map, CodecError>> {
+    fence::fence(|| decode_entries::<K, V>(bytes).map(Map::new))
+}
+
+pub(super) fn decode_entries<K: State + Eq + Hash, V: State>(
+    bytes: &[u8],
+) -> Result<HashMap<K, V>, CodecError> {
+    let mut decoder = Decoder::new(bytes);
+    let count = decoder.count::<(K, V)>()?;
+    // As large as it was, if there may be so many: each entry has a byte at least.
+    let mut map = HashMap::with_capacity(count.min(bytes.len()));
+    for _ in 0..count {
+        map.insert(K::decode(&mut decoder)?, V::decode(&mut decoder)?);
+    }
+    decoder.finish()?;
+    Ok(map)
+}
+
+/// The step from `Old` to `New`.
+pub(super) const fn step<K: State + Eq + Hash, Old: State, New: State + Migrate<Old>>() -> Step {
+    Step {
+        from: Old::FINGERPRINT,
+        to: New::FINGERPRINT,
+        convert: convert::<K, Old, New>,
+        back: None,
+        discard_from: discard::<K, Old>,
+        discard_to: discard::<K, New>,
+    }
+}
+
+/// Migrates each value of a map, or none.
+///
+/// By move: a value's own migration may use all that is in it. What it was before is kept as bytes until all are
+/// done, which takes less than a copy, and for a shard at a time.
+///
+/// # Safety
+///
+/// As [`Map::take`], for `Old`.
+unsafe fn convert<K: State + Eq + Hash, Old: State, New: Migrate<Old>>(
+    map: Map,
+) -> Result<Map, (Map, MigrateError)> {
+    let mut before = Encoder::new();
+    // SAFETY: as the caller vouches.
+    let encoded = unsafe { encode::<K, Old>(map, &mut before) };
+    let bytes = match encoded {
+        Ok(()) => before.finish().map(|(bytes, _)| bytes).map_err(|error| error.to_string().into()),
+        Err(panic) => Err(panicked(&panic)),
+    };
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(error) => return Err((map, error)),
+    };
+    // SAFETY: as the caller vouches.
+    let old = unsafe { map.take::<K, Old>() };
+    let migrated = fence::fence(|| {
+        let mut new = HashMap::with_capacity(old.len());
+        for (key, value) in old {
+            new.insert(key, New::migrate(value)?);
+        }
+        Ok(new)
+    });
+    let error = match migrated {
+        Ok(Ok(new)) => return Ok(Map::new(new)),
+        Ok(Err(error)) => error,
+        Err(panic) => panicked(&panic),
+    };
+    match decode::<K, Old>(&bytes) {
+        Ok(Ok(restored)) => Err((restored, error)),
+        // Only of a hand-written codec that can't read what it has written. The trial before would have told.
+        _ => Err((Map::new(HashMap::<K, Old>::new()), format!("{error}; and its entries are lost").into())),
+    }
+}
+
+pub(super) fn panicked(panic: &fence::Panic) -> MigrateError {
+    format!("a migration panicked at {}: {}", panic.location, panic.message).into()
+}

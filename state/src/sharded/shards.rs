@@ -1,0 +1,301 @@
+//! The shards of a collection: where a key's entry is, and one lock for each few hundred entries.
+//!
+//! **Growing.** Which shard a key is in follows from its hash and from the number of shards (linear hashing; Litwin,
+//! "Linear hashing: a new tool for file and table addressing", 1980). When a shard is full, the collection grows by
+//! one shard, which takes half of the entries of one other. So no insertion ever moves more than a shard, and no
+//! shard gets much larger than [`FULL`], whatever the collection holds. Whoever locks a shard looks again whether the
+//! number of shards still leads there: a split stores the number before it lets go of the two locks.
+//!
+//! **Settling.** A shard that isn't at the collection's epoch is migrated by whoever locks it next. A shard that a
+//! snapshot hasn't seen yet is written down by whoever is about to change it. Both is done under the shard's lock, so
+//! each happens once, and what a call waits for is one shard at most.
+//!
+//! Nothing here knows the types of the entries: see [`Map`].
+
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::capture::Captures;
+use super::map::Map;
+use super::steps::Steps;
+use crate::MigrateError;
+
+/// How many shards a collection begins with, for threads that use it at the same time.
+const FIRST: usize = 16;
+
+/// With so many entries, a shard asks for one more shard. Its table has 256 places, of which it uses 224 at most; it
+/// may have to wait for its turn with more than this.
+pub(super) const FULL: usize = 200;
+
+/// The first segment has [`FIRST`] shards, and each further one as many as all before it.
+const SEGMENTS: usize = 28;
+
+const MOST: usize = FIRST << (SEGMENTS - 1);
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    /// None as long as it's empty and was never used.
+    pub(super) map: Option<Map>,
+    epoch: u32,
+    /// The last snapshot that has seen it.
+    captured: u32,
+}
+
+/// What a collection consists of. It belongs to all who refer to it; its entries, to the typed
+/// [`Sharded`](super::Sharded) that is dropped last.
+#[derive(Debug)]
+pub struct Shards {
+    hasher: RandomState,
+    /// How many shards there are.
+    count: AtomicUsize,
+    segments: [OnceLock<Box<[RwLock<Shard>]>>; SEGMENTS],
+    /// Held, shared, by whoever must see each entry once. Held alone to grow; nobody waits for that.
+    growing: RwLock<()>,
+    pub(super) steps: Steps,
+    pub(super) captures: Captures,
+}
+
+impl Shards {
+    pub(super) fn new() -> Self {
+        let shards = Self {
+            hasher: RandomState::new(),
+            count: AtomicUsize::new(FIRST),
+            segments: [const { OnceLock::new() }; SEGMENTS],
+            growing: RwLock::new(()),
+            steps: Steps::new(),
+            captures: Captures::new(),
+        };
+        shards.segment(0);
+        shards
+    }
+
+    pub(super) fn hash(&self, key: &(impl Hash + ?Sized)) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// How many shards there are. Acquire: pairs with the Release in `grow_with`.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// The shards of a segment.
+    fn segment(&self, number: usize) -> &[RwLock<Shard>] {
+        let length = if number == 0 { FIRST } else { FIRST << (number - 1) };
+        let empty = || RwLock::new(Shard { map: None, epoch: 0, captured: 0 });
+        self.segments[number].get_or_init(|| (0..length).map(|_| empty()).collect())
+    }
+
+    fn lane(&self, index: usize) -> &RwLock<Shard> {
+        let number = (index / FIRST).checked_ilog2().map_or(0, |bits| bits as usize + 1);
+        let first = if number == 0 { 0 } else { FIRST << (number - 1) };
+        &self.segment(number)[index - first]
+    }
+
+    pub(super) fn read(&self, index: usize) -> RwLockReadGuard<'_, Shard> {
+        // A call that panicked with the lock held has left the entry that it changed half changed, and nothing else.
+        self.lane(index).read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self, index: usize) -> RwLockWriteGuard<'_, Shard> {
+        self.lane(index).write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks the shard with this hash, to look.
+    #[inline]
+    pub(super) fn read_at(&self, hash: u64) -> RwLockReadGuard<'_, Shard> {
+        loop {
+            let index = index(hash, self.count());
+            let shard = self.read(index);
+            if index != self::index(hash, self.count()) {
+                continue;
+            }
+            if shard.epoch == self.steps.epoch() {
+                return shard;
+            }
+            drop(shard);
+            // It may be split before it's locked again; so it is looked for again.
+            self.settle_for_call(&mut self.write(index));
+        }
+    }
+
+    /// Locks the shard with this hash, to change it.
+    #[inline]
+    pub(super) fn write_at(&self, hash: u64) -> RwLockWriteGuard<'_, Shard> {
+        loop {
+            let index = index(hash, self.count());
+            let mut shard = self.write(index);
+            if index == self::index(hash, self.count()) {
+                self.settle_for_call(&mut shard);
+                self.capture(&mut shard);
+                return shard;
+            }
+        }
+    }
+
+    /// Locks each shard in turn, to look. Each entry is seen once, whatever is inserted meanwhile.
+    pub(super) fn each(&self, mut look: impl FnMut(&Shard)) {
+        let _growing = self.growing.read().unwrap_or_else(PoisonError::into_inner);
+        for index in 0..self.count() {
+            let mut shard = self.read(index);
+            while shard.epoch != self.steps.epoch() {
+                drop(shard);
+                self.settle_for_call(&mut self.write(index));
+                shard = self.read(index);
+            }
+            look(&shard);
+        }
+    }
+
+    /// The same, to change them.
+    pub(super) fn each_mut(&self, mut change: impl FnMut(&mut Shard)) {
+        let _growing = self.growing.read().unwrap_or_else(PoisonError::into_inner);
+        for index in 0..self.count() {
+            let mut shard = self.write(index);
+            self.settle_for_call(&mut shard);
+            self.capture(&mut shard);
+            change(&mut shard);
+        }
+    }
+
+    /// Whether a locked shard is where it ought to be.
+    pub(super) fn is_settled(&self, shard: &Shard) -> bool {
+        shard.epoch == self.steps.epoch()
+    }
+
+    /// Migrates a shard whose turn it is.
+    ///
+    /// # Panics
+    ///
+    /// If a value of it can't be migrated. It stays as it was.
+    #[inline]
+    fn settle_for_call(&self, shard: &mut Shard) {
+        if shard.epoch != self.steps.epoch()
+            && let Err(error) = self.settle(shard)
+        {
+            panic!("a part of the state that this call needs can't be migrated: {error}");
+        }
+    }
+
+    /// Migrates a shard whose turn it is. On an error it stays as it was. True if there was anything to do.
+    #[cold]
+    pub(super) fn settle(&self, shard: &mut Shard) -> Result<bool, MigrateError> {
+        let before = shard.epoch;
+        while let Some((convert, epoch)) = self.steps.next(shard.epoch) {
+            if let Some(map) = shard.map {
+                // SAFETY: the map is of the types that a collection has at the shard's epoch, and this is the only
+                // reference to it: the shard is locked.
+                match unsafe { convert(map) } {
+                    Ok(next) => shard.map = Some(next),
+                    Err((same, error)) => {
+                        shard.map = Some(same);
+                        return Err(error);
+                    }
+                }
+            }
+            shard.epoch = epoch;
+        }
+        Ok(shard.epoch != before)
+    }
+
+    /// Migrates the shard with this number. True if there was anything to do.
+    ///
+    /// # Errors
+    ///
+    /// If a value of it can't be migrated. It stays as it was.
+    pub fn settle_shard(&self, index: usize) -> Result<bool, MigrateError> {
+        if self.read(index).epoch == self.steps.epoch() {
+            return Ok(false);
+        }
+        self.settle(&mut self.write(index))
+    }
+
+    /// Writes a shard down for a snapshot that hasn't seen it yet.
+    #[inline]
+    fn capture(&self, shard: &mut Shard) {
+        let latest = self.captures.latest();
+        if shard.captured != latest {
+            self.captures.take(shard.map);
+            shard.captured = latest;
+        }
+    }
+
+    /// Writes the shard with this number down, unless a call has done so.
+    pub fn capture_shard(&self, index: usize) {
+        self.capture(&mut self.write(index));
+    }
+
+    /// One more shard. `split` gets the map of the shard that is divided, and tells by a key's hash whether its entry
+    /// goes; it gives the map of the new one.
+    ///
+    /// If somebody else is about it, or must see each entry once, nothing happens: the next insertion will ask again.
+    pub(super) fn grow_with(&self, split: impl FnOnce(Map, &dyn Fn(u64) -> bool) -> Map) {
+        let Ok(_growing) = self.growing.try_write() else { return };
+        let new = self.count();
+        if new == MOST {
+            return;
+        }
+        let parent = new - (1 << new.ilog2());
+        let mut from = self.write(parent);
+        // What can't be migrated can't be divided either. Whoever touches it next says so.
+        if self.settle(&mut from).is_err() {
+            return;
+        }
+        self.capture(&mut from);
+        let mut to = self.write(new);
+        to.map = from.map.map(|map| split(map, &|hash| index(hash, new + 1) == new));
+        (to.epoch, to.captured) = (from.epoch, from.captured);
+        // Release: pairs with `count`. Whoever locks one of the two afterwards sees it.
+        self.count.store(new + 1, Ordering::Release);
+    }
+
+    /// Takes the maps out, for the last owner to drop. `own` drops one of the collection's own types.
+    pub(super) fn clear_with(self, own: impl Fn(Map)) {
+        for index in 0..self.count() {
+            let mut shard = self.write(index);
+            let (epoch, map) = (shard.epoch, shard.map.take());
+            drop(shard);
+            let Some(map) = map else { continue };
+            match self.steps.discard(epoch) {
+                // SAFETY: the map is of the types of its epoch, and was taken out.
+                Some(discard) if epoch != self.steps.epoch() => unsafe { discard(map) },
+                _ => own(map),
+            }
+        }
+    }
+}
+
+/// The shard of so many that a hash leads to.
+#[inline]
+fn index(hash: u64, count: usize) -> usize {
+    let whole = 1 << count.ilog2();
+    // The maps themselves look at other hashes: each has a key of its own.
+    let place = hash as usize & (2 * whole - 1);
+    if place < count { place } else { place - whole }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_shard_more_takes_from_one_other() {
+        for count in FIRST..200 {
+            let parent = count - (1 << count.ilog2());
+            for hash in 0..10_000_u64 {
+                let (before, after) = (index(hash, count), index(hash, count + 1));
+                assert!(before < count);
+                assert!(before == after || (before, after) == (parent, count), "{hash} of {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_shard_has_a_place_of_its_own() {
+        let shards = Shards::new();
+        let mut places = std::collections::BTreeSet::new();
+        for index in 0..5 * FIRST {
+            assert!(places.insert(std::ptr::from_ref(shards.lane(index)).addr()));
+        }
+    }
+}

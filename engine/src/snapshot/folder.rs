@@ -302,4 +302,6 @@ impl Drop for Draft<'_> {
 }
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;

@@ -38,6 +38,7 @@ mod host;
 mod lock;
 mod module;
 mod park;
+mod snapshot;
 mod spawn;
 pub mod status;
 mod tell;

@@ -230,7 +230,8 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, AcceptError> {
     Ok(content)
 }
 
-fn open(path: &Path) -> io::Result<File> {
+/// Opens a file for reading, without waiting for anybody.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     // Opening a pipe would wait for its other end; a regular file doesn't care about the flag.
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     OpenOptions::new().read(true).custom_flags(nonblocking).open(path)

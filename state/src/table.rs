@@ -190,7 +190,10 @@ unsafe fn destroy<T>(state: *mut ()) -> Fenced<()> {
 /// # Safety
 ///
 /// As [`Step`].
-unsafe fn step<Old, New: Migrate<Old>>(state: *mut (), flips: &Flips) -> Fenced<Result<*mut (), MigrateError>> {
+unsafe fn step<Old, New: Migrate<Old>>(
+    state: *mut (),
+    flips: &Flips,
+) -> Fenced<Result<*mut (), MigrateError>> {
     fence::fence(|| {
         // SAFETY: as the caller vouches.
         let old = *unsafe { Box::from_raw(state.cast::<Old>()) };

@@ -31,8 +31,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use capture::Blocks;
 pub use flips::Flips;
-use handle::Table;
 pub use handle::Handle;
+use handle::Table;
 use map::Map;
 use shards::{FULL, Shard, Shards};
 
@@ -86,11 +86,7 @@ unsafe impl<K: State + Eq + Hash, V: State> State for Sharded<K, V> {
             !K::FINGERPRINT.holds_sharded() && !V::FINGERPRINT.holds_sharded(),
             "a `Sharded` can't be in another one: make one of them, with both keys in its key"
         );
-        Fingerprint::of("Sharded")
-            .with_layout::<Shards>()
-            .with(K::FINGERPRINT)
-            .with(V::FINGERPRINT)
-            .sharded()
+        Fingerprint::of("Sharded").with_layout::<Shards>().with(K::FINGERPRINT).with(V::FINGERPRINT).sharded()
     };
     const NAME: &'static str = "Sharded";
     const SHAPE: &'static Shape = &Shape::container(Self::NAME, Self::FINGERPRINT, &[K::SHAPE, V::SHAPE]);

@@ -7,8 +7,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::map::Map;
 use super::lock;
+use super::map::Map;
 use crate::{Fingerprint, MigrateError};
 
 /// Takes a shard's map and gives the next one; on a failure, the same as before.
@@ -63,10 +63,7 @@ struct UnderWay {
 
 impl Steps {
     pub(super) const fn new() -> Self {
-        Self {
-            epoch: AtomicU32::new(0),
-            under_way: Mutex::new(UnderWay { base: 0, steps: Vec::new() }),
-        }
+        Self { epoch: AtomicU32::new(0), under_way: Mutex::new(UnderWay { base: 0, steps: Vec::new() }) }
     }
 
     /// Acquire: pairs with the Release in `flip` and `undo`. (Calls are ordered after them anyway, by having been

@@ -11,7 +11,8 @@ use super::layout::member;
 pub(super) fn functions(data: &Data) -> syn::Result<TokenStream> {
     let (encode, decode) = match data {
         Data::Struct(data) => {
-            let (pattern, encode, decode) = (bind(&data.fields), encode(&data.fields)?, decode(&data.fields)?);
+            let (pattern, encode, decode) =
+                (bind(&data.fields), encode(&data.fields)?, decode(&data.fields)?);
             (quote!(let Self #pattern = self; #(#encode)*), quote!(Ok(Self #decode)))
         }
         Data::Enum(data) => {

@@ -82,9 +82,9 @@ impl Module {
 
     fn check_needed(&self, needed: &Needed, settings: &Settings) -> Result<(), PushError> {
         let Needed { migration, converter, progress } = needed;
-        // One that turns the last one back needn't wait for it.
+        // Falling back turns the last migration back, and needn't wait for its end.
         if let Some(sweep) = &self.sweep
-            && !Arc::ptr_eq(&sweep.converter, converter)
+            && !(self.staged.is_none() && Arc::ptr_eq(&sweep.converter, converter))
             && !sweep.wait(Instant::now().checked_add(settings.sweep_deadline))
         {
             let waits_for = format!("the state of module `{}` is still being migrated", self.name());

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use liveswap_state::MigrateError;
 use liveswap_state::sharded::Handle;
 
+use super::pace::Pace;
 use super::progress::Progress;
 use super::reaper::deadline_in;
 use crate::call::{Bell, Footprint, Hold, owed};
@@ -236,11 +237,12 @@ impl Shared {
     fn sweep(&self, collection: &Handle) -> Result<(), MigrateError> {
         loop {
             let epoch = collection.epoch();
-            let mut index = 0;
+            let (mut index, mut pace) = (0, Pace::new());
             // It may grow meanwhile; what a shard is divided into was migrated before.
             while index < collection.count() {
                 collection.settle(index)?;
                 self.note_step();
+                pace.step();
                 index += 1;
             }
             if collection.finish(epoch) {

@@ -6,13 +6,14 @@
 use std::hash::Hash;
 use std::ptr::NonNull;
 
+use super::Sharded;
 use super::steps::Step;
 use crate::fence::{self, Fenced};
 use crate::{CodecError, Decoder, Encoder, HashMap, Migrate, MigrateError, State};
 
 /// The address of a `Box<HashMap<K, V>>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Map(NonNull<()>);
+pub(super) struct Map(NonNull<()>);
 
 // SAFETY: an address. Whoever follows it holds the lock of the shard, whose collection is `Send` and `Sync` only if
 // keys and values are.
@@ -92,10 +93,16 @@ pub(super) fn decode_entries<K: State + Eq + Hash, V: State>(
 
 /// The step from `Old` to `New`.
 pub(super) const fn step<K: State + Eq + Hash, Old: State, New: State + Migrate<Old>>() -> Step {
+    let (from, to) = (Sharded::<K, Old>::FINGERPRINT, Sharded::<K, New>::FINGERPRINT);
+    assert!(
+        !from.is(to),
+        "the values of a `Sharded` that is migrated can't be told from those before: put a higher \
+         `#[state(version = N)]` before their type"
+    );
     Step {
-        from: Old::FINGERPRINT,
-        to: New::FINGERPRINT,
-        convert: convert::<K, Old, New>,
+        from,
+        to,
+        convert: Some(convert::<K, Old, New>),
         back: None,
         discard_from: discard::<K, Old>,
         discard_to: discard::<K, New>,

@@ -71,9 +71,9 @@ pub use migrate::{Migrate, MigrateError};
 pub use portable::State;
 #[doc(hidden)]
 pub use portable::{Recursion, Recursive, assert_state};
-pub use spawn::SpawnError;
 pub use shape::{FieldShape, Shape};
 pub use sharded::Sharded;
+pub use spawn::SpawnError;
 #[doc(hidden)]
 pub use spawn::{Enter, Job, Spawner, hand_over};
 #[doc(hidden)]

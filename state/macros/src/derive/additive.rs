@@ -62,11 +62,7 @@ pub(super) fn implementations(input: &DeriveInput, attributes: &TypeAttributes) 
     Ok(quote!(#upgrade #downgrade))
 }
 
-fn variants(
-    name: &syn::Ident,
-    from: &Path,
-    data: &syn::DataEnum,
-) -> syn::Result<(TokenStream, TokenStream)> {
+fn variants(name: &syn::Ident, from: &Path, data: &syn::DataEnum) -> syn::Result<(TokenStream, TokenStream)> {
     let (mut up, mut down) = (Vec::new(), Vec::new());
     for variant in &data.variants {
         let (marks, title) = (VariantAttributes::of(&variant.attrs)?, &variant.ident);

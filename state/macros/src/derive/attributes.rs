@@ -60,7 +60,8 @@ fn parse(
             if known(&meta)? {
                 return Ok(());
             }
-            let misplaced = OF_A_TYPE.iter().any(|name| meta.path.is_ident(name)) && !expected.contains("version");
+            let misplaced =
+                OF_A_TYPE.iter().any(|name| meta.path.is_ident(name)) && !expected.contains("version");
             Err(if misplaced { Error::new_spanned(attribute, MISPLACED) } else { meta.error(expected) })
         })?;
     }
@@ -159,7 +160,8 @@ impl FieldAttributes {
     }
 }
 
-const ONLY_ADDITIVE: &str = "only in a type with `#[state(from = …, additive)]`: else the migration is written by hand";
+const ONLY_ADDITIVE: &str =
+    "only in a type with `#[state(from = …, additive)]`: else the migration is written by hand";
 
 impl VariantAttributes {
     pub(super) fn of(attributes: &[Attribute]) -> syn::Result<Self> {

@@ -6,16 +6,18 @@
 use std::hash::Hash;
 use std::ptr::NonNull;
 
+use super::Sharded;
+use super::shards::FULL;
 use super::steps::Step;
 use crate::fence::{self, Fenced};
 use crate::{CodecError, Decoder, Encoder, HashMap, Migrate, MigrateError, State};
 
 /// The address of a `Box<HashMap<K, V>>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Map(NonNull<()>);
+pub(super) struct Map(NonNull<()>);
 
 // SAFETY: an address. Whoever follows it holds the lock of the shard, whose collection is `Send` and `Sync` only if
-// keys and values are.
+// keys and values are. A handle always is; it's the engine's, whose states all are.
 unsafe impl Send for Map {}
 // SAFETY: as above.
 unsafe impl Sync for Map {}
@@ -80,9 +82,9 @@ pub(super) fn decode_entries<K: State + Eq + Hash, V: State>(
     bytes: &[u8],
 ) -> Result<HashMap<K, V>, CodecError> {
     let mut decoder = Decoder::new(bytes);
-    let count = decoder.count::<(K, V)>()?;
-    // As large as it was, if there may be so many: each entry has a byte at least.
-    let mut map = HashMap::with_capacity(count.min(bytes.len()));
+    let count = decoder.count()?;
+    // As large as it was. Larger ones than a shard's don't come, except in bytes that lie.
+    let mut map = HashMap::with_capacity(count.min(2 * FULL));
     for _ in 0..count {
         map.insert(K::decode(&mut decoder)?, V::decode(&mut decoder)?);
     }
@@ -92,10 +94,16 @@ pub(super) fn decode_entries<K: State + Eq + Hash, V: State>(
 
 /// The step from `Old` to `New`.
 pub(super) const fn step<K: State + Eq + Hash, Old: State, New: State + Migrate<Old>>() -> Step {
+    let (from, to) = (Sharded::<K, Old>::FINGERPRINT, Sharded::<K, New>::FINGERPRINT);
+    assert!(
+        !from.is(to),
+        "the values of a `Sharded` that is migrated can't be told from those before: put a higher \
+         `#[state(version = N)]` before their type"
+    );
     Step {
-        from: Old::FINGERPRINT,
-        to: New::FINGERPRINT,
-        convert: convert::<K, Old, New>,
+        from,
+        to,
+        convert: Some(convert::<K, Old, New>),
         back: None,
         discard_from: discard::<K, Old>,
         discard_to: discard::<K, New>,

@@ -113,7 +113,7 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
 
     /// An empty collection.
     pub fn new() -> Self {
-        Self::of(Arc::new(Shards::new()))
+        Self::of(Arc::new(Shards::new(Self::FINGERPRINT)))
     }
 
     /// The collection must be of this type.
@@ -132,17 +132,17 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
         Handle::new(Arc::clone(&self.shards), Self::TABLE)
     }
 
-    /// # Safety
-    ///
-    /// The collection is of this type.
-    unsafe fn release(shards: Arc<Shards>) {
-        // A panic of a destructor was reported when it happened.
-        let _ = fence::fence(|| drop(Self::of(shards)));
+    /// The collection may be of another type by now.
+    fn release(shards: Arc<Shards>) {
+        if let Some(shards) = Arc::into_inner(shards) {
+            // SAFETY: the function is of this type, and so is the fingerprint.
+            unsafe { shards.discard_all(Self::FINGERPRINT, map::discard::<K, V>) };
+        }
     }
 
     /// # Safety
     ///
-    /// As [`release`](Self::release).
+    /// The collection is of this type.
     unsafe fn fill(shards: &Arc<Shards>, bytes: &[u8]) -> Fenced<Result<(), CodecError>> {
         fence::fence(|| {
             let this = Self::of(shards.clone());
@@ -287,9 +287,11 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
             self.shards.grow_with(|map, goes| {
                 // SAFETY: the shard is settled and locked, so its map is of the collection's types.
                 let entries = unsafe { map.get_mut::<K, V>() };
-                let all = std::mem::take(entries);
+                // Asked of all before any is taken out: a key whose hash panics loses nobody then.
+                let going: Vec<bool> = entries.keys().map(|key| goes(self.shards.hash(key))).collect();
+                let mut going = going.into_iter();
                 let (go, stay): (Vec<_>, Vec<_>) =
-                    all.into_iter().partition(|(key, _)| goes(self.shards.hash(key)));
+                    std::mem::take(entries).into_iter().partition(|_| going.next() == Some(true));
                 entries.extend(stay);
                 Map::new::<K, V>(go.into_iter().collect())
             });
@@ -300,11 +302,7 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
 impl<K: State + Eq + Hash, V: State> Drop for Sharded<K, V> {
     fn drop(&mut self) {
         // SAFETY: taken once.
-        let shards = unsafe { ManuallyDrop::take(&mut self.shards) };
-        if let Some(shards) = Arc::into_inner(shards) {
-            // SAFETY: the maps are of the collection's types, and this was its last owner.
-            shards.clear_with(|map| unsafe { map::discard::<K, V>(map) });
-        }
+        Self::release(unsafe { ManuallyDrop::take(&mut self.shards) });
     }
 }
 
@@ -312,14 +310,14 @@ impl<K: State + Eq + Hash, Old: State, New: State + Migrate<Old>> Migrate<Sharde
     for Sharded<K, New>
 {
     fn migrate(old: Sharded<K, Old>) -> Result<Self, MigrateError> {
-        let flipped = old.shards.steps.flip(map::step::<K, Old, New>())?;
+        let flipped = old.shards.steps.flip(const { map::step::<K, Old, New>() }, Flips::are_noted())?;
         // From here on it's of the new type.
         let new = Self::of(old.into_shards());
         if let Err(_not_noted) = Flips::note(new.handle(), flipped) {
             for index in 0..new.shards.count() {
                 new.shards.settle_shard(index)?;
             }
-            new.shards.steps.finish(new.shards.steps.epoch());
+            new.shards.finish(new.shards.steps.moves());
         }
         Ok(new)
     }

@@ -148,7 +148,7 @@ impl Local {
             return Err(Barred::Reentrant);
         }
         let (generation, path) = (self.version().generation, &self.path);
-        let closed = path.gate.close_for(generation, &path.participants, &self.participant)?;
+        let closed = path.gate.close_for(generation, &path.participants)?;
         self.participant.announcement.seclude();
         self.alone.set(true);
         Ok(Alone { local: self, closed })

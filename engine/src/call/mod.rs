@@ -10,6 +10,7 @@
 //! | [`barrier`] | the fence that only the waiting side pays for |
 //! | [`bell`] | how a caller that leaves wakes whoever waits |
 //! | [`gate`] | exclusive calls against shared ones |
+//! | [`turn`] | exclusive calls among each other |
 //! | [`door`] | nobody enters for a moment, and nobody is turned away |
 //! | [`handover`] | turning the state into one of another shape, between two versions |
 //! | [`suspicion`] | what is noted when an exclusive call has panicked |
@@ -40,6 +41,7 @@ pub(crate) mod suspicion;
 mod sync;
 mod thread;
 mod thread_locals;
+mod turn;
 mod version;
 
 #[cfg(all(test, liveswap_loom))]

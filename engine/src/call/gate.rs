@@ -88,10 +88,14 @@ impl Gate {
 
     /// Closes the gate, whatever it's open for, and waits until nobody borrows the state; none if the deadline
     /// passes first.
-    pub(crate) fn close_by(&self, participants: &Participants, deadline: Instant) -> Option<Closed<'_>> {
-        let closed = self.take_turn(Some(deadline))?;
+    pub(crate) fn close_by(
+        &self,
+        participants: &Participants,
+        deadline: Option<Instant>,
+    ) -> Option<Closed<'_>> {
+        let closed = self.take_turn(deadline)?;
         self.shut();
-        participants.is_free_by(|other| other.announcement.is_borrowing(), Some(deadline)).then_some(closed)
+        participants.is_free_by(|other| other.announcement.is_borrowing(), deadline).then_some(closed)
     }
 
     fn take_turn(&self, deadline: Option<Instant>) -> Option<Closed<'_>> {

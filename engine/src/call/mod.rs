@@ -60,6 +60,7 @@ pub(crate) use footprint::Footprint;
 pub(crate) use gate::FIRST as FIRST_GENERATION;
 use gate::Gate;
 pub use guard::Guard;
+use handover::Entrance;
 pub(crate) use handover::HandOver;
 pub(crate) use local::method_in;
 use participants::Participants;
@@ -125,7 +126,7 @@ impl CallPath {
 
     /// Runs `work` while nobody is in the state; none if somebody still is at the deadline. Calls wait meanwhile.
     pub(crate) fn alone_by<R>(&self, deadline: Instant, work: impl FnOnce() -> R) -> Option<R> {
-        let _closed = self.gate.close_by(&self.participants, deadline)?;
+        let _closed = self.gate.close_by(&self.participants, Some(deadline))?;
         Some(work())
     }
 
@@ -136,13 +137,14 @@ impl CallPath {
 
     /// Lets calls back to a state that was suspect. False if somebody is in the way at the deadline.
     pub(crate) fn trust(&self, generation: usize, deadline: Instant) -> bool {
-        let closed = self.gate.close_by(&self.participants, deadline);
-        let is_trusted = closed.is_some();
-        if let Some(closed) = closed {
-            closed.trust(generation);
-            self.suspicions.clear();
-        }
-        is_trusted
+        let Some(closed) = self.gate.close_by(&self.participants, Some(deadline)) else { return false };
+        closed.trust(generation);
+        self.suspicions.clear();
+        true
+    }
+
+    fn entrance(&self) -> Entrance<'_> {
+        Entrance { door: &self.door, gate: &self.gate, participants: &self.participants }
     }
 
     /// Whether what a thread is in doesn't touch the state: not if it's between two calls, after which it may.

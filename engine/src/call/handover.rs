@@ -24,6 +24,7 @@ use super::announcement::OUTSIDE;
 use super::barrier;
 use super::door::Door;
 use super::gate::{Gate, SUSPECT};
+use super::local::Apart;
 use super::participants::{Holding, Participant, Participants};
 use super::{CallPath, Version};
 
@@ -38,6 +39,7 @@ pub(crate) struct HandOver {
     is_suspect: bool,
     /// What is published in the end.
     to: Option<Arc<Version>>,
+    _apart: Apart,
 }
 
 impl HandOver {
@@ -56,7 +58,7 @@ impl HandOver {
         match entrance.close(|| path.active.store(None), is_in_the_way, Some(deadline)) {
             Some(was_open_for) => {
                 let (next, is_suspect) = (from.generation + 1, was_open_for == SUSPECT);
-                Ok(Self { path: path.clone(), next, is_suspect, to: None })
+                Ok(Self { path: path.clone(), next, is_suspect, to: None, _apart: Apart::new(path) })
             }
             None => {
                 let holders = path.participants.holding(is_in_the_way);

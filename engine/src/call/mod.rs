@@ -62,6 +62,7 @@ use gate::Gate;
 pub use guard::Guard;
 use handover::Entrance;
 pub(crate) use handover::HandOver;
+use local::Apart;
 pub(crate) use local::method_in;
 use participants::Participants;
 pub(crate) use participants::{Hold, Holding};
@@ -125,8 +126,9 @@ impl CallPath {
     }
 
     /// Runs `work` while nobody is in the state; none if somebody still is at the deadline. Calls wait meanwhile.
-    pub(crate) fn alone_by<R>(&self, deadline: Instant, work: impl FnOnce() -> R) -> Option<R> {
+    pub(crate) fn alone_by<R>(self: &Arc<Self>, deadline: Instant, work: impl FnOnce() -> R) -> Option<R> {
         let _closed = self.gate.close_by(&self.participants, Some(deadline))?;
+        let _apart = Apart::new(self);
         Some(work())
     }
 

@@ -323,3 +323,22 @@ fn a_suspicion_that_comes_up_after_the_state_was_trusted_stays() {
     }
     panicking.join().unwrap();
 }
+
+/// The host's subscriber may call a module on the thread that is telling it something.
+#[test]
+fn a_call_by_the_thread_that_has_the_state_alone_is_refused_and_waits_for_nobody() {
+    let (path, first) = serving(SuspectPolicy::Continue);
+    let outcomes =
+        path.alone_by(soon(), || [LOOK, READ, WRITE].map(|method| call_once(&path, method))).unwrap();
+    let [look, read, write] = outcomes;
+    assert_eq!(look.unwrap(), "1");
+    assert!(matches!(read, Err(CallError::Reentrant { .. })));
+    assert!(matches!(write, Err(CallError::Reentrant { .. })));
+
+    let hand_over = begin(&path, &first);
+    assert!(matches!(call_once(&path, LOOK), Err(CallError::NoActiveVersion { .. })));
+    hand_over.publish(version(2));
+    for method in [LOOK, READ, WRITE] {
+        assert_eq!(call_once(&path, method).unwrap(), "2");
+    }
+}

@@ -37,7 +37,8 @@ pub(crate) struct Announcement {
     version: AtomicUsize,
     /// Whether the thread borrows the state, shared or alone.
     borrowing: AtomicBool,
-    /// One more than the number of the method the thread is in. For people to read; orders nothing.
+    /// One more than the number of the method the thread is in. For people to read, and for a hand-over, which
+    /// doesn't rely on it; orders nothing.
     method: AtomicUsize,
     /// How often the thread has entered: tells one long call from many short ones. Orders nothing.
     entries: AtomicUsize,

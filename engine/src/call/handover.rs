@@ -21,7 +21,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::announcement::OUTSIDE;
-use super::barrier;
 use super::door::Door;
 use super::gate::{Gate, SUSPECT};
 use super::local::Apart;
@@ -115,12 +114,12 @@ impl Entrance<'_> {
     ) -> Option<usize> {
         self.door.close();
         take_away();
-        // Pairs with the light barrier in `Announcement::enter`.
-        barrier::heavy();
         loop {
+            // No barrier yet: who isn't seen here is seen below.
             if !self.participants.is_free_by(&is_in_the_way, deadline) {
                 return None;
             }
+            // Passes the heavy barrier, which pairs with the light one in `Announcement::enter`, too.
             let closed = self.gate.close_by(self.participants, deadline)?;
             // One that was in a call without state may have gone on to another one before the gate was closed.
             if !self.participants.is_held(&is_in_the_way) {

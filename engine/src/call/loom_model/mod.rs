@@ -193,16 +193,12 @@ impl Model {
     }
 }
 
-/// Explores all interleavings with so many forced switches. Three suffice to show each fault that `ci/loom-mutants` puts
-/// in: a missing barrier, a relaxed leave, a bell that is read too late.
-fn check_with(switches: usize, body: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(switches));
-    builder.check(body);
-}
-
+/// The number of forced switches that loom explores. Three suffice to show each fault that `ci/loom-mutants` puts in: a
+/// missing barrier, a relaxed leave, a bell that is read too late.
 fn check(body: impl Fn() + Sync + Send + 'static) {
-    check_with(3, body);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(body);
 }
 
 /// A thread that calls.

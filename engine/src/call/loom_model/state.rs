@@ -18,6 +18,20 @@ fn an_exclusive_call_has_the_state_alone() {
 }
 
 #[test]
+fn a_call_sees_what_the_engine_has_done_to_the_state() {
+    check(|| {
+        let (model, callers) = Model::new(1);
+        let reader = calling(&model, &callers[0], |model, reader| model.read(reader, OLD));
+        let closed = model.gate.close_by(&model.participants, None).expect("there is no deadline");
+        // SAFETY: loom checks that nobody reads or writes the cell meanwhile.
+        model.states[OLD].with_mut(|state| unsafe { *state = Some(1) });
+        drop(closed);
+        reader.join().unwrap().unwrap();
+        assert_eq!(model.read(&callers[0], OLD), Ok(1));
+    });
+}
+
+#[test]
 fn exclusive_calls_take_turns() {
     check(|| {
         let (model, callers) = Model::new(3);

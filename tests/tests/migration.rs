@@ -6,7 +6,9 @@ use std::thread;
 use fixture_api::world::Realm;
 use liveswap::status::MigrationStage;
 use liveswap::{CallError, Push};
-use liveswap_tests::world::{self, Inside, figures, migration, realm, schema, wait_until_it_tries_again, wait_until_swept};
+use liveswap_tests::world::{
+    self, Inside, figures, migration, realm, schema, wait_until_it_tries_again, wait_until_swept,
+};
 use liveswap_tests::{Host, wait_until};
 
 const ENTITIES: u64 = 3_000;
@@ -247,9 +249,8 @@ fn a_call_in_the_state_is_waited_for_by_trying_again_and_is_named() {
 
 #[test]
 fn a_call_that_never_leaves_the_state_ends_in_a_refusal_that_names_it() {
-    let host = Host::of::<dyn Realm>(|builder, _| {
-        builder.hand_over_deadline(std::time::Duration::from_millis(200))
-    });
+    let host =
+        Host::of::<dyn Realm>(|builder, _| builder.hand_over_deadline(std::time::Duration::from_millis(200)));
     host.push(world::version(1));
     let inside = Inside::in_the_state(&host);
     let error = host.refused("pause-missed", world::version(2)).to_string();

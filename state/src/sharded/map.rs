@@ -8,7 +8,6 @@ use std::ptr::NonNull;
 
 use super::Sharded;
 use super::entries::Entries;
-use super::pages::Pages;
 use super::steps::Step;
 use crate::fence::{self, Fenced};
 use crate::{CodecError, Encoder, Migrate, MigrateError, State};
@@ -121,13 +120,7 @@ unsafe fn convert<K: State + Eq + Hash, Old: State, New: Migrate<Old>>(
     };
     // SAFETY: as the caller vouches.
     let (places, old) = unsafe { map.take::<K, Old>() }.apart();
-    let migrated = fence::fence(|| {
-        let mut new = Pages::new();
-        for (key, value) in old {
-            new.push((key, New::migrate(value)?));
-        }
-        Ok(new)
-    });
+    let migrated = fence::fence(|| old.convert(|(key, value)| Ok((key, New::migrate(value)?))));
     let error = match migrated {
         Ok(Ok(new)) => return Ok(Map::new(places.of(new))),
         Ok(Err(error)) => error,

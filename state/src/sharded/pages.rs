@@ -1,8 +1,9 @@
 //! Pages: values in blocks of memory that are all of one size, whatever type they are of.
 //!
 //! A migration replaces each value by one of another size. Tables that grow with their values would each need a block
-//! that none of those fits into which are given back, and the process would end up with memory for both. Pages are
-//! given back one by one while others are filled, and the next page takes the place of the one before.
+//! that none of those fits into which are given back, and the process would end up with memory for both. A page that is
+//! empty takes the new values, whichever thread it is that migrates: an allocator with arenas would keep what one
+//! thread gives back from another.
 
 use std::alloc::{self, Layout};
 use std::marker::PhantomData;
@@ -94,13 +95,35 @@ impl<T> Pages<T> {
             value
         };
         self.length = last;
-        // One page more than is used is kept: the next insertion may need it.
-        if self.length + 2 * Self::PER_PAGE <= self.pages.len() * Self::PER_PAGE
+        // The next insertion may need it.
+        self.give_back(1);
+        value
+    }
+
+    /// Makes another value of each, in the memory that they are in, as far as it goes. On an error, all are gone.
+    pub(super) fn convert<New, E>(
+        self,
+        mut convert: impl FnMut(T) -> Result<New, E>,
+    ) -> Result<Pages<New>, E> {
+        let (mut old, mut new) = (self.into_iter(), Pages::<New>::new());
+        old.keeps = Self::LAYOUT == Pages::<New>::LAYOUT;
+        while let Some(value) = old.next() {
+            new.pages.extend(old.kept.drain(..).map(NonNull::cast));
+            new.push(convert(value)?);
+        }
+        new.pages.extend(old.kept.drain(..).map(NonNull::cast));
+        new.give_back(0);
+        Ok(new)
+    }
+
+    /// Gives pages back, but for those that are used and so many more.
+    fn give_back(&mut self, more: usize) {
+        let used = self.length.div_ceil(Self::PER_PAGE);
+        while self.pages.len() > used + more
             && let Some(page) = self.pages.pop()
         {
-            free::<T>(page);
+            free(page);
         }
-        value
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
@@ -135,16 +158,21 @@ impl<T> IntoIterator for Pages<T> {
 
     fn into_iter(mut self) -> IntoIter<T> {
         let (pages, length) = (std::mem::take(&mut self.pages), std::mem::take(&mut self.length));
-        IntoIter { pages, given_back: 0, next: 0, length, values: PhantomData }
+        let (kept, keeps) = (Vec::new(), false);
+        IntoIter { pages, emptied: 0, next: 0, length, kept, keeps, values: PhantomData }
     }
 }
 
 /// Gives the values in order, and each page back once it's empty.
 pub(super) struct IntoIter<T> {
     pages: Vec<NonNull<T>>,
-    given_back: usize,
+    /// How many of them are empty.
+    emptied: usize,
     next: usize,
     length: usize,
+    /// Empty pages that somebody else will use.
+    kept: Vec<NonNull<T>>,
+    keeps: bool,
     values: PhantomData<T>,
 }
 
@@ -155,13 +183,13 @@ impl<T> Iterator for IntoIter<T> {
         if self.next == self.length {
             return None;
         }
-        let (page, place) = (self.pages[self.given_back], self.next % Pages::<T>::PER_PAGE);
+        let (page, place) = (self.pages[self.emptied], self.next % Pages::<T>::PER_PAGE);
         // SAFETY: all places before the length hold values; each is read once.
         let value = unsafe { page.add(place).read() };
         self.next += 1;
         if place + 1 == Pages::<T>::PER_PAGE {
-            self.given_back += 1;
-            free(page);
+            self.emptied += 1;
+            if self.keeps { self.kept.push(page) } else { free(page) }
         }
         Some(value)
     }
@@ -171,7 +199,8 @@ impl<T> Drop for IntoIter<T> {
     fn drop(&mut self) {
         // If a destructor panics, what comes after it is leaked.
         self.by_ref().for_each(drop);
-        self.pages[self.given_back..].iter().for_each(|page| free(*page));
+        let pages = self.pages[self.emptied..].iter().chain(&self.kept);
+        pages.for_each(|page| free(*page));
     }
 }
 
@@ -197,6 +226,30 @@ mod tests {
         check(|number| number as u8);
         check(|number| number.to_string());
         check(|number| [number; 700]);
+    }
+
+    #[test]
+    fn values_are_converted_where_they_are() {
+        let convert = |count: u64| {
+            let mut pages = Pages::new();
+            (0..count).for_each(|number| pages.push(number));
+            pages.convert(|number| Ok::<_, ()>([number, number + 1])).unwrap()
+        };
+        for count in [0, 1, 511, 512, 513, 5_000] {
+            let converted = convert(count);
+            assert!(converted.iter().copied().eq((0..count).map(|number| [number, number + 1])));
+            assert_eq!(converted.pages.len() as u64, count.div_ceil(256));
+        }
+        let counted = Arc::new(());
+        let mut pages = Pages::new();
+        (0..1_000).for_each(|_| pages.push(counted.clone()));
+        let mut left = 700;
+        let stopped = pages.convert(|value| {
+            left -= 1;
+            if left == 0 { Err(()) } else { Ok((value, 7_u64)) }
+        });
+        assert!(stopped.is_err());
+        assert_eq!(Arc::strong_count(&counted), 1);
     }
 
     #[test]

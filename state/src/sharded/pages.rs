@@ -7,6 +7,7 @@
 
 use std::alloc::{self, Layout};
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 /// As much as the system's own pages have, and as allocators deal with well.
@@ -70,11 +71,8 @@ impl<T> Pages<T> {
     }
 
     pub(super) fn push(&mut self, value: T) {
-        if self.length == self.pages.len() * Self::PER_PAGE {
-            // SAFETY: the layout has a size.
-            let page = unsafe { alloc::alloc(Self::LAYOUT) };
-            let Some(page) = NonNull::new(page.cast()) else { alloc::handle_alloc_error(Self::LAYOUT) };
-            self.pages.push(page);
+        if self.is_full() {
+            self.add_page();
         }
         // SAFETY: the place is in a page, and holds nothing.
         unsafe { self.address(self.length).write(value) };
@@ -95,8 +93,12 @@ impl<T> Pages<T> {
             value
         };
         self.length = last;
-        // The next insertion may need it.
-        self.give_back(1);
+        // One page more than is used is kept: the next insertion may need it.
+        if self.pages.len() > self.length.div_ceil(Self::PER_PAGE) + 1
+            && let Some(page) = self.pages.pop()
+        {
+            free(page);
+        }
         value
     }
 
@@ -105,25 +107,40 @@ impl<T> Pages<T> {
         self,
         mut convert: impl FnMut(T) -> Result<New, E>,
     ) -> Result<Pages<New>, E> {
-        let (mut old, mut new) = (self.into_iter(), Pages::<New>::new());
+        let (mut old, mut new, mut fresh) = (self.into_iter(), Pages::<New>::new(), Vec::new());
         old.keeps = Self::LAYOUT == Pages::<New>::LAYOUT;
         while let Some(value) = old.next() {
-            new.pages.extend(old.kept.drain(..).map(NonNull::cast));
+            if new.is_full() {
+                match old.kept.pop() {
+                    Some(page) => new.pages.push(page.cast()),
+                    None => {
+                        fresh.push(new.pages.len());
+                        new.add_page();
+                    }
+                }
+            }
             new.push(convert(value)?);
         }
-        new.pages.extend(old.kept.drain(..).map(NonNull::cast));
-        new.give_back(0);
+        // No page was empty yet when these were needed. They go back to where they have just come from.
+        for (place, page) in fresh.into_iter().zip(std::iter::from_fn(|| old.kept.pop())) {
+            let page = std::mem::replace(&mut new.pages[place], page.cast());
+            let (from, to) = (page.cast::<MaybeUninit<u8>>(), new.pages[place].cast());
+            // SAFETY: both are pages of the same length, and what is in the one is moved to the other.
+            unsafe { from.copy_to_nonoverlapping(to, Self::LAYOUT.size()) };
+            free(page);
+        }
         Ok(new)
     }
 
-    /// Gives pages back, but for those that are used and so many more.
-    fn give_back(&mut self, more: usize) {
-        let used = self.length.div_ceil(Self::PER_PAGE);
-        while self.pages.len() > used + more
-            && let Some(page) = self.pages.pop()
-        {
-            free(page);
-        }
+    fn is_full(&self) -> bool {
+        self.length == self.pages.len() * Self::PER_PAGE
+    }
+
+    fn add_page(&mut self) {
+        // SAFETY: the layout has a size.
+        let page = unsafe { alloc::alloc(Self::LAYOUT) };
+        let Some(page) = NonNull::new(page.cast()) else { alloc::handle_alloc_error(Self::LAYOUT) };
+        self.pages.push(page);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {

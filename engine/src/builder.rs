@@ -1,20 +1,26 @@
 //! Building an engine.
 
 use std::any::TypeId;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crossbeam_channel::bounded;
 use liveswap_state::manifest::is_name;
 use liveswap_state::{Interface, MethodSpec, Spawner};
 
+use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
 use crate::candidate::accept::{CANDIDATE_SIZE_MAX, PrivateFolder};
-use crate::control::{Control, Module, Reaper, Settings};
+use crate::control::{Control, Module, Reaper, Settings, Snapshots};
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
 use crate::spawn::{self, Jobs};
 use crate::status::Board;
+
+/// How many snapshots are kept, unless the host says otherwise.
+const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
 
 /// What an engine is to be like.
 ///
@@ -40,8 +46,20 @@ pub struct Builder {
     retained_max: usize,
     kept_max: usize,
     drain_deadline: Duration,
+    pause_max: Duration,
+    hand_over_deadline: Duration,
+    sweep_deadline: Duration,
+    suspect_policy: SuspectPolicy,
+    snapshots: Option<SnapshotSettings>,
     spawned_running_max: usize,
     spawned_waiting_max: usize,
+}
+
+/// Where snapshots are kept, how many, and how often one is taken.
+struct SnapshotSettings {
+    folder: PathBuf,
+    keep: NonZeroUsize,
+    interval: Option<Duration>,
 }
 
 /// Starts a trigger, once there is something for it to reach.
@@ -73,6 +91,11 @@ impl Builder {
             retained_max: 8,
             kept_max: 2,
             drain_deadline: Duration::from_secs(10),
+            pause_max: Duration::from_millis(1),
+            hand_over_deadline: Duration::from_secs(30),
+            sweep_deadline: Duration::from_secs(60),
+            suspect_policy: SuspectPolicy::default(),
+            snapshots: None,
             spawned_running_max: 64,
             spawned_waiting_max: 1024,
         }
@@ -171,6 +194,62 @@ impl Builder {
         self
     }
 
+    /// How long calls may be held up at once when the state is handed over to a version that keeps it in another shape,
+    /// and when a snapshot begins. If a call is in the state for longer, they go on, and it's tried again after ten times
+    /// as long. 1 ms, unless set.
+    ///
+    /// This bounds how long the engine waits. What comes on top is the migration of the state itself, without its
+    /// [`Sharded`](liveswap_state::Sharded) collections, and what the system takes to wake threads.
+    pub fn pause_max(mut self, pause: Duration) -> Self {
+        self.pause_max = pause;
+        self
+    }
+
+    /// For how long that is tried before the push, or the snapshot, is given up. 30 seconds, unless set.
+    pub fn hand_over_deadline(mut self, deadline: Duration) -> Self {
+        self.hand_over_deadline = deadline;
+        self
+    }
+
+    /// How long the sweep after a migration may take before the log says so, and how long the next migration waits
+    /// for it. It isn't given up. 60 seconds, unless set.
+    pub fn sweep_deadline(mut self, deadline: Duration) -> Self {
+        self.sweep_deadline = deadline;
+        self
+    }
+
+    /// What is done when an exclusive call has panicked, which may have left the state half changed:
+    /// [`SuspectPolicy::Continue`], unless set.
+    pub fn on_suspect(mut self, policy: SuspectPolicy) -> Self {
+        self.suspect_policy = policy;
+        self
+    }
+
+    /// Keeps snapshots of each module's state in a folder, the latest few. The first version that is loaded begins with
+    /// the newest one that is intact; one is taken when the engine ends, and whenever it's [asked
+    /// for](Engine::snapshot). The folder is made if it is missing.
+    pub fn snapshots(mut self, folder: impl Into<PathBuf>) -> Self {
+        let (keep, interval) = self.snapshots.map_or((KEEP, None), |known| (known.keep, known.interval));
+        self.snapshots = Some(SnapshotSettings { folder: folder.into(), keep, interval });
+        self
+    }
+
+    /// How many snapshots of a module are kept. 3, unless set. After [`snapshots`](Self::snapshots).
+    pub fn snapshots_max(mut self, keep: NonZeroUsize) -> Self {
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.keep = keep;
+        }
+        self
+    }
+
+    /// How often a snapshot is taken by itself. Never, unless set. After [`snapshots`](Self::snapshots).
+    pub fn snapshot_every(mut self, interval: Duration) -> Self {
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.interval = Some(interval);
+        }
+        self
+    }
+
     /// How many calls that logic has spawned may run at once, those of all modules together; one at least.
     /// Each has a thread while it runs. What is beyond waits. 64, unless set.
     pub fn spawned_running_max(mut self, calls: usize) -> Self {
@@ -207,22 +286,27 @@ impl Builder {
             .modules
             .iter()
             .map(|module| Declared {
-                path: Arc::new(CallPath::new(module.name.clone(), module.methods, bell.clone())),
+                path: Arc::new(CallPath::new(
+                    module.name.clone(),
+                    module.methods,
+                    bell.clone(),
+                    self.suspect_policy,
+                )),
                 board: Arc::new(Mutex::new(Board { phase: "empty", ..Board::default() })),
                 interface: module.interface,
                 interface_type: module.interface_type,
             })
             .collect();
         let jobs = Arc::new(Jobs::new(self.spawned_running_max, self.spawned_waiting_max));
-        let modules = declared
-            .iter()
-            .zip(&self.modules)
-            .map(|(module, Declaration { spawner, .. })| {
-                let spawner = spawner(module.path.clone(), jobs.clone());
-                let (path, board) = (module.path.clone(), module.board.clone());
-                Module::new(path, module.interface, board, reaper.clone(), spawner)
-            })
-            .collect();
+        let modules = declared.iter().zip(&self.modules).map(|(module, Declaration { spawner, .. })| {
+            let spawner = spawner(module.path.clone(), jobs.clone());
+            let (path, board) = (module.path.clone(), module.board.clone());
+            let snapshots = self.open_snapshots(&path.module)?;
+            Ok(Module::new(path, module.interface, board, reaper.clone(), spawner, snapshots))
+        });
+        let modules: Result<Vec<_>, BuildError> = modules.collect();
+        let modules = modules.inspect_err(|_| reaper.stop(None))?;
+        let ((running, ended), (wake, woken)) = (bounded(0), bounded(1));
         let settings = Settings {
             folder: Arc::new(folder),
             watched: self.watched.clone(),
@@ -230,9 +314,14 @@ impl Builder {
             retained_max: self.retained_max,
             kept_max: self.kept_max,
             drain_deadline: self.drain_deadline,
+            pause_max: self.pause_max,
+            hand_over_deadline: self.hand_over_deadline,
+            sweep_deadline: self.sweep_deadline,
             bell,
+            wake,
+            ended,
         };
-        let control = Control::start(modules, settings, reaper.clone(), jobs);
+        let control = Control::start(modules, settings, reaper.clone(), jobs, running, woken);
         let control = control.map_err(|error| {
             reaper.stop(None);
             system("start the control thread")(error)
@@ -253,6 +342,12 @@ impl Builder {
             engine.rescan();
         }
         Ok(engine)
+    }
+
+    fn open_snapshots(&self, module: &str) -> Result<Option<Snapshots>, BuildError> {
+        let Some(SnapshotSettings { folder, keep, interval }) = &self.snapshots else { return Ok(None) };
+        let what = format!("keep snapshots in {}", folder.display());
+        Snapshots::open(folder, module, *keep, *interval).map(Some).map_err(system(&what))
     }
 
     fn check(&self) -> Result<(), BuildError> {

@@ -10,11 +10,11 @@ use serde::Serialize;
 use crate::builder::Builder;
 use crate::call::CallPath;
 use crate::candidate::VersionNumber;
-use crate::control::{Candidate, Control, Mailbox, PushRequest, Reaper};
-use crate::error::{CommitError, ModuleError, PushError, RollbackError};
+use crate::control::{Allowed, Candidate, Control, Mailbox, PushRequest, Reaper, Recovery};
+use crate::error::{CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 use crate::lock::lock;
 use crate::module::Module;
-use crate::status::{Board, ModuleStatus, Status, Swap};
+use crate::status::{Board, ModuleStatus, SnapshotTaken, Status, Swap};
 
 /// The host side of liveswap: loads versions, swaps them under running calls, and unmaps the old ones.
 ///
@@ -92,18 +92,25 @@ pub struct Push(PushRequest);
 impl Push {
     /// A candidate in a file.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self(PushRequest { candidate: Candidate::File(path.into()), allow_older: false })
+        Self(PushRequest { candidate: Candidate::File(path.into()), allowed: Allowed::default() })
     }
 
     /// A candidate in memory. `name` is its file's name, such as `logic.v1002.so`; if it is made like a
     /// candidate's name, it must agree with the manifest.
     pub fn content(name: impl Into<String>, content: Vec<u8>) -> Self {
-        Self(PushRequest { candidate: Candidate::Memory { name: name.into(), content }, allow_older: false })
+        let candidate = Candidate::Memory { name: name.into(), content };
+        Self(PushRequest { candidate, allowed: Allowed::default() })
     }
 
     /// Allows a version that is older than the active one.
     pub fn allow_older(mut self) -> Self {
-        self.0.allow_older = true;
+        self.0.allowed.older = true;
+        self
+    }
+
+    /// Allows an upgrade that turns the state into what can't be turned back: there is no rollback from it.
+    pub fn allow_one_way(mut self) -> Self {
+        self.0.allowed.one_way = true;
         self
     }
 }
@@ -116,12 +123,8 @@ impl<P: Into<PathBuf>> From<P> for Push {
 
 impl std::fmt::Debug for Push {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (candidate, allow_older) = (self.0.candidate.name(), self.0.allow_older);
-        formatter
-            .debug_struct("Push")
-            .field("candidate", &candidate)
-            .field("allow_older", &allow_older)
-            .finish()
+        let (candidate, allowed) = (self.0.candidate.name(), &self.0.allowed);
+        formatter.debug_struct("Push").field("candidate", &candidate).field("allowed", allowed).finish()
     }
 }
 
@@ -154,6 +157,25 @@ pub struct Published {
     /// any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub committed: Option<VersionNumber>,
+    /// What became of the state, if it has another shape now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migrated: Option<Migrated>,
+}
+
+/// The state has become one of another shape.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Migrated {
+    /// From which version of its schema.
+    pub from_schema: u32,
+    /// To which.
+    pub to_schema: u32,
+    /// How often it was tried to have no call in the state for a moment.
+    pub attempts: u32,
+    /// For how long that moment has held calls up, in microseconds.
+    pub pause_us: u64,
+    /// How many shards of large collections are migrated since, by the calls that use them or in the background.
+    pub shards: u64,
 }
 
 impl Engine {
@@ -216,6 +238,33 @@ impl Engine {
     /// If no version is on probation.
     pub fn commit(&self, module: &str) -> Result<VersionNumber, CommitError> {
         self.core.mailbox.commit(module.to_owned())
+    }
+
+    /// Takes a snapshot of the module's state, and returns when it's on the disk. Calls go on.
+    ///
+    /// # Errors
+    ///
+    /// If the host keeps no [snapshots](crate::Builder::snapshots), or it couldn't be taken.
+    pub fn snapshot(&self, module: &str) -> Result<SnapshotTaken, TakeError> {
+        self.core.mailbox.snapshot(module.to_owned())
+    }
+
+    /// Has the last snapshot that is intact take the place of the module's state. What has happened since is lost.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such snapshot, or the active version can't begin with it. The state is as it was.
+    pub fn restore(&self, module: &str) -> Result<(), RecoverError> {
+        self.core.mailbox.recover(module.to_owned(), Recovery::Restore)
+    }
+
+    /// Lets calls back to a state that a panic may have left half changed, as it is.
+    ///
+    /// # Errors
+    ///
+    /// If the state isn't suspect.
+    pub fn trust(&self, module: &str) -> Result<(), RecoverError> {
+        self.core.mailbox.recover(module.to_owned(), Recovery::Trust)
     }
 
     /// Looks through the watched folders for versions newer than the active ones, and waits until that is

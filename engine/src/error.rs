@@ -6,7 +6,9 @@
 use thiserror::Error;
 
 pub use crate::candidate::{AcceptError, ElfError, ManifestError, VerifyError};
-pub use crate::control::{LoadError, PrepareError};
+pub use crate::control::{LoadError, MigrationError, PrepareError, RestoreError};
+use crate::snapshot::error::DraftError;
+pub use crate::snapshot::error::SnapshotError;
 
 /// Why a push ended without a publish. The active version is as it was.
 #[derive(Debug, Error)]
@@ -24,6 +26,9 @@ pub enum PushError {
     /// The candidate can't serve.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// The state can't become the candidate's.
+    #[error(transparent)]
+    Migrate(#[from] MigrationError),
     /// A swap is under way.
     #[error("{waits_for}: push again when that is done")]
     Busy {
@@ -54,6 +59,7 @@ impl PushError {
             Self::Verify(error) => error.code(),
             Self::Load(error) => error.code(),
             Self::Prepare(error) => error.code(),
+            Self::Migrate(error) => error.code(),
             Self::Busy { .. } => "busy",
             Self::TooManyRetained { .. } => "too-many-retained",
             Self::Stopped => "stopped",
@@ -87,6 +93,8 @@ impl VerifyError {
             Self::NameMismatch { .. } => "name-mismatch",
             Self::WrongInterface { .. } => "wrong-interface",
             Self::WrongState { .. } => "wrong-state",
+            Self::NoWayBack { .. } => "no-way-back",
+            Self::OneWay { .. } => "one-way",
             Self::ConflictingVersion { .. } => "conflicting-version",
             Self::OlderVersion { .. } => "older-version",
         }
@@ -127,6 +135,29 @@ impl PrepareError {
         match self {
             Self::Refused { .. } => "prepare-refused",
             Self::Panicked { .. } => "prepare-panicked",
+            Self::Restore(error) => error.code(),
+        }
+    }
+}
+
+impl MigrationError {
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Failed { .. } => "migration-failed",
+            Self::PauseMissed { .. } => "pause-missed",
+            Self::NoThread(_) => "no-thread",
+        }
+    }
+}
+
+impl RestoreError {
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable(error) => error.code(),
+            Self::OtherState { .. } => "other-snapshot",
+            Self::Unusable { .. } => "unusable-snapshot",
         }
     }
 }
@@ -171,7 +202,7 @@ pub enum RollbackError {
         /// The module.
         module: String,
     },
-    /// The predecessor had left memory, and loading it again failed.
+    /// The predecessor can't be loaded again, or the state can't be given back to it.
     #[error(transparent)]
     Reload(#[from] PushError),
 }
@@ -224,6 +255,161 @@ impl CommitError {
             Self::NothingToCommit { .. } => "nothing-to-commit",
             Self::Busy { .. } => "busy",
             Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// Why a snapshot could not be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TakeError {
+    /// The host has no such module.
+    #[error("unable to find module: {module}: the host has {known}")]
+    UnknownModule {
+        /// What was asked for.
+        module: String,
+        /// The host's modules.
+        known: String,
+    },
+    /// The host keeps no snapshots.
+    #[error("the host keeps no snapshots of module `{module}`: give it a folder with `Builder::snapshots`")]
+    NotConfigured {
+        /// The module.
+        module: String,
+    },
+    /// There is nothing to take one of.
+    #[error("module `{module}` has no state yet: push a version first")]
+    NoState {
+        /// The module.
+        module: String,
+    },
+    /// A migration of the state began.
+    #[error("the state of module `{module}` is being migrated: take a snapshot when that is done")]
+    Cancelled {
+        /// The module.
+        module: String,
+    },
+    /// There was no moment without a call in the state.
+    #[error(
+        "tried {attempts} times to have no call in the state of module `{module}` for a moment: try again when the \
+         long ones have returned, or raise `pause_max`"
+    )]
+    PauseMissed {
+        /// The module.
+        module: String,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// A value of the state has no bytes.
+    #[error("the state can't be written down: {reason}")]
+    Unencodable {
+        /// Why.
+        reason: String,
+    },
+    /// It can't be written to the disk.
+    #[error("{reason}")]
+    Unwritable {
+        /// A short word for programs.
+        code: &'static str,
+        /// What failed, and what to do.
+        reason: String,
+    },
+    /// The system gives no thread for it.
+    #[error("can't start the snapshot's thread: {reason}: raise the limit of threads")]
+    NoThread {
+        /// What the system said.
+        reason: String,
+    },
+    /// A swap is under way.
+    #[error("{waits_for}: take a snapshot when that is done")]
+    Busy {
+        /// What it would have to wait for.
+        waits_for: String,
+    },
+    /// The engine has stopped.
+    #[error("the engine has stopped: start the host again")]
+    Stopped,
+}
+
+impl TakeError {
+    pub(crate) fn unwritable(error: &DraftError) -> Self {
+        Self::Unwritable { code: error.code(), reason: error.to_string() }
+    }
+
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownModule { .. } => "unknown-module",
+            Self::NotConfigured { .. } => "no-snapshots",
+            Self::NoState { .. } => "no-state",
+            Self::Cancelled { .. } => "cancelled",
+            Self::PauseMissed { .. } => "pause-missed",
+            Self::Unencodable { .. } => "unencodable",
+            Self::Unwritable { code, .. } => code,
+            Self::NoThread { .. } => "no-thread",
+            Self::Busy { .. } => "busy",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// Why nothing was done about a state that may be half changed. It is as it was.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// The host has no such module.
+    #[error("unable to find module: {module}: the host has {known}")]
+    UnknownModule {
+        /// What was asked for.
+        module: String,
+        /// The host's modules.
+        known: String,
+    },
+    /// The module has no state.
+    #[error("module `{module}` has no state yet: push a version first")]
+    NoState {
+        /// The module.
+        module: String,
+    },
+    /// The host keeps no snapshots.
+    #[error("the host keeps no snapshots of module `{module}`: give it a folder with `Builder::snapshots`")]
+    NotConfigured {
+        /// The module.
+        module: String,
+    },
+    /// There is no snapshot that is intact.
+    #[error(
+        "found no snapshot of module `{module}` that is intact: bring one back from a backup, or trust the state"
+    )]
+    NoSnapshot {
+        /// The module.
+        module: String,
+    },
+    /// There is nothing to trust.
+    #[error("the state of module `{module}` isn't suspect")]
+    NothingSuspect {
+        /// The module.
+        module: String,
+    },
+    /// The active version can't begin with the snapshot.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// It can't be done now.
+    #[error(transparent)]
+    NotNow(#[from] PushError),
+}
+
+impl RecoverError {
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownModule { .. } => "unknown-module",
+            Self::NoState { .. } => "no-state",
+            Self::NotConfigured { .. } => "no-snapshots",
+            Self::NoSnapshot { .. } => "no-snapshot",
+            Self::NothingSuspect { .. } => "nothing-suspect",
+            Self::Restore(error) => error.code(),
+            Self::NotNow(error) => error.code(),
         }
     }
 }

@@ -46,11 +46,13 @@ mod trigger;
 
 pub use builder::Builder;
 pub use call::Guard;
+pub use call::suspicion::{SuspectPolicy, Suspicion};
 pub use candidate::{
-    CandidateName, Digest, Manifest, MethodManifest, NotAVersion, StateManifest, VersionNumber, inspect,
+    CandidateName, Digest, FieldManifest, FormerState, Manifest, MethodManifest, NotAVersion, StateManifest,
+    TypeManifest, VersionNumber, inspect,
 };
-pub use engine::{Engine, Published, Push, PushOutcome};
-pub use error::{BuildError, CommitError, ModuleError, PushError, RollbackError};
+pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
+pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 pub use host::CountingAllocator;
 pub use liveswap_state::CallError;
 pub use module::Module;

@@ -2,11 +2,16 @@
 //!
 //! The fields are relied upon by other programs (`liveswap status --json`).
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use liveswap_state::MethodSpec;
 use serde::Serialize;
 
+pub use crate::call::suspicion::Suspicion;
 use crate::call::{CallPath, Footprint, Hold, Holding};
 use crate::candidate::VersionNumber;
-use crate::control::{RetiredView, Serial};
+use crate::control::{Progress, RetiredView, Serial};
 use crate::host;
 
 /// All modules of an engine.
@@ -23,7 +28,7 @@ pub struct Status {
 pub struct ModuleStatus {
     /// The module's name.
     pub name: String,
-    /// `empty`, `serving`, `probation`, `verifying`, `loading`, `preparing` or `stopped`.
+    /// `empty`, `serving`, `probation`, `verifying`, `loading`, `preparing`, `checking`, `handing-over` or `stopped`.
     pub phase: &'static str,
     /// The version that calls enter.
     pub active: Option<SlotStatus>,
@@ -35,6 +40,94 @@ pub struct ModuleStatus {
     pub swaps: SwapCounts,
     /// The latest publish.
     pub last_swap: Option<Swap>,
+    /// The latest migration of the state, under way or done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migration: Option<MigrationStatus>,
+    /// What became of snapshots; left out if none are taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<SnapshotStatus>,
+    /// The exclusive call that has panicked, and may have left the state half changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspect: Option<Suspicion>,
+}
+
+/// A migration of the state.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct MigrationStatus {
+    /// From which version of the state's schema.
+    pub from_schema: u32,
+    /// To which.
+    pub to_schema: u32,
+    /// How far it is.
+    pub stage: MigrationStage,
+    /// How many shards of large collections there are to go through in this stage.
+    pub shards: u64,
+    /// How many of them are done.
+    pub done: u64,
+    /// How often it was tried to have no call in the state for a moment.
+    pub attempts: u32,
+    /// Who was in the way the last time.
+    pub waits_for: Vec<Holder>,
+    /// For how long the hand-over has held calls up, in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause_us: Option<u64>,
+    /// Why it is stuck, or didn't happen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// How far a migration is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum MigrationStage {
+    /// It's being tried on copies. Calls go on.
+    Checking,
+    /// It waits for a moment without a call in the state.
+    HandingOver,
+    /// The new version serves, and what no call has used yet is being migrated.
+    Sweeping,
+    /// A part of the state can't be migrated, and calls that need it fail.
+    Stuck,
+    /// All of the state is migrated.
+    Done,
+    /// It didn't happen: the state is as it was.
+    Failed,
+}
+
+/// What became of a module's snapshots.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct SnapshotStatus {
+    /// How many were taken since the engine started.
+    pub taken: u64,
+    /// How many could not be.
+    pub failed: u64,
+    /// Whether one is being taken.
+    pub under_way: bool,
+    /// The last one.
+    pub last: Option<SnapshotTaken>,
+    /// Why the last one that failed did.
+    pub last_failure: Option<String>,
+    /// The snapshot that the state was made of when the engine started.
+    pub restored_from: Option<PathBuf>,
+}
+
+/// A snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SnapshotTaken {
+    /// Its file.
+    pub path: PathBuf,
+    /// The file's length.
+    pub bytes: u64,
+    /// The moment that it shows, in milliseconds since 1970.
+    pub taken_at_ms: u64,
+    /// How long it took to write, in microseconds.
+    pub took_us: u64,
+    /// For how long it has held calls up, in microseconds.
+    pub pause_us: u64,
 }
 
 /// A version in a slot.
@@ -138,6 +231,12 @@ pub struct Stages {
     /// Its own preparation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prepare: Option<u64>,
+    /// Trying the migration of the state on copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<u64>,
+    /// Finding a moment without a call in the state, and migrating it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hand_over: Option<u64>,
     /// Publishing it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub publish: Option<u64>,
@@ -151,6 +250,8 @@ pub(crate) struct Board {
     pub(crate) standby: Option<Placed>,
     pub(crate) swaps: SwapCounts,
     pub(crate) last_swap: Option<Swap>,
+    pub(crate) migration: Option<Arc<Progress>>,
+    pub(crate) snapshots: Option<SnapshotStatus>,
 }
 
 /// A version in a slot, without who is inside.
@@ -176,20 +277,23 @@ impl ModuleStatus {
                 .map(|retired| RetiredStatus {
                     version: retired.version.clone(),
                     state: retired.state,
-                    holders: describe(path, retired.holders.clone()),
+                    holders: describe(path.methods, retired.holders.clone()),
                     reason: retired.reason.clone(),
                     live_bytes: retired.live_bytes,
                 })
                 .collect(),
             swaps: board.swaps,
             last_swap: board.last_swap.clone(),
+            migration: board.migration.as_ref().map(|progress| progress.status()),
+            snapshots: board.snapshots.clone(),
+            suspect: path.suspicions.current(),
         }
     }
 }
 
 impl SlotStatus {
     fn new(path: &CallPath, placed: &Placed) -> Self {
-        let calls = describe(path, path.holders(placed.serial.0));
+        let calls = describe(path.methods, path.holders(placed.serial.0));
         let footprint = Footprint::find(placed.serial.0);
         let mut held = footprint.map_or_else(Vec::new, |footprint| footprint.holders());
         // What a thread will settle by itself is nobody's concern as long as the version is in use.
@@ -199,17 +303,17 @@ impl SlotStatus {
             version: placed.version.clone(),
             state_schema: placed.state_schema,
             in_flight: calls.len(),
-            holders: calls.into_iter().chain(describe(path, held)).collect(),
+            holders: calls.into_iter().chain(describe(path.methods, held)).collect(),
             live_bytes: host::live_bytes(placed.serial.0),
         }
     }
 }
 
-fn describe(path: &CallPath, holdings: Vec<Holding>) -> Vec<Holder> {
+pub(crate) fn describe(methods: &'static [MethodSpec], holdings: Vec<Holding>) -> Vec<Holder> {
     let describe = |Holding { thread, thread_id, hold, age }| {
         let (holds_by, method) = match hold {
             Hold::Call(method) => {
-                let method = method.and_then(|method: usize| path.methods.get(method));
+                let method = method.and_then(|method: usize| methods.get(method));
                 ("call", method.map(|method| method.name))
             }
             Hold::Destructors => ("destructors", None),

@@ -45,4 +45,31 @@ pub enum CallError {
         /// The method that was refused.
         method: String,
     },
+    /// The state was migrated to another shape while this unit of work was in a call that doesn't touch it. What it
+    /// would do with the state now, it would do on another version than it began on.
+    #[error(
+        "`{method}` of module `{module}` came too late for version {version}: the state was migrated meanwhile: make \
+         the call again, in a new unit of work"
+    )]
+    Superseded {
+        /// The module that was called.
+        module: String,
+        /// The version that the unit of work is on.
+        version: String,
+        /// The method that was refused.
+        method: String,
+    },
+    /// An exclusive call has panicked and may have left the state half changed, and the host wants no calls on it.
+    #[error(
+        "`{method}` of module `{module}` wasn't called: `{by}` has panicked before and may have left the state half \
+         changed: restore a snapshot, or have it trusted as it is"
+    )]
+    Suspect {
+        /// The module that was called.
+        module: String,
+        /// The method that was refused.
+        method: String,
+        /// The method that has panicked.
+        by: String,
+    },
 }

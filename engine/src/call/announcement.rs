@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use super::barrier;
 use super::bell::Bell;
-use super::gate::Gate;
+use super::gate::{Barred, Gate};
 use super::sync::{AtomicBool, AtomicUsize, Ordering};
 
 /// The serial number of no version: the thread is outside.
@@ -35,7 +35,7 @@ pub(crate) const OUTSIDE: usize = 0;
 pub(crate) struct Announcement {
     /// The serial number of the version the thread is inside, or [`OUTSIDE`].
     version: AtomicUsize,
-    /// Whether the thread borrows the state, shared.
+    /// Whether the thread borrows the state, shared or alone.
     borrowing: AtomicBool,
     /// One more than the number of the method the thread is in. For people to read; orders nothing.
     method: AtomicUsize,
@@ -103,19 +103,25 @@ impl Announcement {
         self.version.store(OUTSIDE, Ordering::Release);
     }
 
-    /// Borrows the state, shared; waits while the gate is closed.
+    /// Borrows the state of this generation, shared; waits while the gate is closed.
     #[inline]
-    pub(crate) fn borrow(&self, gate: &Gate, bell: &Arc<Bell>) {
+    pub(crate) fn borrow(&self, gate: &Gate, generation: usize, bell: &Arc<Bell>) -> Result<(), Barred> {
         loop {
             self.borrowing.store(true, Ordering::Relaxed);
-            // Pairs with the heavy barrier in `Gate::close`.
+            // Pairs with the heavy barrier in `Gate::shut`.
             barrier::light();
-            if gate.is_open() {
-                return;
+            if gate.admits(generation) {
+                return Ok(());
             }
             self.give_back(bell);
-            gate.wait_until_open();
+            gate.wait_for(generation)?;
         }
+    }
+
+    /// Says that the thread has the state alone, which the closed gate has made so.
+    pub(crate) fn seclude(&self) {
+        // Relaxed: read only by a hand-over, which takes its turn at the gate afterwards.
+        self.borrowing.store(true, Ordering::Relaxed);
     }
 
     /// Gives the borrowed state back.
@@ -198,6 +204,7 @@ impl Announcement {
 
 #[cfg(all(test, not(liveswap_loom)))]
 mod tests {
+    use super::super::gate::FIRST;
     use super::*;
 
     /// Otherwise a thread whose every call shares the state would never get to settle.
@@ -207,7 +214,7 @@ mod tests {
         announcement.enter(OUTSIDE, || 1, &bell);
         announcement.ask_to_settle();
         announcement.expect();
-        announcement.borrow(&gate, &bell);
+        announcement.borrow(&gate, FIRST, &bell).unwrap();
         announcement.give_back(&bell);
         assert_eq!(bell.rings(), 1, "who waits for the state is answered");
         assert!(announcement.leave(&bell));

@@ -1,69 +1,164 @@
 //! The gate: an exclusive call has the state alone, and shared calls pay nothing for that.
 //!
 //! It is a reader-writer lock whose readers write only their own announcement. To have the state alone, a
-//! thread takes its turn among the exclusive callers, closes the gate, passes the heavy barrier, and
+//! thread takes its turn among those who want it, closes the gate, passes the heavy barrier, and
 //! waits until no thread borrows the state. Shared calls that come meanwhile wait until the gate opens. So
 //! exclusive calls go first, and cost a `membarrier` each; shared calls cost a load.
+//!
+//! The gate is open for one *generation* of the state. When the state is turned into one of another shape, the
+//! generation is counted up, and what was made for the one before isn't admitted any more. So whatever happens around
+//! it, no code ever gets at a state that it wasn't made for.
+
+use std::time::Instant;
 
 use super::barrier;
 use super::bell::Bell;
 use super::participants::{Participant, Participants};
-use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, lock};
+use super::sync::{AtomicUsize, Mutex, Ordering, lock};
+
+/// The first generation of a module's state.
+pub(crate) const FIRST: usize = 1;
+/// Open for nobody: somebody has the state alone.
+const CLOSED: usize = 0;
+/// Open for nobody until the engine has dealt with the state: it may be half changed.
+pub(super) const SUSPECT: usize = usize::MAX;
+
+/// Why a call may not borrow the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Barred {
+    /// This thread borrows it already, in a way that excludes the call.
+    Reentrant,
+    /// It has another shape now than the version was made for.
+    Superseded,
+    /// A panic may have left it half changed.
+    Suspect,
+}
 
 pub(crate) struct Gate {
-    closed: AtomicBool,
-    turn: Mutex<()>,
+    /// The generation that is admitted; or [`CLOSED`], or [`SUSPECT`]. Changed only by who has the turn.
+    open_for: AtomicUsize,
+    /// Whether somebody has the turn.
+    taken: Mutex<bool>,
+    returned: Bell,
     opened: Bell,
 }
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        Self { closed: AtomicBool::new(false), turn: Mutex::new(()), opened: Bell::new() }
-    }
-
-    /// Acquire: pairs with the Release store that opens the gate. What the exclusive call wrote happens
-    /// before whatever a shared call then reads.
-    #[inline]
-    pub(crate) fn is_open(&self) -> bool {
-        !self.closed.load(Ordering::Acquire)
-    }
-
-    #[cold]
-    pub(crate) fn wait_until_open(&self) {
-        loop {
-            let rings = self.opened.rings();
-            if self.is_open() {
-                return;
-            }
-            self.opened.wait(rings, None);
+        Self {
+            open_for: AtomicUsize::new(FIRST),
+            taken: Mutex::new(false),
+            returned: Bell::new(),
+            opened: Bell::new(),
         }
     }
 
-    /// Closes the gate and waits until nobody but `caller` borrows the state. The gate opens again when
-    /// what is returned is dropped.
-    pub(crate) fn close(&self, participants: &Participants, caller: &Participant) -> Closed<'_> {
-        let turn = lock(&self.turn);
-        // Relaxed: ordered by the heavy barrier in `wait_until`, which pairs with the light one in
-        // `Announcement::borrow`.
-        self.closed.store(true, Ordering::Relaxed);
-        let closed = Closed { gate: self, _turn: turn };
-        barrier::heavy();
+    /// Acquire: pairs with the Release store that opens the gate. What was done to the state while it was closed
+    /// happens before whatever a shared call then reads.
+    #[inline]
+    pub(crate) fn admits(&self, generation: usize) -> bool {
+        self.open_for.load(Ordering::Acquire) == generation
+    }
+
+    /// Waits until the gate is open for this generation.
+    #[cold]
+    pub(crate) fn wait_for(&self, generation: usize) -> Result<(), Barred> {
+        loop {
+            let rings = self.opened.rings();
+            match self.open_for.load(Ordering::Acquire) {
+                CLOSED => self.opened.wait(rings, None),
+                SUSPECT => return Err(Barred::Suspect),
+                open if open == generation => return Ok(()),
+                _ => return Err(Barred::Superseded),
+            };
+        }
+    }
+
+    /// Closes the gate and waits until nobody but `caller`, who is of this generation, borrows the state. The gate
+    /// opens again when what is returned is dropped.
+    pub(crate) fn close_for(
+        &self,
+        generation: usize,
+        participants: &Participants,
+        caller: &Participant,
+    ) -> Result<Closed<'_>, Barred> {
+        let closed = self.take_turn(None).expect("there is no deadline");
+        match closed.reopens_for {
+            SUSPECT => return Err(Barred::Suspect),
+            open if open != generation => return Err(Barred::Superseded),
+            _ => {}
+        }
+        self.shut();
         participants
             .wait_until_free(|other| !std::ptr::eq(other, caller) && other.announcement.is_borrowing());
-        closed
+        Ok(closed)
+    }
+
+    /// Closes the gate, whatever it's open for, and waits until nobody borrows the state; none if the deadline
+    /// passes first.
+    pub(crate) fn close_by(&self, participants: &Participants, deadline: Instant) -> Option<Closed<'_>> {
+        let closed = self.take_turn(Some(deadline))?;
+        self.shut();
+        participants.is_free_by(|other| other.announcement.is_borrowing(), Some(deadline)).then_some(closed)
+    }
+
+    fn take_turn(&self, deadline: Option<Instant>) -> Option<Closed<'_>> {
+        loop {
+            let rings = self.returned.rings();
+            if !std::mem::replace(&mut *lock(&self.taken), true) {
+                // Relaxed: changed by who has the turn, and that is passed on under the lock.
+                let reopens_for = self.open_for.load(Ordering::Relaxed);
+                return Some(Closed { gate: self, reopens_for });
+            }
+            if !self.returned.wait(rings, deadline) {
+                return None;
+            }
+        }
+    }
+
+    fn shut(&self) {
+        // Relaxed: ordered by the heavy barrier, which pairs with the light one in `Announcement::borrow`.
+        self.open_for.store(CLOSED, Ordering::Relaxed);
+        barrier::heavy();
+    }
+
+    /// Opens the gate and passes the turn on. For who has it.
+    pub(super) fn reopen(&self, generation: usize) {
+        // Release: pairs with `admits`.
+        self.open_for.store(generation, Ordering::Release);
+        self.opened.ring();
+        *lock(&self.taken) = false;
+        self.returned.ring();
     }
 }
 
 /// The state is this thread's alone until this is dropped.
 pub(crate) struct Closed<'gate> {
     gate: &'gate Gate,
-    _turn: MutexGuard<'gate, ()>,
+    reopens_for: usize,
+}
+
+impl Closed<'_> {
+    /// Lets nobody in afterwards, until the engine has dealt with it.
+    pub(crate) fn suspect(&mut self) {
+        self.reopens_for = SUSPECT;
+    }
+
+    /// Leaves the gate closed: [`Gate::reopen`] opens it. Gives what it was open for.
+    pub(super) fn keep(self) -> usize {
+        let reopens_for = self.reopens_for;
+        std::mem::forget(self);
+        reopens_for
+    }
+
+    /// Lets those in again who are of this generation, whatever was noted before.
+    pub(super) fn trust(mut self, generation: usize) {
+        self.reopens_for = generation;
+    }
 }
 
 impl Drop for Closed<'_> {
     fn drop(&mut self) {
-        // Release: pairs with `is_open`.
-        self.gate.closed.store(false, Ordering::Release);
-        self.gate.opened.ring();
+        self.gate.reopen(self.reopens_for);
     }
 }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use liveswap_state::{Access, CallError, CodePointer, Context, Fenced, Gate, fence::Panic};
 
 use super::CallPath;
+use super::gate::Barred;
 use super::local::{self, Local};
 use super::owed;
+use super::suspicion::Suspicion;
 
 /// Keeps its thread on one version of a module. While it lives, that version's library stays mapped.
 ///
@@ -24,7 +26,8 @@ impl<'module> Guard<'module> {
     pub(crate) fn enter(path: &'module Arc<CallPath>) -> Result<Self, CallError> {
         let Some(local) = local::local(path) else { return Err(thread_ending(path)) };
         // SAFETY: `local` gave this thread's own, which lives until the thread ends.
-        if !unsafe { local.as_ref() }.enter() {
+        let enter = || unsafe { local.as_ref() }.enter();
+        if !enter() && !path.door.enter(enter) {
             // A pass through the engine, though it leads nowhere.
             owed::settle();
             return Err(no_active_version(path));
@@ -82,12 +85,18 @@ unsafe impl Gate for Guard<'_> {
         let result = match access {
             Access::Stateless => run(),
             Access::Shared => {
-                let Some(_shared) = local.share() else { return Err(reentrant(local, method)) };
+                let _shared = local.share().map_err(|why| barred(local, method, why))?;
                 run()
             }
             Access::Exclusive => {
-                let Some(_alone) = local.seclude() else { return Err(reentrant(local, method)) };
-                run()
+                let mut alone = local.seclude().map_err(|why| barred(local, method, why))?;
+                let result = run();
+                if let Err(panic) = &result {
+                    alone.suspect(suspicion(local, method, panic));
+                    drop(alone);
+                    local.path().suspicions.tell();
+                }
+                result
             }
         };
         result.map_err(|panic| panicked(local, method, *panic))
@@ -105,9 +114,31 @@ fn thread_ending(path: &CallPath) -> CallError {
 }
 
 #[cold]
-fn reentrant(local: &Local, method: usize) -> CallError {
+fn barred(local: &Local, method: usize, why: Barred) -> CallError {
     let path = local.path();
-    CallError::Reentrant { module: path.module.clone(), method: path.methods[method].name.to_owned() }
+    let (module, method) = (path.module.clone(), path.methods[method].name.to_owned());
+    match why {
+        Barred::Reentrant => CallError::Reentrant { module, method },
+        Barred::Superseded => {
+            let version = local.version().context.version().to_owned();
+            CallError::Superseded { module, version, method }
+        }
+        Barred::Suspect => {
+            let by = path.suspicions.current().map_or_else(String::new, |suspicion| suspicion.method);
+            CallError::Suspect { module, method, by }
+        }
+    }
+}
+
+#[cold]
+fn suspicion(local: &Local, method: usize, panic: &Panic) -> Suspicion {
+    let (version, method) = (local.version().context.version(), local.path().methods[method].name);
+    Suspicion {
+        version: version.to_owned(),
+        method: method.to_owned(),
+        message: panic.message.clone(),
+        location: panic.location.clone(),
+    }
 }
 
 #[cold]

@@ -15,9 +15,10 @@ use arc_swap::{ArcSwapOption, Cache};
 
 use super::CallPath;
 use super::announcement::{Announcement, OUTSIDE};
-use super::gate::Closed;
+use super::gate::{Barred, Closed};
 use super::owed;
 use super::participants::Participant;
+use super::suspicion::Suspicion;
 use super::version::Version;
 
 /// Lets arc-swap's cache look at the cell inside a shared call path.
@@ -126,28 +127,31 @@ impl Local {
         &self.path
     }
 
-    /// Borrows the state together with others; `None` if this thread has it alone already.
+    /// Borrows the state that the version was made for, together with others.
     #[inline]
-    pub(super) fn share(&self) -> Option<Shared<'_>> {
+    pub(super) fn share(&self) -> Result<Shared<'_>, Barred> {
         if self.alone.get() {
-            return None;
+            return Err(Barred::Reentrant);
         }
         let outer = self.sharing.get();
         if outer == 0 {
-            self.participant.announcement.borrow(&self.path.gate, &self.path.participants.bell);
+            let (generation, path) = (self.version().generation, &self.path);
+            self.participant.announcement.borrow(&path.gate, generation, &path.participants.bell)?;
         }
         self.sharing.set(outer + 1);
-        Some(Shared { local: self })
+        Ok(Shared { local: self })
     }
 
-    /// Borrows the state alone; `None` if this thread borrows it already, in whichever way.
-    pub(super) fn seclude(&self) -> Option<Alone<'_>> {
+    /// Borrows the state that the version was made for, alone.
+    pub(super) fn seclude(&self) -> Result<Alone<'_>, Barred> {
         if self.alone.get() || self.sharing.get() > 0 {
-            return None;
+            return Err(Barred::Reentrant);
         }
-        let closed = self.path.gate.close(&self.path.participants, &self.participant);
+        let (generation, path) = (self.version().generation, &self.path);
+        let closed = path.gate.close_for(generation, &path.participants, &self.participant)?;
+        self.participant.announcement.seclude();
         self.alone.set(true);
-        Some(Alone { local: self, _closed: closed })
+        Ok(Alone { local: self, closed })
     }
 
     /// Says which method this thread is in, for people who ask.
@@ -178,12 +182,25 @@ impl Drop for Shared<'_> {
 pub(super) struct Alone<'local> {
     local: &'local Local,
     /// Opens the gate when it is dropped, which is after [`Alone`]'s own drop.
-    _closed: Closed<'local>,
+    closed: Closed<'local>,
+}
+
+impl Alone<'_> {
+    /// The call has panicked, and may have left the state half changed.
+    #[cold]
+    pub(super) fn suspect(&mut self, suspicion: Suspicion) {
+        let suspicions = &self.local.path.suspicions;
+        suspicions.note(suspicion);
+        if !suspicions.lets_in() {
+            self.closed.suspect();
+        }
+    }
 }
 
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
         self.local.alone.set(false);
+        self.local.participant.announcement.give_back(&self.local.path.participants.bell);
     }
 }
 

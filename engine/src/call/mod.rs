@@ -10,6 +10,9 @@
 //! | [`barrier`] | the fence that only the waiting side pays for |
 //! | [`bell`] | how a caller that leaves wakes whoever waits |
 //! | [`gate`] | exclusive calls against shared ones |
+//! | [`door`] | nobody enters for a moment, and nobody is turned away |
+//! | [`handover`] | turning the state into one of another shape, between two versions |
+//! | [`suspicion`] | what is noted when an exclusive call has panicked |
 //! | [`participants`] | all threads of a module: the grace period and its holders |
 //! | [`local`] | one thread's own side |
 //! | [`thread`] | a thread, by name |
@@ -25,12 +28,15 @@
 mod announcement;
 mod barrier;
 mod bell;
+mod door;
 pub(crate) mod footprint;
 mod gate;
 mod guard;
+mod handover;
 mod local;
 pub(crate) mod owed;
 mod participants;
+pub(crate) mod suspicion;
 mod sync;
 mod thread;
 mod thread_locals;
@@ -41,17 +47,22 @@ mod loom_model;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
-use liveswap_state::MethodSpec;
+use liveswap_state::{Access, MethodSpec};
 
 pub(crate) use bell::Bell;
+use door::Door;
 pub(crate) use footprint::Footprint;
+pub(crate) use gate::FIRST as FIRST_GENERATION;
 use gate::Gate;
 pub use guard::Guard;
+pub(crate) use handover::HandOver;
 pub(crate) use local::method_in;
 use participants::Participants;
 pub(crate) use participants::{Hold, Holding};
+use suspicion::{SuspectPolicy, Suspicions};
 pub(crate) use version::{StatePointer, Version};
 
 /// One module, as its callers see it.
@@ -65,12 +76,19 @@ pub(crate) struct CallPath {
     active: ArcSwapOption<Version>,
     participants: Participants,
     gate: Gate,
+    door: Door,
+    pub(crate) suspicions: Suspicions,
     stopped: AtomicBool,
 }
 
 impl CallPath {
     /// `bell` rings when somebody who is waited for leaves a version.
-    pub(crate) fn new(module: String, methods: &'static [MethodSpec], bell: Arc<Bell>) -> Self {
+    pub(crate) fn new(
+        module: String,
+        methods: &'static [MethodSpec],
+        bell: Arc<Bell>,
+        policy: SuspectPolicy,
+    ) -> Self {
         static NUMBERS: AtomicUsize = AtomicUsize::new(0);
         barrier::prepare();
         Self {
@@ -81,6 +99,8 @@ impl CallPath {
             active: ArcSwapOption::empty(),
             participants: Participants::new(bell),
             gate: Gate::new(),
+            door: Door::new(),
+            suspicions: Suspicions::new(policy),
             stopped: AtomicBool::new(false),
         }
     }
@@ -99,6 +119,33 @@ impl CallPath {
         self.stopped.store(true, Ordering::Relaxed);
         // As in `publish`.
         barrier::heavy();
+    }
+
+    /// Runs `work` while nobody is in the state; none if somebody still is at the deadline. Calls wait meanwhile.
+    pub(crate) fn alone_by<R>(&self, deadline: Instant, work: impl FnOnce() -> R) -> Option<R> {
+        let _closed = self.gate.close_by(&self.participants, deadline)?;
+        Some(work())
+    }
+
+    /// Who is in the state, with names.
+    pub(crate) fn in_the_state(&self) -> Vec<Holding> {
+        self.participants.holding(|thread| thread.announcement.is_borrowing())
+    }
+
+    /// Lets calls back to a state that was suspect. False if somebody is in the way at the deadline.
+    pub(crate) fn trust(&self, generation: usize, deadline: Instant) -> bool {
+        let closed = self.gate.close_by(&self.participants, deadline);
+        let is_trusted = closed.is_some();
+        if let Some(closed) = closed {
+            closed.trust(generation);
+            self.suspicions.clear();
+        }
+        is_trusted
+    }
+
+    /// Whether what a thread is in doesn't touch the state: not if it's between two calls, after which it may.
+    fn is_stateless(&self, method: Option<usize>) -> bool {
+        method.is_some_and(|method| self.methods[method].access == Access::Stateless)
     }
 
     /// Whether any thread is inside the version. If so, the bell will ring once one of them leaves.

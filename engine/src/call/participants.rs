@@ -108,12 +108,23 @@ impl Participants {
 
     /// Waits until nobody holds what `is_holding` asks about. The caller has passed the heavy barrier.
     pub(crate) fn wait_until_free(&self, is_holding: impl Fn(&Participant) -> bool) {
+        self.is_free_by(is_holding, None);
+    }
+
+    /// The same, up to a deadline. False if somebody still holds it then.
+    pub(crate) fn is_free_by(
+        &self,
+        is_holding: impl Fn(&Participant) -> bool,
+        deadline: Option<Instant>,
+    ) -> bool {
         loop {
             let rings = self.bell.rings();
             if !self.is_held(&is_holding) {
-                return;
+                return true;
             }
-            self.bell.wait(rings, None);
+            if !self.bell.wait(rings, deadline) {
+                return false;
+            }
         }
     }
 
@@ -125,7 +136,12 @@ impl Participants {
 
     /// Who is inside the version, with names.
     pub(crate) fn holders(&self, version: usize) -> Vec<Holding> {
-        self.find(&|participant| participant.announcement.version() == version)
+        self.holding(|participant| participant.announcement.version() == version)
+    }
+
+    /// Who holds what `is_holding` asks about, with names.
+    pub(crate) fn holding(&self, is_holding: impl Fn(&Participant) -> bool) -> Vec<Holding> {
+        self.find(&is_holding)
             .iter()
             .map(|participant| Holding {
                 thread: participant.thread.name(),

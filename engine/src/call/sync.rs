@@ -2,7 +2,7 @@
 
 #[cfg(not(liveswap_loom))]
 pub(crate) use std::sync::{
-    Condvar, Mutex, MutexGuard,
+    Condvar, Mutex,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 

@@ -11,8 +11,10 @@ pub(crate) struct Version {
     /// Never used twice in a process, and never [`OUTSIDE`](super::announcement::OUTSIDE).
     pub(crate) serial: usize,
     /// The code of the interface's methods, in the order of the host's interface.
-    pub(crate) code: Box<[CodePointer]>,
+    pub(crate) code: Arc<[CodePointer]>,
     pub(crate) state: StatePointer,
+    /// Which generation of the module's state that is.
+    pub(crate) generation: usize,
     pub(crate) context: Arc<Context>,
 }
 

@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::accept::{self, CANDIDATE_SIZE_MAX};
 use super::elf::{self, ElfError};
+use super::state::{FormerState, StateManifest};
 use crate::error::InspectError;
 
 /// More than any manifest needs: some five thousand methods.
@@ -47,65 +48,6 @@ pub struct MethodManifest {
     pub access: String,
     /// The hash of its signature, in hexadecimal.
     pub fingerprint: String,
-}
-
-/// The state, as a manifest states it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct StateManifest {
-    /// The name of the type.
-    #[serde(rename = "type")]
-    pub type_name: String,
-    /// The version of its schema.
-    pub schema: u32,
-    /// The hash of its layout, in hexadecimal.
-    pub fingerprint: String,
-    /// The states that it can be made of, the latest first; each one step from the one before in the list.
-    pub from: Vec<FormerState>,
-    /// What it consists of, itself first.
-    pub types: Vec<TypeManifest>,
-}
-
-/// A state that another one came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct FormerState {
-    /// The name of the type.
-    #[serde(rename = "type")]
-    pub type_name: String,
-    /// The version of its schema.
-    pub schema: u32,
-    /// The hash of its layout, in hexadecimal.
-    pub fingerprint: String,
-    /// Whether there is no way back to it.
-    pub one_way: bool,
-}
-
-/// A type that the state consists of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct TypeManifest {
-    /// Its name.
-    pub name: String,
-    /// The version of its schema.
-    pub schema: u32,
-    /// The hash of its layout, in hexadecimal.
-    pub fingerprint: String,
-    /// What a container holds: places in the list of types.
-    pub parameters: Vec<Option<usize>>,
-    /// Its fields, or its variants with theirs.
-    pub fields: Vec<FieldManifest>,
-}
-
-/// A field of a type that the state consists of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct FieldManifest {
-    /// Its name; of a field within a variant, with the variant's before it.
-    pub name: String,
-    /// Its type, as a place in the list of types; none for a variant.
-    #[serde(rename = "type")]
-    pub type_place: Option<usize>,
 }
 
 /// Why a file's manifest can't be read.
@@ -196,8 +138,13 @@ impl fmt::Display for Manifest {
                 &format_args!("{:<20} {:<10} {}", method.name, method.access, method.fingerprint),
             )?;
         }
-        let StateManifest { type_name, schema, fingerprint } = &self.state;
-        row("state", &format_args!("{type_name}, schema {schema}, {fingerprint}"))
+        let StateManifest { type_name, schema, fingerprint, from, .. } = &self.state;
+        row("state", &format_args!("{type_name}, schema {schema}, {fingerprint}"))?;
+        for FormerState { type_name, schema, fingerprint, one_way } in from {
+            let way = if *one_way { "one-way" } else { "and back" };
+            row("  from", &format_args!("{type_name}, schema {schema}, {fingerprint}, {way}"))?;
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,8 @@
 //! before it has passed through here.
 //!
 //! [`accept`] copies it, [`nodelete`] lets the copy be unmapped, [`obstacles`] finds what may still stand in the
-//! way of that, [`elf`] and [`manifest`] read it, [`verify`] compares it with the host.
+//! way of that, [`elf`] and [`manifest`] read it, [`verify`] compares it with the host, [`mod@state`] its state with the
+//! one that is running.
 
 pub(crate) mod accept;
 mod elf;
@@ -10,10 +11,12 @@ pub(crate) mod manifest;
 pub(crate) mod name;
 mod nodelete;
 pub(crate) mod obstacles;
+pub(crate) mod state;
 pub(crate) mod verify;
 
 pub use accept::{AcceptError, Digest};
 pub use elf::ElfError;
-pub use manifest::{Manifest, ManifestError, MethodManifest, StateManifest, inspect};
+pub use manifest::{Manifest, ManifestError, MethodManifest, inspect};
 pub use name::{CandidateName, NotAVersion, VersionNumber};
+pub use state::{FieldManifest, FormerState, StateManifest, TypeManifest};
 pub use verify::VerifyError;

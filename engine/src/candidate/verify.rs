@@ -4,7 +4,7 @@ use liveswap_state::{Access, COMPILER, CONTRACT, MethodSpec};
 use thiserror::Error;
 
 use super::accept::Digest;
-use super::manifest::{Manifest, ManifestError, StateManifest};
+use super::manifest::{Manifest, ManifestError};
 use super::name::{CandidateName, VersionNumber};
 
 /// Why a candidate doesn't fit the host or what is running.
@@ -70,15 +70,41 @@ pub enum VerifyError {
         /// What the host calls.
         expected: String,
     },
-    /// The running state has another shape than the candidate works on.
+    /// The running state has another shape than the candidate works on, and neither version knows a way.
     #[error(
-        "found a version for state {found}, expected {expected}, which is what is running: the state can't be taken over as it is"
+        "found a version for state {found}, expected {expected}, which is what is running: {difference}: {advice}"
     )]
     WrongState {
         /// The state that the candidate works on.
         found: String,
         /// The state that is running.
         expected: String,
+        /// The first place in which the two differ.
+        difference: String,
+        /// What to write.
+        advice: String,
+    },
+    /// The running state came from that of the candidate, and there is no way back.
+    #[error(
+        "found a version for state {found}, expected {expected}, which is what is running and came from it one-way: \
+         push a version for the running state"
+    )]
+    NoWayBack {
+        /// The state that the candidate works on.
+        found: String,
+        /// The state that is running.
+        expected: String,
+    },
+    /// The candidate can take the running state over, but it couldn't be given back.
+    #[error(
+        "the upgrade to version {version} is one-way: it turns the state into schema {schema}, and nothing turns it \
+         back: if that is meant, allow it (`--allow-one-way`)"
+    )]
+    OneWay {
+        /// The candidate's version.
+        version: VersionNumber,
+        /// The version of its state's schema.
+        schema: u32,
     },
     /// A version of this number is known, with other bytes.
     #[error(
@@ -177,23 +203,13 @@ fn access(access: Access) -> &'static str {
     }
 }
 
-/// Whether the candidate works on the state that is running.
-pub(crate) fn state(found: &StateManifest, running: &StateManifest) -> Result<(), VerifyError> {
-    if found.fingerprint == running.fingerprint {
-        return Ok(());
-    }
-    let describe = |state: &StateManifest| {
-        format!("`{}` (schema {}, fingerprint {})", state.type_name, state.schema, state.fingerprint)
-    };
-    Err(VerifyError::WrongState { found: describe(found), expected: describe(running) })
-}
-
 #[cfg(test)]
 mod tests {
     use liveswap_state::Fingerprint;
 
     use super::*;
     use crate::candidate::manifest::MethodManifest;
+    use crate::candidate::state::StateManifest;
 
     fn manifest() -> Manifest {
         Manifest {
@@ -204,7 +220,13 @@ mod tests {
             panic: "unwind".into(),
             interface: "Game".into(),
             methods: ["extra", "hit"].map(|name| method(name, "exclusive")).into(),
-            state: StateManifest { type_name: "World".into(), schema: 1, fingerprint: "f".into() },
+            state: StateManifest {
+                type_name: "World".into(),
+                schema: 1,
+                fingerprint: "f".into(),
+                from: Vec::new(),
+                types: Vec::new(),
+            },
         }
     }
 
@@ -253,17 +275,5 @@ mod tests {
         other.name = "missing";
         let error = interface(&manifest(), "Game", &[other]).unwrap_err().to_string();
         assert!(error.contains("found no method `missing`"), "{error}");
-    }
-
-    #[test]
-    fn another_state_names_both() {
-        let running = manifest().state;
-        assert!(state(&running, &running).is_ok());
-        let found = StateManifest { schema: 2, fingerprint: "g".into(), ..running.clone() };
-        let error = state(&found, &running).unwrap_err().to_string();
-        assert!(
-            error.contains("schema 2, fingerprint g") && error.contains("schema 1, fingerprint f"),
-            "{error}"
-        );
     }
 }

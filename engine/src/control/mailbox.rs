@@ -12,8 +12,9 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crate::candidate::VersionNumber;
 use crate::candidate::accept::Source;
 use crate::engine::{Published, PushOutcome};
-use crate::error::{CommitError, PushError, RollbackError};
+use crate::error::{CommitError, PushError, RecoverError, RollbackError, TakeError};
 use crate::lock::lock;
+use crate::status::SnapshotTaken;
 
 /// How many commands may wait. What a full mailbox turns away isn't lost: a push says `busy`, and a file
 /// that was noticed is found by the rescan that is then due.
@@ -22,7 +23,25 @@ const WAITING_MAX: usize = 64;
 /// A request to push, from whichever trigger.
 pub(crate) struct PushRequest {
     pub(crate) candidate: Candidate,
-    pub(crate) allow_older: bool,
+    pub(crate) allowed: Allowed,
+}
+
+/// What is allowed for once, by whoever pushes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Allowed {
+    /// A version that is older than the active one.
+    pub(crate) older: bool,
+    /// An upgrade of the state without a way back.
+    pub(crate) one_way: bool,
+}
+
+/// What is to be done about a state that may be half changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recovery {
+    /// The last snapshot takes its place.
+    Restore,
+    /// It's trusted as it is.
+    Trust,
 }
 
 /// A candidate's bytes, owned.
@@ -56,6 +75,8 @@ pub(super) enum Command {
     Push(PushRequest, Reply<PushOutcome, PushError>),
     Rollback(String, Reply<Published, RollbackError>),
     Commit(String, Reply<VersionNumber, CommitError>),
+    Snapshot(String, Reply<SnapshotTaken, TakeError>),
+    Recover(String, Recovery, Reply<(), RecoverError>),
     /// A file in a watched folder was completed.
     #[cfg(feature = "watch")]
     Notice(PathBuf),
@@ -100,6 +121,16 @@ impl Mailbox {
     pub(crate) fn commit(&self, module: String) -> Result<VersionNumber, CommitError> {
         let busy = |waits_for| CommitError::Busy { waits_for };
         self.ask(|reply| Command::Commit(module, reply), busy, CommitError::Stopped)
+    }
+
+    pub(crate) fn snapshot(&self, module: String) -> Result<SnapshotTaken, TakeError> {
+        let busy = |waits_for| TakeError::Busy { waits_for };
+        self.ask(|reply| Command::Snapshot(module, reply), busy, TakeError::Stopped)
+    }
+
+    pub(crate) fn recover(&self, module: String, how: Recovery) -> Result<(), RecoverError> {
+        let busy = |waits_for| PushError::Busy { waits_for }.into();
+        self.ask(|reply| Command::Recover(module, how, reply), busy, PushError::Stopped.into())
     }
 
     /// A file in a watched folder was completed. Never waits.

@@ -6,30 +6,50 @@
 //! | [`thread`] | carries out what comes in, one command after the other |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
+//! | [`mod@state`] | a module's state, as the host owns it |
+//! | [`migration`] | turning a state into one of another shape |
+//! | [`sweep`] | what is left of that, on a thread of its own |
+//! | [`progress`] | how far that is |
+//! | [`pace`] | not to keep callers off their processors meanwhile |
+//! | [`capture`] | writing the state down while calls go on |
+//! | [`restore`] | beginning with what was written down |
 //! | [`staged`] | a candidate on its way |
 //! | [`library`] | the one place for `dlopen` and `dlclose` |
 //! | [`reaper`] | drains and unmaps what has left its slot |
 //! | [`departure`] | what is left to do for such a version |
 
+mod capture;
 mod departure;
 mod library;
 mod mailbox;
+mod migration;
 mod module;
+mod pace;
+mod progress;
 mod reaper;
+mod restore;
 mod staged;
+mod state;
+mod sweep;
 mod thread;
 mod transition;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
 pub use library::LoadError;
-pub(crate) use mailbox::{Candidate, Mailbox, PushRequest};
-pub(crate) use module::Module;
+pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
+pub use migration::MigrationError;
 pub use module::PrepareError;
+pub(crate) use module::{Module, Snapshots};
+pub(crate) use progress::Progress;
 pub(crate) use reaper::{Reaper, RetiredView};
+pub use restore::RestoreError;
 pub(crate) use thread::Control;
 
 use crate::call::Bell;
@@ -57,5 +77,22 @@ pub(crate) struct Settings {
     /// How many predecessors' files are kept for a rollback.
     pub(crate) kept_max: usize,
     pub(crate) drain_deadline: Duration,
+    /// How long a migration or a snapshot may hold calls up at once.
+    pub(crate) pause_max: Duration,
+    /// For how long they try.
+    pub(crate) hand_over_deadline: Duration,
+    /// How long a sweep may take before that is said; and how long the next migration waits for it.
+    pub(crate) sweep_deadline: Duration,
     pub(crate) bell: Arc<Bell>,
+    /// Wakes the control thread to look after what goes on by itself.
+    pub(crate) wake: Sender<()>,
+    /// Nothing comes out of it: the engine ends when it's disconnected.
+    pub(crate) ended: Receiver<Infallible>,
+}
+
+impl Settings {
+    /// Waits for so long. True if the engine ends meanwhile.
+    fn ends_within(&self, time: Duration) -> bool {
+        matches!(self.ended.recv_timeout(time), Err(RecvTimeoutError::Disconnected))
+    }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Serial;
 use super::library::Library;
-use super::module::State;
+use super::mailbox::Allowed;
+use super::state::State;
 use crate::call::{Bell, Footprint};
 use crate::candidate::Digest;
 use crate::candidate::accept::PrivateCopy;
@@ -16,7 +17,7 @@ pub(crate) struct Staged {
     pub(super) readable: Readable,
     pub(super) section: Vec<u8>,
     pub(super) copy: Arc<PrivateCopy>,
-    pub(super) allow_older: bool,
+    pub(super) allowed: Allowed,
     /// The host's methods in the candidate's code table; known once it is verified.
     pub(super) places: Box<[usize]>,
     pub(super) footprint: Arc<Footprint>,
@@ -32,7 +33,7 @@ impl Staged {
         readable: Readable,
         section: Vec<u8>,
         copy: PrivateCopy,
-        allow_older: bool,
+        allowed: Allowed,
         bell: Arc<Bell>,
     ) -> Self {
         let serial = Serial::fresh();
@@ -41,7 +42,7 @@ impl Staged {
             readable,
             section,
             copy: Arc::new(copy),
-            allow_older,
+            allowed,
             places: Box::default(),
             footprint: Footprint::new(serial.0, bell),
             library: None,

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select};
+use crossbeam_channel::{Receiver, Sender, at, never, select};
 
 use super::Settings;
-use super::mailbox::{Candidate, Command, Mailbox, PushRequest, Reply, Shared};
+use super::mailbox::{Allowed, Candidate, Command, Mailbox, PushRequest, Recovery, Reply, Shared};
 use super::module::{Module, micros};
 use super::reaper::{Reaper, deadline_in};
 use super::staged::Staged;
@@ -20,10 +20,10 @@ use crate::call::owed;
 use crate::candidate::accept::{Accepted, Source, accept, is_being_written};
 use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, manifest, verify};
 use crate::engine::{Published, PushOutcome};
-use crate::error::{AcceptError, CommitError, PushError, RollbackError};
+use crate::error::{AcceptError, CommitError, PushError, RecoverError, RollbackError, TakeError};
 use crate::lock::lock;
 use crate::spawn::Jobs;
-use crate::status::Stages;
+use crate::status::{SnapshotTaken, Stages};
 use crate::tell::tell;
 
 /// How many refused contents are remembered, so that the watched folder doesn't try them again.
@@ -45,9 +45,17 @@ impl Control {
         settings: Settings,
         reaper: Arc<Reaper>,
         jobs: Arc<Jobs>,
+        running: Sender<Infallible>,
+        woken: Receiver<()>,
     ) -> std::io::Result<Self> {
         let (mailbox, commands, rescans) = Mailbox::new();
-        let (running, ended) = bounded(0);
+        for module in &modules {
+            let wake = settings.wake.clone();
+            // If it's full, somebody else has woken the thread.
+            module.path.suspicions.listen(move || {
+                let _ = wake.try_send(());
+            });
+        }
         let worker = Worker {
             modules,
             settings,
@@ -59,7 +67,7 @@ impl Control {
         };
         let thread = thread::Builder::new()
             .name("liveswap-control".into())
-            .spawn(move || worker.run(&commands, &rescans, &ended))?;
+            .spawn(move || worker.run(&commands, &rescans, &woken))?;
         Ok(Self { mailbox, reaper, jobs, running: Some(running), thread: Some(thread) })
     }
 
@@ -145,13 +153,19 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, commands: &Receiver<Command>, rescans: &Receiver<()>, ended: &Receiver<Infallible>) {
+    fn run(mut self, commands: &Receiver<Command>, rescans: &Receiver<()>, woken: &Receiver<()>) {
         *lock(&self.shared.control_thread) = Some(thread::current().id());
+        let ended = self.settings.ended.clone();
         loop {
+            self.tend();
             // A subscriber may have called the engine on this thread.
             owed::settle_all();
+            let due = self.modules.iter().filter_map(Module::due).min().map_or_else(never, at);
             select! {
                 recv(ended) -> _ => break,
+                // Tended before the next wait.
+                recv(woken) -> _ => {}
+                recv(due) -> _ => {}
                 recv(commands) -> command => match command {
                     Ok(command) => self.carry_out(command),
                     Err(_) => break,
@@ -172,6 +186,13 @@ impl Worker {
         self.reaper.stop(deadline);
     }
 
+    /// Looks after what goes on by itself.
+    fn tend(&mut self) {
+        for module in &mut self.modules {
+            module.tend(&self.settings);
+        }
+    }
+
     fn carry_out(&mut self, command: Command) {
         match command {
             Command::Push(request, reply) => {
@@ -187,6 +208,11 @@ impl Worker {
             }
             Command::Commit(name, reply) => {
                 let outcome = self.commit(&name);
+                answer(reply, outcome);
+            }
+            Command::Snapshot(name, reply) => self.snapshot(&name, reply),
+            Command::Recover(name, how, reply) => {
+                let outcome = self.recover(&name, how);
                 answer(reply, outcome);
             }
             #[cfg(feature = "watch")]
@@ -259,7 +285,7 @@ impl Worker {
             return Ok(None);
         }
         let stages = Stages { accept: Some(micros(started.elapsed())), ..Stages::default() };
-        let outcome = read(&self.settings, accepted, named.as_ref(), request.allow_older, stages).and_then(
+        let outcome = read(&self.settings, accepted, named.as_ref(), request.allowed, stages).and_then(
             |(staged, stages)| {
                 let module = staged.module().to_owned();
                 concerns = Some(module.clone());
@@ -313,6 +339,27 @@ impl Worker {
         })
     }
 
+    fn snapshot(&mut self, name: &str, reply: Reply<SnapshotTaken, TakeError>) {
+        let known = self.known();
+        match self.modules.iter_mut().find(|module| module.name() == name) {
+            Some(module) => module.snapshot(reply, &self.settings),
+            None => answer(reply, Err(TakeError::UnknownModule { module: name.to_owned(), known })),
+        }
+    }
+
+    fn recover(&mut self, name: &str, how: Recovery) -> Result<(), RecoverError> {
+        self.while_busy(format!("the state of module `{name}` is being recovered"), |thread| {
+            let known = thread.known();
+            let Some(module) = thread.modules.iter_mut().find(|module| module.name() == name) else {
+                return Err(RecoverError::UnknownModule { module: name.to_owned(), known });
+            };
+            match how {
+                Recovery::Restore => module.recover(&thread.settings),
+                Recovery::Trust => module.trust(&thread.settings),
+            }
+        })
+    }
+
     fn known(&self) -> String {
         let names: Vec<_> = self.modules.iter().map(|module| format!("`{}`", module.name())).collect();
         names.join(", ")
@@ -324,7 +371,7 @@ impl Worker {
         let candidate = Candidate::File(path);
         if CandidateName::parse(&candidate.name()).is_some() {
             // What is refused has been logged and counted; nobody waits for the outcome.
-            let _ = self.push(&PushRequest { candidate, allow_older: false }, origin);
+            let _ = self.push(&PushRequest { candidate, allowed: Allowed::default() }, origin);
         }
     }
 
@@ -367,25 +414,25 @@ pub(super) fn stage(
     settings: &Settings,
     source: Source<'_>,
     named: Option<&CandidateName>,
-    allow_older: bool,
+    allowed: Allowed,
 ) -> Result<(Staged, Stages), PushError> {
     let started = Instant::now();
     let accepted = accept(&settings.folder, source, settings.candidate_size_max)?;
     let stages = Stages { accept: Some(micros(started.elapsed())), ..Stages::default() };
-    read(settings, accepted, named, allow_older, stages)
+    read(settings, accepted, named, allowed, stages)
 }
 
 fn read(
     settings: &Settings,
     Accepted { copy, content }: Accepted<'_>,
     named: Option<&CandidateName>,
-    allow_older: bool,
+    allowed: Allowed,
     stages: Stages,
 ) -> Result<(Staged, Stages), PushError> {
     let started = Instant::now();
     let (manifest, section) = manifest::read(&content).map_err(VerifyError::from)?;
     let readable = verify::readable(manifest, named)?;
-    let staged = Staged::new(readable, section, copy, allow_older, settings.bell.clone());
+    let staged = Staged::new(readable, section, copy, allowed, settings.bell.clone());
     Ok((staged, Stages { verify: Some(micros(started.elapsed())), ..stages }))
 }
 
@@ -401,7 +448,7 @@ fn check_folder(candidate: &Candidate) -> Result<(), AcceptError> {
     Ok(())
 }
 
-fn answer<T, E>(reply: Reply<T, E>, outcome: Result<T, E>) {
+pub(super) fn answer<T, E>(reply: Reply<T, E>, outcome: Result<T, E>) {
     // Whoever asked may have gone; what was done stays done.
     let _ = reply.send(outcome);
 }

@@ -53,6 +53,10 @@ pub(crate) enum Step {
     Verify,
     Load,
     Prepare,
+    /// Try on copies whether the state can become the candidate's. Nothing to do if it is that already.
+    Check,
+    /// Have the state become the candidate's, between two calls. The same.
+    HandOver,
 }
 
 /// Why a candidate is on its way.
@@ -62,6 +66,8 @@ pub(crate) enum Purpose {
     Upgrade,
     /// The return to a predecessor that was unmapped already: what it replaces isn't kept.
     Return,
+    /// The return to the predecessor in the other slot: only the state has steps to take.
+    FallBack,
 }
 
 /// Where a module stands.
@@ -94,6 +100,8 @@ impl Phase {
             Self::Swapping { step: Step::Verify, .. } => "verifying",
             Self::Swapping { step: Step::Load, .. } => "loading",
             Self::Swapping { step: Step::Prepare, .. } => "preparing",
+            Self::Swapping { step: Step::Check, .. } => "checking",
+            Self::Swapping { step: Step::HandOver, .. } => "handing-over",
             Self::Stopped => "stopped",
         }
     }
@@ -149,7 +157,7 @@ pub(crate) enum Refusal {
 
 /// The next phase, and what to do on the way.
 pub(crate) fn next(phase: Phase, event: Event) -> (Phase, Vec<Action>) {
-    use Action::{Discard, Publish, Refuse, Retire, Run};
+    use Action::{Publish, Refuse, Retire, Run};
 
     match (phase, event) {
         (Phase::Stopped, _) => (phase, vec![Refuse(Refusal::Stopped)]),
@@ -159,10 +167,9 @@ pub(crate) fn next(phase: Phase, event: Event) -> (Phase, Vec<Action>) {
             (Phase::Swapping { slots, candidate, step, purpose }, vec![Run(step)])
         }
         (Phase::Resting(slots), Event::Rollback { reloaded }) => match (slots.standby, reloaded) {
-            (Some(predecessor), _) => {
-                let after = Slots { slot: slots.slot.other(), active: Some(predecessor), standby: None };
-                let withdrawn = slots.active.map(Retire);
-                (Phase::Resting(after), [Publish(predecessor)].into_iter().chain(withdrawn).collect())
+            (Some(candidate), _) => {
+                let (step, purpose) = (Step::Check, Purpose::FallBack);
+                (Phase::Swapping { slots, candidate, step, purpose }, vec![Run(step)])
             }
             (None, Some(candidate)) if slots.active.is_some() => {
                 let (step, purpose) = (Step::Verify, Purpose::Return);
@@ -181,29 +188,36 @@ pub(crate) fn next(phase: Phase, event: Event) -> (Phase, Vec<Action>) {
             let following = match step {
                 Step::Verify => Some(Step::Load),
                 Step::Load => Some(Step::Prepare),
-                Step::Prepare => None,
+                Step::Prepare => Some(Step::Check),
+                Step::Check => Some(Step::HandOver),
+                Step::HandOver => None,
             };
             if let Some(step) = following {
                 return (Phase::Swapping { slots, candidate, step, purpose }, vec![Run(step)]);
             }
             let (standby, retired) = match purpose {
                 Purpose::Upgrade => (slots.active, slots.standby),
-                Purpose::Return => (None, slots.active),
+                Purpose::Return | Purpose::FallBack => (None, slots.active),
             };
             let after = Slots { slot: slots.slot.other(), active: Some(candidate), standby };
             let actions = [Publish(candidate)].into_iter().chain(retired.map(Retire)).collect();
             (Phase::Resting(after), actions)
         }
-        (Phase::Swapping { slots, candidate, .. }, Event::Failed) => {
-            (Phase::Resting(slots), vec![Discard(candidate)])
+        (Phase::Swapping { slots, candidate, purpose, .. }, Event::Failed) => {
+            (Phase::Resting(slots), given_up(candidate, purpose).collect())
         }
-        (Phase::Swapping { slots, candidate, .. }, Event::Stop) => {
-            (Phase::Stopped, [Discard(candidate)].into_iter().chain(retire_all(slots)).collect())
+        (Phase::Swapping { slots, candidate, purpose, .. }, Event::Stop) => {
+            (Phase::Stopped, given_up(candidate, purpose).chain(retire_all(slots)).collect())
         }
         (Phase::Swapping { .. }, Event::Push(_) | Event::Rollback { .. } | Event::Commit) => {
             (phase, vec![Refuse(Refusal::Busy)])
         }
     }
+}
+
+/// A candidate that is in a slot already stays there.
+fn given_up(candidate: Serial, purpose: Purpose) -> impl Iterator<Item = Action> {
+    (purpose != Purpose::FallBack).then_some(Action::Discard(candidate)).into_iter()
 }
 
 fn retire_all(slots: Slots) -> impl Iterator<Item = Action> {
@@ -345,7 +359,8 @@ mod tests {
         events.iter().fold((Phase::EMPTY, Vec::new()), |(phase, _), event| next(phase, *event))
     }
 
-    const UPGRADE: [Event; 3] = [Event::Done, Event::Done, Event::Done];
+    const UPGRADE: [Event; 5] = [Event::Done; 5];
+    const FALL_BACK: [Event; 3] = [Event::Rollback { reloaded: None }, Event::Done, Event::Done];
 
     fn pushed(serials: &[usize]) -> Vec<Event> {
         serials.iter().flat_map(|serial| [Event::Push(Serial(*serial))].into_iter().chain(UPGRADE)).collect()
@@ -361,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_rollback_publishes_the_predecessor_and_retires_what_failed() {
-        let events = [pushed(&[1, 2]), vec![Event::Rollback { reloaded: None }]].concat();
+        let events = [pushed(&[1, 2]), FALL_BACK.to_vec()].concat();
         let (phase, actions) = run(&events);
         assert_eq!(actions, [Action::Publish(Serial(1)), Action::Retire(Serial(2))]);
         assert_eq!(phase.slots(), Slots { slot: Slot::A, active: Some(Serial(1)), standby: None });
@@ -378,6 +393,14 @@ mod tests {
         let (phase, actions) = run(&events);
         assert_eq!(actions, [Action::Publish(Serial(9)), Action::Retire(Serial(2))]);
         assert_eq!(phase.slots().standby, None, "what was rolled back isn't kept");
+    }
+
+    #[test]
+    fn a_rollback_that_fails_leaves_both_where_they_are() {
+        let before = run(&pushed(&[1, 2])).0;
+        let events = [Event::Rollback { reloaded: None }, Event::Done, Event::Failed];
+        let (phase, actions) = run(&[pushed(&[1, 2]), events.to_vec()].concat());
+        assert_eq!((phase, actions), (before, Vec::new()));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use super::format::FORMAT;
 
 /// Why a file can't be used as a snapshot.
 #[derive(Debug, Error)]
-pub(crate) enum SnapshotError {
+#[non_exhaustive]
+pub enum SnapshotError {
     /// It is something else.
     #[error("{path} isn't a snapshot: {what}: move it elsewhere, or give it another name", path = path.display())]
     NotASnapshot {
@@ -66,7 +67,7 @@ pub(crate) enum SnapshotError {
 
 impl SnapshotError {
     /// A short word for programs. It doesn't change between releases.
-    pub(crate) fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::NotASnapshot { .. } => "not-a-snapshot",
             Self::Future { .. } => "future-snapshot",

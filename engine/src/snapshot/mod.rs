@@ -12,8 +12,6 @@
 //! The bytes are described in [`format`](mod@format). What its blocks hold is the codec's affair; nothing
 //! here knows it.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "nothing takes snapshots yet"))]
-
 pub(crate) mod disk;
 pub(crate) mod error;
 pub(crate) mod folder;

@@ -1,58 +1,46 @@
 //! One module under control: carries out what [`transition`](super::transition) decides.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | this one | a module's versions, and what is asked of it |
+//! | [`steps`] | the steps that a candidate is taken through |
+//! | [`migrate`] | the steps that the state takes with it |
+//! | [`snapshots`] | taking snapshots of the state |
+//! | [`suspect`] | what is done about a state that may be half changed |
+
+mod migrate;
+mod snapshots;
+mod steps;
+mod suspect;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use liveswap_state::{CodePointer, Context, Spawner, fence::Panic};
-use thiserror::Error;
+use liveswap_state::{CodePointer, Spawner};
 
 use super::departure::Departure;
-use super::library::{Library, LoadError};
+use super::library::Library;
+use super::mailbox::Allowed;
 use super::reaper::Reaper;
 use super::staged::Staged;
-use super::transition::{self, Action, Event, Phase, Refusal, Slot, Step};
+use super::state::State;
+use super::sweep::Sweep;
+use super::transition::{self, Action, Event, Phase, Refusal, Slot};
 use super::{Serial, Settings};
-use crate::call::{CallPath, Footprint, StatePointer, Version};
+use crate::call::{CallPath, Footprint, Version};
 use crate::candidate::accept::{PrivateCopy, Source};
-use crate::candidate::verify::{self, Readable};
-use crate::candidate::{Digest, Manifest, StateManifest, VerifyError, VersionNumber};
-use crate::engine::Published;
+use crate::candidate::verify::Readable;
+use crate::candidate::{Digest, Manifest, VersionNumber};
+use crate::engine::{Migrated, Published};
 use crate::error::{CommitError, PushError, RollbackError};
-use crate::host::hook;
 use crate::lock::lock;
-use crate::status::{Board, Placed, Stages, Swap};
+use crate::status::{Board, Placed, Stages, Suspicion, Swap};
 use crate::tell::tell;
+pub(crate) use snapshots::Snapshots;
+pub use steps::PrepareError;
 
 /// How many published versions are remembered, to tell the same version from another build of it.
 const REMEMBERED_MAX: usize = 64;
-
-/// Why a loaded candidate can't serve.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum PrepareError {
-    /// Its `prepare` hook says that it can't.
-    #[error("the version refused to serve: {reason}")]
-    Refused {
-        /// The hook's own words.
-        reason: String,
-    },
-    /// A hook panicked.
-    #[error("the version panicked in `{hook}` at {location}: {message}")]
-    Panicked {
-        /// The hook.
-        hook: &'static str,
-        /// The panic's message.
-        message: String,
-        /// Where it panicked.
-        location: String,
-    },
-}
-
-impl PrepareError {
-    fn panicked(hook: &'static str, panic: Panic) -> Self {
-        Self::Panicked { hook, message: panic.message, location: panic.location }
-    }
-}
 
 /// A version with all that belongs to it.
 pub(crate) struct Loaded {
@@ -61,7 +49,8 @@ pub(crate) struct Loaded {
     manifest: Manifest,
     copy: Arc<PrivateCopy>,
     library: Library,
-    callable: Arc<Version>,
+    /// The code of the host's methods, in their order.
+    code: Arc<[CodePointer]>,
     footprint: Arc<Footprint>,
 }
 
@@ -70,12 +59,17 @@ impl Loaded {
         let Self { serial, number, copy, library, footprint, .. } = self;
         Departure { serial, number, footprint, library, copy, is_prepared: true }
     }
-}
 
-/// The persistent data, as the host owns it: an address, and what it is the address of.
-pub(super) struct State {
-    pointer: StatePointer,
-    manifest: StateManifest,
+    /// The version as calls see it, with the state as it is now.
+    fn callable(&self, state: &State) -> Arc<Version> {
+        Arc::new(Version {
+            serial: self.serial.0,
+            code: self.code.clone(),
+            state: state.pointer,
+            generation: state.generation,
+            context: self.library.context().clone(),
+        })
+    }
 }
 
 /// Why the machine came to rest without having done what was asked.
@@ -97,7 +91,18 @@ pub(crate) struct Module {
     staged: Option<Staged>,
     /// How long the steps of the swap under way have taken.
     stages: Stages,
+    /// What became of the state in it, if it was migrated.
+    migrated: Option<Migrated>,
     state: Option<State>,
+    /// The migration of the swap under way, if it has one.
+    needed: Option<migrate::Needed>,
+    /// The state has become the candidate's, and no call is let in until that is published.
+    handed_over: Option<migrate::HandedOver>,
+    /// What migrates the rest of the state, since the last hand-over.
+    sweep: Option<Sweep>,
+    pub(super) snapshots: Option<Snapshots>,
+    /// The suspicion that was dealt with last.
+    suspicion: Option<Suspicion>,
     /// The predecessors of the active version, the latest last: what a rollback returns to. Their files
     /// are kept, whether or not they are still loaded.
     lineage: Vec<Arc<PrivateCopy>>,
@@ -111,6 +116,7 @@ impl Module {
         board: Arc<Mutex<Board>>,
         reaper: Arc<Reaper>,
         spawner: Arc<dyn Spawner>,
+        snapshots: Option<Snapshots>,
     ) -> Self {
         Self {
             path,
@@ -122,7 +128,13 @@ impl Module {
             loaded: Vec::new(),
             staged: None,
             stages: Stages::default(),
+            migrated: None,
             state: None,
+            needed: None,
+            handed_over: None,
+            sweep: None,
+            snapshots,
+            suspicion: None,
             lineage: Vec::new(),
             published: Vec::new(),
         }
@@ -168,6 +180,7 @@ impl Module {
         let committed = self.standby().and(from.clone());
         let predecessor = self.active().map(|active| active.copy.clone());
         self.stages = stages;
+        self.migrated = None;
         let event = Event::Push(staged.serial);
         self.staged = Some(staged);
         self.drive(event, settings).map_err(|halt| self.push_error(halt))?;
@@ -186,12 +199,14 @@ impl Module {
     pub(crate) fn rollback(&mut self, settings: &Settings) -> Result<Published, RollbackError> {
         let from = self.active_number();
         self.stages = Stages::default();
+        self.migrated = None;
         let reloaded = if self.standby().is_some() {
             None
         } else {
             let no_predecessor = || RollbackError::NoPredecessor { module: self.name().to_owned() };
             let kept = self.lineage.last().ok_or_else(no_predecessor)?;
-            let (staged, stages) = super::thread::stage(settings, Source::Kept(kept), None, true)?;
+            let allowed = Allowed { older: true, one_way: false };
+            let (staged, stages) = super::thread::stage(settings, Source::Kept(kept), None, allowed)?;
             let serial = staged.serial;
             (self.staged, self.stages) = (Some(staged), stages);
             Some(serial)
@@ -223,6 +238,18 @@ impl Module {
         }
     }
 
+    /// Looks after what goes on by itself: what it has come to, and what is due.
+    pub(crate) fn tend(&mut self, settings: &Settings) {
+        self.tend_sweep(settings);
+        self.tend_suspicion(settings);
+        self.tend_snapshots(settings);
+    }
+
+    /// When there will be something to look after.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.snapshots.as_ref().and_then(Snapshots::due)
+    }
+
     /// Nobody enters the module any more.
     pub(crate) fn close(&self) {
         self.path.stop();
@@ -243,15 +270,18 @@ impl Module {
                 break false;
             }
         };
+        self.end_snapshots(drained, settings);
         if let Some(state) = self.state.take() {
             match self.active() {
-                Some(active) if drained => destroy(&active.library, state),
+                Some(active) if drained => state.destroy(&active.library),
                 _ => {
                     let what = "the state is left in memory: calls are still inside";
                     tell(|| tracing::warn!(module = self.name(), "{what}"));
                 }
             }
         }
+        // Only now: until then it keeps the library that knows what is in shards that are on their way.
+        self.sweep = None;
         if let Err(Halt::Failed(error)) = self.drive(Event::Stop, settings) {
             tell(|| tracing::warn!(module = self.name(), %error, "while stopping"));
         }
@@ -276,7 +306,7 @@ impl Module {
             let from = swap.from.as_ref().map(tracing::field::display);
             tracing::info!(module = self.name(), from, to = %swap.to, "published");
         });
-        Published { module: self.name().to_owned(), swap, committed }
+        Published { module: self.name().to_owned(), swap, committed, migrated: self.migrated.clone() }
     }
 
     /// Feeds an event to the machine, carries out what it decides, and goes on until it rests.
@@ -298,7 +328,7 @@ impl Module {
                             }
                         });
                     }
-                    Action::Publish(serial) => self.publish(serial),
+                    Action::Publish(serial) => self.publish(serial, settings),
                     Action::Retire(serial) => self.retire(serial),
                     Action::Discard(_) => self.discard(),
                     Action::Refuse(refusal) => {
@@ -312,73 +342,23 @@ impl Module {
         outcome
     }
 
-    fn run(&mut self, step: Step, settings: &Settings) -> Result<(), PushError> {
-        let mut staged = self.staged.take().expect("a swap has a candidate");
-        let started = Instant::now();
-        let outcome = match step {
-            Step::Verify => self.verify(&mut staged, settings),
-            Step::Load => load(&mut staged, self.spawner.clone()).map_err(PushError::from),
-            Step::Prepare => self.prepare(&mut staged).map_err(PushError::from),
-        };
-        let took = micros(started.elapsed());
-        match step {
-            Step::Verify => *self.stages.verify.get_or_insert(0) += took,
-            Step::Load => self.stages.load = Some(took),
-            Step::Prepare => self.stages.prepare = Some(took),
-        }
-        self.staged = Some(staged);
-        outcome
-    }
-
-    fn verify(&self, staged: &mut Staged, settings: &Settings) -> Result<(), PushError> {
-        let Readable { manifest, version } = &staged.readable;
-        let found = staged.digest();
-        if let Some((_, expected)) = self.published.iter().find(|(number, _)| number == version)
-            && *expected != found
-        {
-            let (version, expected) = (version.clone(), *expected);
-            return Err(VerifyError::ConflictingVersion { version, found, expected }.into());
-        }
-        if let Some(active) = self.active_number()
-            && *version < active
-            && !staged.allow_older
-        {
-            return Err(VerifyError::OlderVersion { found: version.clone(), active }.into());
-        }
-        staged.places = verify::interface(manifest, self.interface, self.path.methods)?;
-        if let Some(state) = &self.state {
-            verify::state(&manifest.state, &state.manifest)?;
-        }
-        self.reaper.has_room(settings.retained_max)
-    }
-
-    fn prepare(&self, staged: &mut Staged) -> Result<(), PrepareError> {
-        staged.prepared = true;
-        let library = staged.library.as_ref().expect("prepare comes after load");
-        let (entry, context) = (library.entry(), library.context());
-        let footprint = &staged.footprint;
-        match hook::call(footprint, "prepare", || (entry.prepare)(context)) {
-            Ok(Ok(())) => {}
-            Ok(Err(reason)) => return Err(PrepareError::Refused { reason }),
-            Err(panic) => return Err(PrepareError::panicked("prepare", *panic)),
-        }
-        if self.state.is_none() {
-            let pointer = hook::call(footprint, "create", || (entry.create)(context))
-                .map_err(|panic| PrepareError::panicked("create", *panic))?;
-            let manifest = staged.readable.manifest.state.clone();
-            staged.created = Some(State { pointer: StatePointer(pointer), manifest });
-        }
-        Ok(())
-    }
-
     /// The candidate becomes the active version, or the standby does again. It can't fail.
-    fn publish(&mut self, serial: Serial) {
+    fn publish(&mut self, serial: Serial, settings: &Settings) {
         if let Some(staged) = self.staged.take() {
             self.install(staged);
         }
         let started = Instant::now();
-        let loaded = self.find(Some(serial)).expect("what is published was loaded");
-        self.path.publish(loaded.callable.clone());
+        let manifest = self.find(Some(serial)).expect("what is published was loaded").manifest.state.clone();
+        let state = self.state.as_mut().expect("the first candidate made the state");
+        // It may know other ways from here than the one before.
+        state.manifest = manifest;
+        let (loaded, state) = (self.find(Some(serial)), self.state.as_ref());
+        let callable = loaded.zip(state).map(|(loaded, state)| loaded.callable(state));
+        let callable = callable.expect("both were there just now");
+        match self.handed_over.take() {
+            None => self.path.publish(callable),
+            Some(handed_over) => self.finish_hand_over(handed_over, callable, settings),
+        }
         self.stages.publish = Some(micros(started.elapsed()));
         // Looking starts the clock of every call that is inside: from here on their ages are known.
         for other in self.loaded.iter().filter(|other| other.serial != serial) {
@@ -393,16 +373,13 @@ impl Module {
             self.state = created;
         }
         let library = library.expect("a candidate is published only after it was loaded");
-        let code: Box<[CodePointer]> = places.iter().map(|place| library.entry().code[*place]).collect();
-        let state = self.state.as_ref().expect("the first candidate made the state").pointer;
-        let context = library.context().clone();
-        let callable = Arc::new(Version { serial: serial.0, code, state, context });
+        let code: Arc<[CodePointer]> = places.iter().map(|place| library.entry().code[*place]).collect();
         let Readable { manifest, version: number } = readable;
         self.published.retain(|(other, _)| *other != number);
         self.published.push((number.clone(), copy.digest));
         let surplus = self.published.len().saturating_sub(REMEMBERED_MAX);
         self.published.drain(..surplus);
-        self.loaded.push(Loaded { serial, number, manifest, copy, library, callable, footprint });
+        self.loaded.push(Loaded { serial, number, manifest, copy, library, code, footprint });
     }
 
     fn retire(&mut self, serial: Serial) {
@@ -417,7 +394,7 @@ impl Module {
         let Staged { serial, readable, copy, footprint, prepared, created, .. } = staged;
         let Some(library) = staged.library else { return };
         if let Some(created) = created {
-            destroy(&library, created);
+            created.destroy(&library);
         }
         // Its hooks are called if `prepare` was.
         let number = readable.version;
@@ -440,28 +417,8 @@ impl Module {
         board.phase = self.phase.name();
         board.active = place(self.active(), slots.slot);
         board.standby = place(self.standby(), slots.slot.other());
+        board.snapshots = self.snapshots.as_ref().map(Snapshots::status);
     }
-}
-
-fn load(staged: &mut Staged, spawner: Arc<dyn Spawner>) -> Result<(), LoadError> {
-    // Kept in `staged` from the first moment: whatever fails now, `discard` closes it and looks.
-    // SAFETY: the copy is of a candidate that was verified.
-    let library = staged.library.insert(unsafe { Library::open(&staged.copy) }?);
-    let Readable { manifest, version } = &staged.readable;
-    let context = Context::of_load(&manifest.module, version.to_string(), staged.serial.0, spawner);
-    let (methods, footprint) = (manifest.methods.len(), &staged.footprint);
-    let context = Arc::new(context);
-    // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
-    hook::call(footprint, "bind", || unsafe {
-        library.connect(&staged.section, methods, context, footprint.clone())
-    })
-}
-
-fn destroy(library: &Library, state: State) {
-    // A panic was logged when it happened. What it left of the state is lost; there is nobody who could act on it.
-    // SAFETY: a version with this very state made it or has worked on it, and nobody is inside any more.
-    let _ =
-        hook::call(library.footprint(), "destroy", || unsafe { (library.entry().state.destroy)(state.pointer.0) });
 }
 
 pub(super) fn micros(duration: Duration) -> u64 {

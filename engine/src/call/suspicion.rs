@@ -1,0 +1,88 @@
+//! Suspicion: an exclusive call has panicked, and may have left the state half changed.
+//!
+//! The call itself is answered with its panic. What the next one finds, nobody knows: so it's noted, and the host has
+//! said what is to be done.
+
+use std::sync::{Mutex, OnceLock};
+
+use serde::Serialize;
+
+use crate::lock::lock;
+
+/// What is done when an exclusive call has panicked, and may have left the state half changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SuspectPolicy {
+    /// Calls go on, on the state as it is. The status says that it is suspect, and the log did.
+    #[default]
+    Continue,
+    /// The last snapshot takes the place of the state. Until it's there, calls that touch the state are answered with
+    /// [`CallError::Suspect`](liveswap_state::CallError::Suspect). If there is none, that goes on.
+    Restore,
+    /// Calls that touch the state are answered with that error, until [`Engine::restore`](crate::Engine::restore) or
+    /// [`Engine::trust`](crate::Engine::trust).
+    Stop,
+}
+
+/// Which call has left the state suspect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Suspicion {
+    /// The version that it ran on.
+    pub version: String,
+    /// The method.
+    pub method: String,
+    /// The panic's message.
+    pub message: String,
+    /// Where it panicked.
+    pub location: String,
+}
+
+/// What is to be told, and to whom.
+pub(crate) struct Suspicions {
+    policy: SuspectPolicy,
+    current: Mutex<Option<Suspicion>>,
+    /// Told when there is something to deal with.
+    listener: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl Suspicions {
+    pub(super) fn new(policy: SuspectPolicy) -> Self {
+        Self { policy, current: Mutex::new(None), listener: OnceLock::new() }
+    }
+
+    /// Whether calls go on.
+    pub(super) fn lets_in(&self) -> bool {
+        self.policy == SuspectPolicy::Continue
+    }
+
+    pub(crate) fn policy(&self) -> SuspectPolicy {
+        self.policy
+    }
+
+    /// Has `listener` told of each suspicion.
+    pub(crate) fn listen(&self, listener: impl Fn() + Send + Sync + 'static) {
+        // There is one engine to a module.
+        let _ = self.listener.set(Box::new(listener));
+    }
+
+    /// Notes it.
+    pub(super) fn note(&self, suspicion: Suspicion) {
+        *lock(&self.current) = Some(suspicion);
+    }
+
+    /// Tells of what was noted.
+    pub(super) fn tell(&self) {
+        if let Some(listener) = self.listener.get() {
+            listener();
+        }
+    }
+
+    pub(crate) fn current(&self) -> Option<Suspicion> {
+        lock(&self.current).clone()
+    }
+
+    pub(crate) fn clear(&self) {
+        *lock(&self.current) = None;
+    }
+}

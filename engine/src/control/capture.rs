@@ -1,0 +1,161 @@
+//! Capturing: writes the state down as it is at one moment, while calls go on.
+//!
+//! 1. The moment: nobody is in the state. Its own bytes are taken, and its large collections are told that a snapshot
+//!    begins ([`liveswap_state::sharded`]). It's tried again and again, as a hand-over is, so that no call waits longer
+//!    than `pause_max`.
+//! 2. Calls go on. Each shard is written down by whoever comes to it first: this thread, one after the other, or a call
+//!    that is about to change it.
+//! 3. All of it goes into a draft, which becomes a snapshot once it's on the disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use liveswap_state::sharded::{Blocks, Handle};
+use liveswap_state::table::{Captured, StateTable};
+
+use super::migration::{MigrationError, capture};
+use super::module::micros;
+use super::pace::Pace;
+use crate::call::{CallPath, Footprint, StatePointer};
+use crate::error::TakeError;
+use crate::host::hook;
+use crate::snapshot::folder::SnapshotFolder;
+use crate::snapshot::format::{Label, ROOT, Writer};
+use crate::status::SnapshotTaken;
+use crate::tell::tell;
+
+/// What a snapshot is of, and how long it may hold calls up.
+pub(super) struct Moment {
+    pub(super) path: Arc<CallPath>,
+    /// Of the version whose functions are called.
+    pub(super) footprint: Arc<Footprint>,
+    pub(super) table: StateTable,
+    pub(super) state: StatePointer,
+    pub(super) pause_max: Duration,
+    /// For how long the moment is waited for.
+    pub(super) patience: Duration,
+}
+
+/// One snapshot.
+pub(super) struct Capturing<'control> {
+    pub(super) moment: Moment,
+    pub(super) is_cancelled: &'control AtomicBool,
+}
+
+/// The state as it was at the moment, as far as it isn't written down yet.
+struct Begun {
+    captured: Captured,
+    blocks: Arc<Blocks>,
+    taken_at_ms: u64,
+    pause: Duration,
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.captured.collections.iter().for_each(Handle::end_capture);
+    }
+}
+
+impl Capturing<'_> {
+    /// Takes it, on this thread, which holds the version.
+    pub(super) fn take(self, folder: &mut SnapshotFolder) -> Result<SnapshotTaken, TakeError> {
+        let footprint = self.moment.footprint.clone();
+        hook::call(&footprint, "snapshot", || {
+            let started = Instant::now();
+            let begun = self.begin()?;
+            let mut draft = folder.begin().map_err(|error| TakeError::unwritable(&error))?;
+            self.write(&begun, draft.writer())?;
+            let label = Label {
+                schema: self.moment.table.schema,
+                fingerprint: self.moment.table.fingerprint.to_bytes(),
+                taken_at: begun.taken_at_ms,
+            };
+            let taken = draft.finish(label).map_err(|error| TakeError::unwritable(&error))?;
+            self.look_after(folder, taken.not_removed.iter().map(ToString::to_string));
+            Ok(SnapshotTaken {
+                path: taken.path,
+                bytes: taken.length,
+                taken_at_ms: begun.taken_at_ms,
+                took_us: micros(started.elapsed()),
+                pause_us: micros(begun.pause),
+            })
+        })
+    }
+
+    /// Finds out about older snapshots that no one has looked at yet, so that they may go when their time comes.
+    fn look_after(&self, folder: &mut SnapshotFolder, not_removed: impl Iterator<Item = String>) {
+        let module = &self.moment.path.module;
+        for error in not_removed {
+            tell(|| tracing::warn!(module, error, "can't remove an old snapshot"));
+        }
+        let errors = folder.verify_older().unwrap_or_else(|error| vec![error]);
+        for error in errors {
+            tell(|| tracing::warn!(module, code = error.code(), "an old snapshot stays: {error}"));
+        }
+    }
+
+    fn begin(&self) -> Result<Begun, TakeError> {
+        let Moment { path, footprint, table, state, pause_max, patience } = &self.moment;
+        const BETWEEN: u32 = 10;
+        let (started, mut attempts) = (Instant::now(), 0_u32);
+        loop {
+            attempts += 1;
+            let closed_at = Instant::now();
+            let begun = path.alone_by(closed_at + *pause_max, || {
+                // SAFETY: the state is of this type, and nobody is in it.
+                let captured = unsafe { capture(footprint, table, state.0) }?;
+                let blocks = Arc::new(Blocks::default());
+                for (ordinal, collection) in (1..).zip(&captured.collections) {
+                    // SAFETY: the code stays: this thread holds the version until `Begun` is dropped.
+                    unsafe { collection.begin_capture(ordinal, blocks.clone()) };
+                }
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let taken_at_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+                Ok::<_, MigrationError>(Begun { captured, blocks, taken_at_ms, pause: Duration::ZERO })
+            });
+            match begun {
+                Some(Ok(mut begun)) => {
+                    begun.pause = closed_at.elapsed();
+                    return Ok(begun);
+                }
+                Some(Err(error)) => return Err(TakeError::Unencodable { reason: error.to_string() }),
+                None => {}
+            }
+            let between = *pause_max * BETWEEN;
+            if self.is_cancelled.load(Ordering::Relaxed) {
+                return Err(TakeError::Cancelled { module: path.module.clone() });
+            }
+            if started.elapsed() + between > *patience {
+                return Err(TakeError::PauseMissed { module: path.module.clone(), attempts });
+            }
+            thread::sleep(between);
+        }
+    }
+
+    fn write(&self, begun: &Begun, writer: &mut Writer) -> Result<(), TakeError> {
+        let mut block = |ordinal, bytes: &[u8]| {
+            writer.block(ordinal, bytes).map_err(|error| TakeError::unwritable(&error))
+        };
+        block(ROOT, &begun.captured.bytes)?;
+        let (mut index, mut pace) = (0, Pace::new());
+        for collection in &begun.captured.collections {
+            // It may grow meanwhile; what a shard is divided into was written down before.
+            while index < collection.count() {
+                // Relaxed: see `Snapshots::cancel`.
+                if self.is_cancelled.load(Ordering::Relaxed) {
+                    return Err(TakeError::Cancelled { module: self.moment.path.module.clone() });
+                }
+                collection.capture(index);
+                pace.step();
+                index += 1;
+                let blocks = begun.blocks.take().map_err(|reason| TakeError::Unencodable { reason })?;
+                blocks.iter().try_for_each(|(ordinal, bytes)| block(*ordinal, bytes))?;
+            }
+            index = 0;
+        }
+        let blocks = begun.blocks.take().map_err(|reason| TakeError::Unencodable { reason })?;
+        blocks.iter().try_for_each(|(ordinal, bytes)| block(*ordinal, bytes))
+    }
+}

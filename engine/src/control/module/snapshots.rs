@@ -1,0 +1,245 @@
+//! Taking snapshots of a module's state: when, and what becomes of them.
+//!
+//! A snapshot is [taken](super::super::capture) on a thread of its own. One is taken at a time; who asks for one while
+//! another is under way gets the next, so that it shows no moment before it was asked for. None is taken while the
+//! state is being migrated, and a migration that is about to begin has one that is under way given up.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::super::Settings;
+use super::super::capture::{Capturing, Moment};
+use super::super::library::Library;
+use super::super::mailbox::Reply;
+use super::super::restore::{RestoreError, restore};
+use super::super::thread::answer;
+use super::Module;
+use crate::call::{Hold, owed};
+use crate::candidate::StateManifest;
+use crate::error::TakeError;
+use crate::lock::lock;
+use crate::snapshot::error::SnapshotError;
+use crate::snapshot::folder::{Newest, SnapshotFolder};
+use crate::status::{SnapshotStatus, SnapshotTaken};
+use crate::tell::tell;
+
+type Outcome = Result<SnapshotTaken, TakeError>;
+
+/// What a module's snapshots are taken with.
+pub(crate) struct Snapshots {
+    folder: Arc<Mutex<SnapshotFolder>>,
+    interval: Option<Duration>,
+    /// When the next one is due.
+    due: Option<Instant>,
+    under_way: Option<UnderWay>,
+    /// Who waits for the one that is under way, and who for the next.
+    waiting: Vec<Reply<SnapshotTaken, TakeError>>,
+    asked: Vec<Reply<SnapshotTaken, TakeError>>,
+    status: SnapshotStatus,
+}
+
+struct UnderWay {
+    is_cancelled: Arc<AtomicBool>,
+    outcome: Arc<Mutex<Option<Outcome>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Snapshots {
+    pub(crate) fn open(
+        folder: &Path,
+        module: &str,
+        keep: NonZeroUsize,
+        interval: Option<Duration>,
+    ) -> std::io::Result<Self> {
+        let folder = SnapshotFolder::open(folder, module, keep)?;
+        Ok(Self {
+            folder: Arc::new(Mutex::new(folder)),
+            interval,
+            due: None,
+            under_way: None,
+            waiting: Vec::new(),
+            asked: Vec::new(),
+            status: SnapshotStatus::default(),
+        })
+    }
+
+    /// Gives the one that is under way up, and waits until it has ended. Whoever asked for it gets the next.
+    pub(super) fn cancel(&self) {
+        let Some(under_way) = &self.under_way else { return };
+        // Relaxed: whoever sees it late writes one shard more.
+        under_way.is_cancelled.store(true, Ordering::Relaxed);
+        while !under_way.thread.is_finished() {
+            thread::park_timeout(Duration::from_micros(100));
+        }
+    }
+
+    /// For the board.
+    pub(super) fn status(&self) -> SnapshotStatus {
+        SnapshotStatus { under_way: self.under_way.is_some(), ..self.status.clone() }
+    }
+
+    /// When something is to be done.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        if self.under_way.is_some() { None } else { self.due }
+    }
+
+    /// The state of the newest snapshot that is intact; none if there is no snapshot at all.
+    pub(super) fn restore(
+        &mut self,
+        library: &Library,
+        manifest: &StateManifest,
+        module: &str,
+    ) -> Result<Option<*mut ()>, RestoreError> {
+        let Newest { intact, refused } = lock(&self.folder).newest()?;
+        for error in refused {
+            // It may be whole, and newer than what would take its place.
+            if matches!(error, SnapshotError::Unreadable { .. }) {
+                return Err(error.into());
+            }
+            tell(|| tracing::error!(module, code = error.code(), "passed a snapshot over: {error}"));
+        }
+        let Some(mut intact) = intact else { return Ok(None) };
+        let state = restore(library, manifest, &mut intact)?;
+        let path = intact.path();
+        tell(|| tracing::info!(module, path = %path.display(), "restored a snapshot"));
+        self.status.restored_from = Some(path.to_owned());
+        Ok(Some(state))
+    }
+
+    fn note(&mut self, outcome: &Outcome, module: &str) {
+        match outcome {
+            Ok(taken) => {
+                self.status.taken += 1;
+                self.status.last = Some(taken.clone());
+                let SnapshotTaken { path, bytes, took_us, .. } = taken;
+                tell(|| tracing::info!(module, path = %path.display(), bytes, took_us, "took a snapshot"));
+            }
+            Err(TakeError::Cancelled { .. }) => {
+                tell(|| tracing::info!(module, "gave a snapshot up: the state is being migrated"));
+            }
+            Err(error) => {
+                self.status.failed += 1;
+                self.status.last_failure = Some(error.to_string());
+                tell(|| tracing::error!(module, code = error.code(), "can't take a snapshot: {error}"));
+            }
+        }
+    }
+}
+
+impl Module {
+    /// Takes a snapshot, and replies when it's on the disk.
+    pub(crate) fn snapshot(&mut self, reply: Reply<SnapshotTaken, TakeError>, settings: &Settings) {
+        let module = self.name().to_owned();
+        let refusal = match (&self.snapshots, &self.state) {
+            (None, _) => Some(TakeError::NotConfigured { module }),
+            (_, None) => Some(TakeError::NoState { module }),
+            _ => None,
+        };
+        match (refusal, &mut self.snapshots) {
+            (None, Some(snapshots)) => snapshots.asked.push(reply),
+            (Some(refusal), _) => answer(reply, Err(refusal)),
+            (None, None) => {}
+        }
+        self.tend_snapshots(settings);
+    }
+
+    /// Takes note of a snapshot that has ended, and begins the next if it's due.
+    pub(super) fn tend_snapshots(&mut self, settings: &Settings) {
+        let module = self.name().to_owned();
+        let Some(snapshots) = &mut self.snapshots else { return };
+        if let Some(under_way) = snapshots.under_way.take_if(|it| lock(&it.outcome).is_some()) {
+            // It runs no code that panics, but for what is fenced.
+            let _ = under_way.thread.join();
+            let outcome = lock(&under_way.outcome).take().expect("it was there just now");
+            snapshots.note(&outcome, &module);
+            let waiting = std::mem::take(&mut snapshots.waiting);
+            if let Err(TakeError::Cancelled { .. }) = outcome {
+                snapshots.asked.extend(waiting);
+            } else {
+                waiting.into_iter().for_each(|reply| answer(reply, outcome.clone()));
+            }
+        }
+        self.begin_snapshot(settings);
+        self.write_board();
+    }
+
+    fn begin_snapshot(&mut self, settings: &Settings) {
+        let is_swept = self.sweep.as_ref().is_none_or(super::Sweep::is_ended);
+        let is_trusted = !self.is_barred();
+        let moment = self.moment(settings);
+        let (Some(snapshots), Some(moment)) = (&mut self.snapshots, moment) else { return };
+        let now = Instant::now();
+        let due = snapshots.interval.map(|interval| *snapshots.due.get_or_insert(now + interval));
+        let is_due = due.is_some_and(|due| now >= due) && is_trusted;
+        if snapshots.under_way.is_some() || !is_swept || !(is_due || !snapshots.asked.is_empty()) {
+            return;
+        }
+        snapshots.due = snapshots.interval.and_then(|interval| now.checked_add(interval));
+        snapshots.waiting.append(&mut snapshots.asked);
+        let (is_cancelled, outcome) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
+        let footprint = moment.footprint.clone();
+        footprint.begin_start();
+        let run = {
+            let (folder, wake) = (snapshots.folder.clone(), settings.wake.clone());
+            let (is_cancelled, outcome) = (is_cancelled.clone(), outcome.clone());
+            move || {
+                owed::run_for(moment.footprint.clone(), Hold::Hook("snapshot"));
+                let taken = Capturing { moment, is_cancelled: &is_cancelled }.take(&mut lock(&folder));
+                *lock(&outcome) = Some(taken);
+                // If it's full, somebody else has woken the control thread.
+                let _ = wake.try_send(());
+            }
+        };
+        match thread::Builder::new().name("liveswap-snapshot".into()).spawn(run) {
+            Ok(thread) => snapshots.under_way = Some(UnderWay { is_cancelled, outcome, thread }),
+            Err(error) => {
+                footprint.not_started();
+                let module = self.path.module.clone();
+                let outcome = Err(TakeError::NoThread { reason: error.to_string() });
+                snapshots.note(&outcome, &module);
+                for reply in std::mem::take(&mut snapshots.waiting) {
+                    answer(reply, outcome.clone());
+                }
+            }
+        }
+    }
+
+    /// What a snapshot that begins now is of.
+    fn moment(&self, settings: &Settings) -> Option<Moment> {
+        let (active, state) = (self.active()?, self.state.as_ref()?);
+        Some(Moment {
+            path: self.path.clone(),
+            footprint: active.footprint.clone(),
+            table: active.library.entry().state,
+            state: state.pointer,
+            pause_max: settings.pause_max,
+            patience: settings.hand_over_deadline,
+        })
+    }
+
+    /// The engine ends: one last snapshot, if nobody is inside any more.
+    pub(super) fn end_snapshots(&mut self, drained: bool, settings: &Settings) {
+        if let Some(sweep) = &self.sweep {
+            sweep.wait(None);
+        }
+        let is_trusted = !self.is_barred();
+        let is_swept = self.sweep.as_ref().is_none_or(super::Sweep::is_ended);
+        let (module, moment) = (self.name().to_owned(), self.moment(settings));
+        let Some(snapshots) = &mut self.snapshots else { return };
+        if let Some(under_way) = snapshots.under_way.take() {
+            // As above. It ends by itself, since nobody is in the state.
+            let _ = under_way.thread.join();
+        }
+        if let Some(moment) = moment.filter(|_| drained && is_trusted && is_swept) {
+            let is_cancelled = AtomicBool::new(false);
+            let outcome =
+                Capturing { moment, is_cancelled: &is_cancelled }.take(&mut lock(&snapshots.folder));
+            snapshots.note(&outcome, &module);
+        }
+        self.write_board();
+    }
+}

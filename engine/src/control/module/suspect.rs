@@ -1,0 +1,93 @@
+//! A state that may be half changed: what is done about it.
+
+use super::super::Settings;
+use super::super::state::destroy;
+use super::Module;
+use crate::call::suspicion::SuspectPolicy;
+use crate::call::{HandOver, StatePointer};
+use crate::error::{PushError, RecoverError};
+use crate::tell::tell;
+
+impl Module {
+    /// Whether calls are kept out of the state.
+    pub(super) fn is_barred(&self) -> bool {
+        let suspicions = &self.path.suspicions;
+        suspicions.policy() != SuspectPolicy::Continue && suspicions.current().is_some()
+    }
+
+    /// If the host wants that, has the last snapshot take the place of a state that may be half changed. Once for
+    /// each time.
+    pub(super) fn tend_suspicion(&mut self, settings: &Settings) {
+        let suspicion = self.path.suspicions.current();
+        if suspicion == self.suspicion {
+            return;
+        }
+        self.suspicion = suspicion;
+        let Some(suspicion) = &self.suspicion else { return };
+        let (module, method) = (self.name().to_owned(), suspicion.method.clone());
+        tell(|| tracing::error!(module, method, "a panic may have left the state half changed"));
+        if self.path.suspicions.policy() == SuspectPolicy::Restore
+            && let Err(error) = self.recover(settings)
+        {
+            tell(|| tracing::error!(module, code = error.code(), "can't restore the state: {error}"));
+        }
+    }
+
+    /// Has the last snapshot take the place of the state.
+    pub(crate) fn recover(&mut self, settings: &Settings) -> Result<(), RecoverError> {
+        let module = self.name().to_owned();
+        let from = self.callable().ok_or_else(|| RecoverError::NoState { module: module.clone() })?;
+        let Some(snapshots) = &self.snapshots else { return Err(RecoverError::NotConfigured { module }) };
+        snapshots.cancel();
+        if self.sweep.as_ref().is_some_and(|sweep| !sweep.is_ended()) {
+            let waits_for = format!("the state of module `{module}` is still being migrated");
+            return Err(PushError::Busy { waits_for }.into());
+        }
+        let mut snapshots = self.snapshots.take();
+        let active = self.active().expect("there is a callable version");
+        let restored = snapshots
+            .as_mut()
+            .map(|snapshots| snapshots.restore(&active.library, &active.manifest.state, &module))
+            .transpose();
+        self.snapshots = snapshots;
+        let fresh = restored?.flatten().ok_or(RecoverError::NoSnapshot { module })?;
+        let begun = self.retry(settings, |deadline| HandOver::begin(&self.path, &from, deadline));
+        let active = self.active().expect("as above");
+        let mut hand_over = match begun {
+            Ok(hand_over) => hand_over,
+            Err(error) => {
+                destroy(&active.library, &active.library.entry().state, fresh);
+                return Err(error.into());
+            }
+        };
+        let state = self.state.as_mut().expect("as above");
+        let before = std::mem::replace(&mut state.pointer, StatePointer(fresh));
+        state.generation += 1;
+        hand_over.trust();
+        self.path.suspicions.clear();
+        self.suspicion = None;
+        hand_over.publish(self.callable().expect("as above"));
+        let active = self.active().expect("as above");
+        destroy(&active.library, &active.library.entry().state, before.0);
+        let module = self.name();
+        tell(|| tracing::warn!(module, "the last snapshot has taken the place of the state"));
+        self.write_board();
+        Ok(())
+    }
+
+    /// Lets calls back to the state as it is.
+    pub(crate) fn trust(&mut self, settings: &Settings) -> Result<(), RecoverError> {
+        let module = self.name().to_owned();
+        if self.path.suspicions.current().is_none() {
+            return Err(RecoverError::NothingSuspect { module });
+        }
+        let generation = self.state.as_ref().ok_or(RecoverError::NoState { module })?.generation;
+        self.retry(settings, |deadline| {
+            self.path.trust(generation, deadline).then_some(()).ok_or_else(|| self.path.in_the_state())
+        })?;
+        self.suspicion = None;
+        let module = self.name();
+        tell(|| tracing::warn!(module, "the state is trusted as it is"));
+        Ok(())
+    }
+}

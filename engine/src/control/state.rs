@@ -1,0 +1,35 @@
+//! A module's state, as the host owns it: an address, and what it is the address of.
+
+use liveswap_state::table::StateTable;
+
+use super::library::Library;
+use crate::call::{FIRST_GENERATION, StatePointer};
+use crate::candidate::StateManifest;
+use crate::host::hook;
+
+pub(super) struct State {
+    pub(super) pointer: StatePointer,
+    /// As the version states it that works on it.
+    pub(super) manifest: StateManifest,
+    /// Counted up when the state becomes another one: what was made for the one before isn't let in any more.
+    pub(super) generation: usize,
+}
+
+impl State {
+    /// The first state of a module.
+    pub(super) fn first(pointer: *mut (), manifest: StateManifest) -> Self {
+        Self { pointer: StatePointer(pointer), manifest, generation: FIRST_GENERATION }
+    }
+
+    /// Drops it. `library` is of a version that works on this very state, and nobody is inside any more.
+    pub(super) fn destroy(self, library: &Library) {
+        destroy(library, &library.entry().state, self.pointer.0);
+    }
+}
+
+/// Drops a state of the type that the table, one of the library's, is for.
+pub(super) fn destroy(library: &Library, table: &StateTable, state: *mut ()) {
+    // A panic was logged when it happened. What it left of the state is lost; there is nobody who could act on it.
+    // SAFETY: the address is of that type's, as the caller vouches, and nobody uses it any more.
+    let _ = hook::call(library.footprint(), "destroy", || unsafe { (table.destroy)(state) });
+}

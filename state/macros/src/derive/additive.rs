@@ -53,6 +53,7 @@ pub(super) fn implementations(input: &DeriveInput, attributes: &TypeAttributes) 
     let one = |old: TokenStream, new: TokenStream, body: TokenStream| {
         quote! {
             #[automatically_derived]
+            #[allow(clippy::init_numbered_fields, reason = "whatever kind of struct it is")]
             impl ::liveswap_state::Migrate<#old> for #new {
                 fn migrate(
                     __liveswap_old: #old,

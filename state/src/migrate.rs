@@ -60,6 +60,11 @@ use crate::HashMap;
 /// A migration takes the old value apart and uses what is in it; what can't be used is dropped with it. It is called
 /// for each value of a [`Sharded`](crate::Sharded) collection by itself, by whichever thread first touches it. It
 /// must not depend on anything but the value, and it may be called for a copy, to find out whether it will do.
+///
+/// What is in a `Sharded` can't be used any more by the migration that has migrated it: its values are still old ones.
+///
+/// If a value of a shard fails after all, those that were migrated before it are made of their bytes again. Then fields
+/// that are skipped begin anew, and what they shared by an `Arc` is theirs alone.
 #[diagnostic::on_unimplemented(
     message = "nothing says how a `{Old}` becomes a `{Self}`",
     note = "write `impl Migrate<{Old}> for {Self}`; or, if that is the way back and there is none, `one_way` beside `from`"

@@ -62,6 +62,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// must be short, and **must not use the same collection**, or it may wait for itself. (Others may be used, by all
 /// threads in the same order.) If it panics, the entry stays as it is then.
 ///
+/// The same goes for what the library calls by itself: the keys' `Hash` and `Eq`, destructors, a value's migration.
+/// And a value's bytes are made with the lock held, for a snapshot or a migration, at any time. So whoever holds a lock
+/// *in* a value, by an `Arc` for instance, must let go of it before the collection is used.
+///
 /// Values that change through a shared reference, such as atomics, are written into a snapshot as they are when
 /// their shard is, not as they were when it began.
 ///

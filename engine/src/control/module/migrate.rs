@@ -54,6 +54,8 @@ impl Module {
                 let library = staged.library.as_ref().expect("it was loaded");
                 (library, &staged.readable.manifest.state, &staged.footprint)
             }
+            // Nobody made one for it, as `prepare` does for a candidate.
+            (None, Some(_)) if self.state.is_none() => return Err(MigrationError::Lost.into()),
             (None, Some(Loaded { library, manifest, footprint, .. })) => {
                 (library, &manifest.state, footprint)
             }
@@ -122,7 +124,7 @@ impl Module {
             let begun = HandOver::begin(&self.path, &from, deadline);
             begun.inspect_err(|holders| progress.missed(self.path.methods, holders.clone()))
         });
-        let mut hand_over = match begun {
+        let hand_over = match begun {
             Ok(hand_over) => hand_over,
             Err(error) => {
                 self.keep_running(sweep);
@@ -149,14 +151,14 @@ impl Module {
             }
             Err(NotFlipped { state: Some(same), error }) => {
                 state.pointer = StatePointer(same);
-                hand_over.fall_back_to(self.callable().expect("as above"));
-                drop(hand_over);
+                hand_over.publish(self.callable().expect("as above"));
                 self.keep_running(sweep);
                 Err(error.into())
             }
             Err(NotFlipped { state: None, error }) => {
                 self.state = None;
-                hand_over.give_up();
+                self.first_generation = hand_over.give_up();
+                self.path.suspicions.clear();
                 let what = "the state is lost: neither the migration nor the way back from it did what it did on a copy";
                 tell(|| tracing::error!(module = self.name(), %error, "{what}"));
                 Err(error.into())

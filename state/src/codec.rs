@@ -25,6 +25,10 @@ use crate::sharded::Handle;
 
 const FORMAT: Configuration = config::standard();
 
+/// How deep values of a type that contains itself may be nested. Each takes its part of the stack, which is two
+/// megabytes on most threads.
+const DEPTH_MAX: usize = 256;
+
 /// Why bytes aren't those of a value, or a value has none.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -44,6 +48,11 @@ pub enum CodecError {
         /// What was expected.
         expected: &'static str,
     },
+    /// The value would take too much of the stack.
+    #[error(
+        "found values that contain each other more than {DEPTH_MAX} deep: keep them in a `Vec`, with keys to each other"
+    )]
+    TooDeep,
     /// The type means nothing outside of its process.
     #[error(
         "`{name}` can't be kept as bytes: mark the field with `#[state(skip)]`, or keep something else in it"
@@ -59,6 +68,7 @@ pub enum CodecError {
 pub struct Encoder {
     bytes: Vec<u8>,
     collections: Vec<Handle>,
+    depth: usize,
     error: Option<CodecError>,
 }
 
@@ -109,22 +119,23 @@ impl Encoder {
 
     /// Puts a collection aside, and writes down its number.
     pub(crate) fn put_aside(&mut self, collection: Handle) {
+        if self.collections.iter().any(|other| other.is(&collection)) {
+            return self.refuse("a Sharded that two hold by an Arc");
+        }
         self.length(self.collections.len());
         self.collections.push(collection);
     }
 
-    /// How many bytes there are.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Forgets the bytes and keeps their memory, for the next value.
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// Writes down a value of a type that contains itself.
+    #[doc(hidden)]
+    pub fn nested(&mut self, encode: impl FnOnce(&mut Self)) {
+        if self.depth == DEPTH_MAX {
+            self.error.get_or_insert(CodecError::TooDeep);
+            return;
+        }
+        self.depth += 1;
+        encode(self);
+        self.depth -= 1;
     }
 
     /// The bytes of all that was encoded, and what was put aside on the way.
@@ -145,6 +156,7 @@ impl Encoder {
 pub struct Decoder<'bytes> {
     bytes: &'bytes [u8],
     collections: Collections<'bytes>,
+    depth: usize,
 }
 
 /// Where the collections come from whose numbers stand in the bytes.
@@ -152,8 +164,8 @@ pub struct Decoder<'bytes> {
 enum Collections<'bytes> {
     /// They are made, empty.
     Made(Vec<Handle>),
-    /// They are these.
-    Known(&'bytes [Handle]),
+    /// They are these; so many of them have been found.
+    Known(&'bytes [Handle], usize),
 }
 
 struct Unread<'decoder, 'bytes>(&'decoder mut &'bytes [u8]);
@@ -183,12 +195,28 @@ impl Reader for Unread<'_, '_> {
 impl<'bytes> Decoder<'bytes> {
     /// Reads these bytes. Collections that were put aside are made anew, empty.
     pub fn new(bytes: &'bytes [u8]) -> Self {
-        Self { bytes, collections: Collections::Made(Vec::new()) }
+        Self { bytes, collections: Collections::Made(Vec::new()), depth: 0 }
     }
 
-    /// Reads bytes of which the collections that were put aside are still there.
-    pub fn beside(bytes: &'bytes [u8], collections: &'bytes [Handle]) -> Self {
-        Self { bytes, collections: Collections::Known(collections) }
+    /// Reads bytes of which the collections that were put aside are still there, and in no other value: two that have
+    /// the same one could give it different types.
+    pub(crate) fn beside(bytes: &'bytes [u8], collections: &'bytes [Handle]) -> Self {
+        Self { bytes, collections: Collections::Known(collections, 0), depth: 0 }
+    }
+
+    /// Reads a value of a type that contains itself.
+    #[doc(hidden)]
+    pub fn nested<T>(
+        &mut self,
+        decode: impl FnOnce(&mut Self) -> Result<T, CodecError>,
+    ) -> Result<T, CodecError> {
+        if self.depth == DEPTH_MAX {
+            return Err(CodecError::TooDeep);
+        }
+        self.depth += 1;
+        let value = decode(self);
+        self.depth -= 1;
+        value
     }
 
     #[inline]
@@ -214,22 +242,20 @@ impl<'bytes> Decoder<'bytes> {
         }
     }
 
-    /// The length of a collection of `T`: elements without bytes may be more than the bytes that are left, up to a
-    /// bound.
+    /// The length of a collection. Elements without bytes, such as `()`, may be more than the bytes that are left, up
+    /// to a bound. So it says nothing of how much to allocate.
     ///
     /// # Errors
     ///
-    /// As [`length`](Self::length).
+    /// If there is none, or if it is more than can follow.
     #[inline]
-    pub(crate) fn count<T>(&mut self) -> Result<usize, CodecError> {
-        /// Nobody keeps a million of what has no size.
-        const SIZELESS_MAX: u64 = 1 << 20;
-        if size_of::<T>() > 0 {
-            return self.length();
-        }
-        match self.leaf::<u64>("length")? {
-            length if length <= SIZELESS_MAX => Ok(length as usize),
-            _ => Err(CodecError::Bad { expected: "length" }),
+    pub(crate) fn count(&mut self) -> Result<usize, CodecError> {
+        /// Nobody keeps a million of what has no bytes.
+        const BYTELESS_MAX: usize = 1 << 20;
+        let length: u64 = self.leaf("length")?;
+        match usize::try_from(length) {
+            Ok(length) if length <= self.bytes.len().max(BYTELESS_MAX) => Ok(length),
+            _ => Err(CodecError::End),
         }
     }
 
@@ -268,9 +294,11 @@ impl<'bytes> Decoder<'bytes> {
                 made.push(make());
                 Ok(made[number as usize].clone())
             }
-            Collections::Known(known) => {
-                let found = usize::try_from(number).ok().and_then(|number| known.get(number));
-                found.filter(|found| found.is_like(&make())).cloned().ok_or(bad)
+            Collections::Known(known, count) => {
+                let found =
+                    known.get(*count).filter(|found| number == *count as u64 && found.is_like(&make()));
+                *count += 1;
+                found.cloned().ok_or(bad)
             }
         }
     }
@@ -283,7 +311,7 @@ impl<'bytes> Decoder<'bytes> {
     pub fn finish(self) -> Result<Vec<Handle>, CodecError> {
         match (self.bytes.len(), self.collections) {
             (0, Collections::Made(made)) => Ok(made),
-            (0, Collections::Known(_)) => Ok(Vec::new()),
+            (0, Collections::Known(..)) => Ok(Vec::new()),
             (found, _) => Err(CodecError::Trailing { found }),
         }
     }

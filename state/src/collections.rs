@@ -45,7 +45,7 @@ unsafe impl<K: State + Eq + Hash, V: State> State for HashMap<K, V> {
     }
 
     fn decode(decoder: &mut Decoder<'_>) -> Result<Self, CodecError> {
-        let entries = (0..decoder.count::<(K, V)>()?).map(|_| Ok((K::decode(decoder)?, V::decode(decoder)?)));
+        let entries = (0..decoder.count()?).map(|_| Ok((K::decode(decoder)?, V::decode(decoder)?)));
         entries.collect()
     }
 }
@@ -229,7 +229,7 @@ unsafe impl<T: State + Eq + Hash> State for HashSet<T> {
     }
 
     fn decode(decoder: &mut Decoder<'_>) -> Result<Self, CodecError> {
-        (0..decoder.count::<T>()?).map(|_| T::decode(decoder)).collect()
+        (0..decoder.count()?).map(|_| T::decode(decoder)).collect()
     }
 }
 

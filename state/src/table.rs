@@ -27,7 +27,8 @@ pub struct StateTable {
     /// The address is of a `Box` of this type, which nobody has alone for as long as this takes.
     pub capture: unsafe fn(*const ()) -> Fenced<Result<Captured, CodecError>>,
     /// A state of these bytes, as the address of a `Box`; its collections are the given ones, or made anew, empty.
-    pub revive: fn(&[u8], Option<&[Handle]>) -> Fenced<Result<Revived, CodecError>>,
+    /// The given ones are in no other state then: that one is gone.
+    pub revive: Revive,
     /// Drops a state.
     ///
     /// # Safety
@@ -54,11 +55,15 @@ pub struct Revived {
     pub collections: Vec<Handle>,
 }
 
+/// A state of these bytes, with these collections.
+pub type Revive = fn(&[u8], Option<&[Handle]>) -> Fenced<Result<Revived, CodecError>>;
+
 /// Takes a state apart and makes the next one, as the address of a `Box` each. On an error there is none any more.
 ///
 /// # Safety
 ///
-/// The address is of a `Box` of the type that the function is for, and nobody else uses it.
+/// The address is of a `Box` of the type that the function is for, and nobody else uses it. Its collections are in no
+/// other state. The flips are [undone](Flips::undo) only if this has failed.
 pub type Step = unsafe fn(*mut (), &Flips) -> Fenced<Result<*mut (), MigrateError>>;
 
 /// Where a type of state came from, and the ways between the two.
@@ -76,11 +81,7 @@ pub struct Origin {
 
 impl Origin {
     /// `New` came from `Old`, and can become that again.
-    pub const fn two_way<Old: State, New: State>() -> Self
-    where
-        New: Migrate<Old>,
-        Old: Migrate<New>,
-    {
+    pub const fn two_way<Old: State + Migrate<New>, New: State + Migrate<Old>>() -> Self {
         Self { downgrade: Some(step::<New, Old>), ..Self::one_way::<Old, New>() }
     }
 

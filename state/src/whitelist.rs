@@ -147,8 +147,8 @@ macro_rules! containers {
         $(#[doc = $why:literal])+ $name:ident<$($parameter:ident $(: $bound:ident)?),+>
         $(, |$value:ident, $encoder:ident| $encode:expr, |$decoder:ident| $decode:expr)?;
     )*) => {$(
-        // SAFETY: stated at the invocation below, for each container.
         $(#[doc = $why])+
+        // SAFETY: stated at the invocation below, for each container.
         unsafe impl<$($parameter: State $(+ $bound)?),+> State for $name<$($parameter),+> {
             const FINGERPRINT: Fingerprint =
                 Fingerprint::of(stringify!($name)).with_layout::<Self>()$(.with($parameter::FINGERPRINT))+;
@@ -167,7 +167,7 @@ fn encode_each<'value, T: State>(values: impl ExactSizeIterator<Item = &'value T
 }
 
 fn decode_each<T: State>(decoder: &mut Decoder<'_>) -> Result<Vec<T>, CodecError> {
-    let count = decoder.count::<T>()?;
+    let count = decoder.count()?;
     T::decode_all(count, decoder)
 }
 
@@ -210,7 +210,7 @@ containers! {
                 value.encode(encoder);
             }
         },
-        |decoder| (0..decoder.count::<(K, V)>()?)
+        |decoder| (0..decoder.count()?)
             .map(|_| Ok((K::decode(decoder)?, V::decode(decoder)?)))
             .collect();
     /// SAFETY: as `BTreeMap`.

@@ -52,6 +52,11 @@ impl Fixture {
         Self::package("fixture-threads", version)
     }
 
+    /// Logic with a large state, in schema 1 unless a feature says otherwise, as the given version.
+    pub fn world(version: &str) -> Self {
+        Self::package("fixture-world", version)
+    }
+
     /// A shared library that is no version of anything.
     pub fn plain() -> Self {
         Self::package("fixture-plain", "1")

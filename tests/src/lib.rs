@@ -12,6 +12,7 @@ pub mod patch;
 pub mod reaction;
 pub mod threads;
 pub mod wait;
+pub mod world;
 
 pub use fixture::{Fixture, logic};
 pub use host::Host;

@@ -17,6 +17,7 @@ use liveswap_state::table::{Captured, StateTable};
 
 use super::migration::{MigrationError, capture};
 use super::module::micros;
+use super::pace::Pace;
 use crate::call::{CallPath, Footprint, StatePointer};
 use crate::error::TakeError;
 use crate::host::hook;
@@ -138,15 +139,16 @@ impl Capturing<'_> {
             writer.block(ordinal, bytes).map_err(|error| TakeError::unwritable(&error))
         };
         block(ROOT, &begun.captured.bytes)?;
-        let mut index = 0;
+        let (mut index, mut pace) = (0, Pace::new());
         for collection in &begun.captured.collections {
             // It may grow meanwhile; what a shard is divided into was written down before.
             while index < collection.count() {
-                // Relaxed: see `Snapshots::cancel`.
+                // Relaxed: see `cancel_snapshot`.
                 if self.is_cancelled.load(Ordering::Relaxed) {
                     return Err(TakeError::Cancelled { module: self.moment.path.module.clone() });
                 }
                 collection.capture(index);
+                pace.step();
                 index += 1;
                 let blocks = begun.blocks.take().map_err(|reason| TakeError::Unencodable { reason })?;
                 blocks.iter().try_for_each(|(ordinal, bytes)| block(*ordinal, bytes))?;

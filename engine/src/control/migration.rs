@@ -18,6 +18,7 @@ use liveswap_state::{CodecError, Fenced, MigrateError};
 use thiserror::Error;
 
 use super::library::Library;
+use super::pace::Pace;
 use super::progress::Progress;
 use crate::call::Footprint;
 use crate::host::hook;
@@ -129,10 +130,12 @@ impl Migration {
             let migrated = self.walk(trial.state, &flips)?;
             // SAFETY: a state of this type, which was made here for nobody else.
             unfence(unsafe { (self.to.destroy)(migrated) })?;
+            let mut pace = Pace::new();
             for (collection, trial) in captured.collections.iter().zip(&trial.collections) {
                 for index in 0..collection.count() {
                     collection.check(index, trial)?;
                     progress.step();
+                    pace.step();
                 }
             }
             Ok(())

@@ -10,6 +10,7 @@
 //! | [`migration`] | turning a state into one of another shape |
 //! | [`sweep`] | what is left of that, on a thread of its own |
 //! | [`progress`] | how far that is |
+//! | [`pace`] | not to keep callers off their processors meanwhile |
 //! | [`capture`] | writing the state down while calls go on |
 //! | [`restore`] | beginning with what was written down |
 //! | [`staged`] | a candidate on its way |
@@ -23,6 +24,7 @@ mod library;
 mod mailbox;
 mod migration;
 mod module;
+mod pace;
 mod progress;
 mod reaper;
 mod restore;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::lock;
 use super::map::Map;
-use crate::{Encoder, Fenced};
+use crate::{Encoder, Fenced, Fingerprint};
 
 /// What is written down of a snapshot and not in its file yet.
 #[derive(Debug, Default)]
@@ -36,11 +36,17 @@ impl Blocks {
             None => Ok(std::mem::take(&mut waiting.blocks)),
         }
     }
+
+    fn fail(&self, why: &str) {
+        lock(&self.waiting).failed.get_or_insert_with(|| why.to_owned());
+    }
 }
 
 /// A snapshot under way, as a collection sees it.
 #[derive(Debug)]
 struct Capture {
+    /// Of the collection that `encode` fits.
+    fingerprint: Fingerprint,
     encode: unsafe fn(Map, &mut Encoder) -> Fenced<()>,
     ordinal: u32,
     blocks: Arc<Blocks>,
@@ -68,14 +74,15 @@ impl Captures {
     ///
     /// # Safety
     ///
-    /// `encode` fits the collection's maps, and its code stays until the [end](Self::end).
+    /// `encode` fits the maps of a collection with this fingerprint, and its code stays until the [end](Self::end).
     pub(super) unsafe fn begin(
         &self,
+        fingerprint: Fingerprint,
         encode: unsafe fn(Map, &mut Encoder) -> Fenced<()>,
         ordinal: u32,
         blocks: Arc<Blocks>,
     ) {
-        self.set(Some(Capture { encode, ordinal, blocks }));
+        self.set(Some(Capture { fingerprint, encode, ordinal, blocks }));
         self.latest.store(self.latest().wrapping_add(1), Ordering::Relaxed);
     }
 
@@ -88,22 +95,26 @@ impl Captures {
         *self.under_way.write().unwrap_or_else(PoisonError::into_inner) = capture;
     }
 
-    /// Writes a map down for the snapshot that is under way. The shard that it's in is locked.
+    /// Writes a map down for the snapshot that is under way, if it's still one of the collection as it was then. The
+    /// shard that it's in is locked.
     #[cold]
-    pub(super) fn take(&self, map: Option<Map>) {
+    pub(super) fn take(&self, map: Option<Map>, fits: impl FnOnce(Fingerprint) -> bool) {
         let under_way = self.under_way.read().unwrap_or_else(PoisonError::into_inner);
         let (Some(capture), Some(map)) = (&*under_way, map) else { return };
+        if !fits(capture.fingerprint) {
+            return capture.blocks.fail("a collection of the state is being migrated");
+        }
         let mut encoder = Encoder::new();
-        // SAFETY: as `begin` demands; the shard is locked.
+        // SAFETY: as `begin` demands; the shard is locked, and so the map stays of the types that it has been found to
+        // be of.
         let encoded = unsafe { (capture.encode)(map, &mut encoder) };
         let bytes = match encoded {
             Ok(()) => encoder.finish().map(|(bytes, _)| bytes).map_err(|error| error.to_string()),
             Err(panic) => Err(format!("encoding panicked at {}: {}", panic.location, panic.message)),
         };
-        let mut waiting = lock(&capture.blocks.waiting);
         match bytes {
-            Ok(bytes) => waiting.blocks.push((capture.ordinal, bytes)),
-            Err(why) => waiting.failed = Some(why),
+            Ok(bytes) => lock(&capture.blocks.waiting).blocks.push((capture.ordinal, bytes)),
+            Err(why) => capture.blocks.fail(&why),
         }
     }
 }

@@ -4,6 +4,8 @@
 //! longer for a million entries than for none, and noted here. The engine then has its shards migrated one after the
 //! other, or takes the flips back if the rest of the state couldn't be migrated. Outside of the engine's migrations, in
 //! a test for instance, there is nobody to do that, and a collection is migrated at once.
+//!
+//! As long as they may be taken back, no shard follows: a migration can't look into a collection that it has flipped.
 
 use std::cell::Cell;
 use std::sync::Mutex;
@@ -44,7 +46,12 @@ impl Flips {
         migrate()
     }
 
-    /// Notes a flip, if a migration of the engine's is under way on this thread.
+    /// Whether a migration of the engine's is under way on this thread.
+    pub(super) fn are_noted() -> bool {
+        UNDER_WAY.get().is_some()
+    }
+
+    /// Notes a flip, if a migration of the engine's is under way on this thread. It's held until that has ended.
     pub(super) fn note(handle: Handle, flipped: Flipped) -> Result<(), Handle> {
         match UNDER_WAY.get() {
             Some(flips) => {
@@ -56,17 +63,19 @@ impl Flips {
         }
     }
 
-    /// Takes all flips back, the last first. No shard may have followed them, and no call may be inside.
+    /// Takes all flips back, the last first. No call may be inside, and the state that was made with them is gone.
     pub fn undo(self) {
-        for (handle, flipped) in self.into_noted().into_iter().rev() {
+        for (handle, flipped) in self.take_noted().into_iter().rev() {
             handle.undo(flipped);
         }
     }
 
-    /// The collections that were flipped, each once. Those that were flipped twice have the later type.
+    /// The collections that were flipped, each once. Those that were flipped twice have the later type. From here on
+    /// they can be used.
     pub fn into_handles(self) -> Vec<Handle> {
         let mut handles: Vec<Handle> = Vec::new();
-        for (handle, _) in self.into_noted() {
+        for (handle, _) in self.take_noted() {
+            handle.let_go();
             match handles.iter_mut().find(|known| known.is(&handle)) {
                 Some(known) => *known = handle,
                 None => handles.push(handle),
@@ -75,7 +84,13 @@ impl Flips {
         handles
     }
 
-    fn into_noted(self) -> Vec<(Handle, Flipped)> {
-        self.noted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn take_noted(&self) -> Vec<(Handle, Flipped)> {
+        std::mem::take(&mut lock(&self.noted))
+    }
+}
+
+impl Drop for Flips {
+    fn drop(&mut self) {
+        self.take_noted().iter().for_each(|(handle, _)| handle.let_go());
     }
 }

@@ -6,29 +6,31 @@
 use std::hash::Hash;
 use std::ptr::NonNull;
 
+use super::Sharded;
+use super::entries::Entries;
 use super::steps::Step;
 use crate::fence::{self, Fenced};
-use crate::{CodecError, Decoder, Encoder, HashMap, Migrate, MigrateError, State};
+use crate::{CodecError, Encoder, Migrate, MigrateError, State};
 
-/// The address of a `Box<HashMap<K, V>>`.
+/// The address of a `Box<Entries<K, V>>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Map(NonNull<()>);
+pub(super) struct Map(NonNull<()>);
 
 // SAFETY: an address. Whoever follows it holds the lock of the shard, whose collection is `Send` and `Sync` only if
-// keys and values are.
+// keys and values are. A handle always is; it's the engine's, whose states all are.
 unsafe impl Send for Map {}
 // SAFETY: as above.
 unsafe impl Sync for Map {}
 
 impl Map {
-    pub(super) fn new<K: Eq + Hash, V>(map: HashMap<K, V>) -> Self {
+    pub(super) fn new<K: Eq + Hash, V>(map: Entries<K, V>) -> Self {
         Self(NonNull::from(Box::leak(Box::new(map))).cast())
     }
 
     /// # Safety
     ///
     /// The map is of these types, and nobody changes it for as long as it's borrowed.
-    pub(super) unsafe fn get<'map, K: Eq + Hash, V>(self) -> &'map HashMap<K, V> {
+    pub(super) unsafe fn get<'map, K: Eq + Hash, V>(self) -> &'map Entries<K, V> {
         // SAFETY: as the caller vouches.
         unsafe { self.0.cast().as_ref() }
     }
@@ -36,7 +38,7 @@ impl Map {
     /// # Safety
     ///
     /// The map is of these types, and nobody else uses it for as long as it's borrowed.
-    pub(super) unsafe fn get_mut<'map, K: Eq + Hash, V>(self) -> &'map mut HashMap<K, V> {
+    pub(super) unsafe fn get_mut<'map, K: Eq + Hash, V>(self) -> &'map mut Entries<K, V> {
         // SAFETY: as the caller vouches.
         unsafe { self.0.cast().as_mut() }
     }
@@ -44,7 +46,7 @@ impl Map {
     /// # Safety
     ///
     /// The map is of these types, and nobody uses it any more.
-    pub(super) unsafe fn take<K: Eq + Hash, V>(self) -> HashMap<K, V> {
+    pub(super) unsafe fn take<K: Eq + Hash, V>(self) -> Entries<K, V> {
         // SAFETY: as the caller vouches; it was made by `new`.
         *unsafe { Box::from_raw(self.0.cast().as_ptr()) }
     }
@@ -73,29 +75,21 @@ pub(super) unsafe fn encode<K: State + Eq + Hash, V: State>(map: Map, encoder: &
 
 /// Makes a map of what [`encode`] wrote.
 pub(super) fn decode<K: State + Eq + Hash, V: State>(bytes: &[u8]) -> Fenced<Result<Map, CodecError>> {
-    fence::fence(|| decode_entries::<K, V>(bytes).map(Map::new))
-}
-
-pub(super) fn decode_entries<K: State + Eq + Hash, V: State>(
-    bytes: &[u8],
-) -> Result<HashMap<K, V>, CodecError> {
-    let mut decoder = Decoder::new(bytes);
-    let count = decoder.count::<(K, V)>()?;
-    // As large as it was, if there may be so many: each entry has a byte at least.
-    let mut map = HashMap::with_capacity(count.min(bytes.len()));
-    for _ in 0..count {
-        map.insert(K::decode(&mut decoder)?, V::decode(&mut decoder)?);
-    }
-    decoder.finish()?;
-    Ok(map)
+    fence::fence(|| Entries::<K, V>::decode(bytes).map(Map::new))
 }
 
 /// The step from `Old` to `New`.
 pub(super) const fn step<K: State + Eq + Hash, Old: State, New: State + Migrate<Old>>() -> Step {
+    let (from, to) = (Sharded::<K, Old>::FINGERPRINT, Sharded::<K, New>::FINGERPRINT);
+    assert!(
+        !from.is(to),
+        "the values of a `Sharded` that is migrated can't be told from those before: put a higher \
+         `#[state(version = N)]` before their type"
+    );
     Step {
-        from: Old::FINGERPRINT,
-        to: New::FINGERPRINT,
-        convert: convert::<K, Old, New>,
+        from,
+        to,
+        convert: Some(convert::<K, Old, New>),
         back: None,
         discard_from: discard::<K, Old>,
         discard_to: discard::<K, New>,
@@ -125,23 +119,17 @@ unsafe fn convert<K: State + Eq + Hash, Old: State, New: Migrate<Old>>(
         Err(error) => return Err((map, error)),
     };
     // SAFETY: as the caller vouches.
-    let old = unsafe { map.take::<K, Old>() };
-    let migrated = fence::fence(|| {
-        let mut new = HashMap::with_capacity(old.len());
-        for (key, value) in old {
-            new.insert(key, New::migrate(value)?);
-        }
-        Ok(new)
-    });
+    let (places, old) = unsafe { map.take::<K, Old>() }.apart();
+    let migrated = fence::fence(|| old.convert(|(key, value)| Ok((key, New::migrate(value)?))));
     let error = match migrated {
-        Ok(Ok(new)) => return Ok(Map::new(new)),
+        Ok(Ok(new)) => return Ok(Map::new(places.of(new))),
         Ok(Err(error)) => error,
         Err(panic) => panicked(&panic),
     };
-    match decode::<K, Old>(&bytes) {
-        Ok(Ok(restored)) => Err((restored, error)),
+    match fence::fence(|| Entries::<K, Old>::decode_pages(&bytes)) {
+        Ok(Ok(restored)) => Err((Map::new(places.of(restored)), error)),
         // Only of a hand-written codec that can't read what it has written. The trial before would have told.
-        _ => Err((Map::new(HashMap::<K, Old>::new()), format!("{error}; and its entries are lost").into())),
+        _ => Err((Map::new(Entries::<K, Old>::new()), format!("{error}; and its entries are lost").into())),
     }
 }
 

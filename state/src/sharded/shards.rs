@@ -18,14 +18,13 @@ use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard
 
 use super::capture::Captures;
 use super::map::Map;
-use super::steps::Steps;
-use crate::MigrateError;
+use super::steps::{Discard, Next, Steps};
+use crate::{Fingerprint, MigrateError};
 
 /// How many shards a collection begins with, for threads that use it at the same time.
 const FIRST: usize = 16;
 
-/// With so many entries, a shard asks for one more shard. Its table has 256 places, of which it uses 224 at most; it
-/// may have to wait for its turn with more than this.
+/// With so many entries, a shard asks for one more shard. It may have to wait for its turn with more than this.
 pub(super) const FULL: usize = 200;
 
 /// The first segment has [`FIRST`] shards, and each further one as many as all before it.
@@ -45,7 +44,7 @@ pub(super) struct Shard {
 /// What a collection consists of. It belongs to all who refer to it; its entries, to the typed
 /// [`Sharded`](super::Sharded) that is dropped last.
 #[derive(Debug)]
-pub struct Shards {
+pub(super) struct Shards {
     hasher: RandomState,
     /// How many shards there are.
     count: AtomicUsize,
@@ -56,18 +55,31 @@ pub struct Shards {
     pub(super) captures: Captures,
 }
 
+/// Why a shard isn't where it ought to be.
+enum Unsettled {
+    /// The migration that it would follow may still be undone.
+    Waiting,
+    /// A value of it can't be migrated.
+    Failed(MigrateError),
+}
+
 impl Shards {
-    pub(super) fn new() -> Self {
+    /// Of a collection with this fingerprint.
+    pub(super) fn new(fingerprint: Fingerprint) -> Self {
         let shards = Self {
             hasher: RandomState::new(),
             count: AtomicUsize::new(FIRST),
             segments: [const { OnceLock::new() }; SEGMENTS],
             growing: RwLock::new(()),
-            steps: Steps::new(),
+            steps: Steps::new(fingerprint),
             captures: Captures::new(),
         };
         shards.segment(0);
         shards
+    }
+
+    pub(super) fn hasher(&self) -> &RandomState {
+        &self.hasher
     }
 
     pub(super) fn hash(&self, key: &(impl Hash + ?Sized)) -> u64 {
@@ -75,14 +87,14 @@ impl Shards {
     }
 
     /// How many shards there are. Acquire: pairs with the Release in `grow_with`.
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
 
     /// The shards of a segment.
     fn segment(&self, number: usize) -> &[RwLock<Shard>] {
         let length = if number == 0 { FIRST } else { FIRST << (number - 1) };
-        let empty = || RwLock::new(Shard { map: None, epoch: 0, captured: 0 });
+        let empty = || RwLock::new(Shard { map: None, epoch: Steps::START, captured: 0 });
         self.segments[number].get_or_init(|| (0..length).map(|_| empty()).collect())
     }
 
@@ -158,30 +170,42 @@ impl Shards {
         }
     }
 
-    /// Whether a locked shard is where it ought to be.
-    pub(super) fn is_settled(&self, shard: &Shard) -> bool {
-        shard.epoch == self.steps.epoch()
+    /// Whether a locked shard is one of a collection with this fingerprint.
+    pub(super) fn fits(&self, shard: &Shard, fingerprint: Fingerprint) -> bool {
+        self.steps.fits(shard.epoch, fingerprint)
     }
 
     /// Migrates a shard whose turn it is.
     ///
     /// # Panics
     ///
-    /// If a value of it can't be migrated. It stays as it was.
+    /// If a value of it can't be migrated. It stays as it was. Or if the migration of the state that it's in hasn't
+    /// ended, and so may still be undone.
     #[inline]
     fn settle_for_call(&self, shard: &mut Shard) {
-        if shard.epoch != self.steps.epoch()
-            && let Err(error) = self.settle(shard)
-        {
-            panic!("a part of the state that this call needs can't be migrated: {error}");
+        if shard.epoch != self.steps.epoch() {
+            match self.settle(shard) {
+                Ok(_) => {}
+                Err(Unsettled::Waiting) => panic!(
+                    "a migration can't use what is in a `Sharded` that it has migrated: use it before, or in a call"
+                ),
+                Err(Unsettled::Failed(error)) => {
+                    panic!("a part of the state that this call needs can't be migrated: {error}")
+                }
+            }
         }
     }
 
     /// Migrates a shard whose turn it is. On an error it stays as it was. True if there was anything to do.
     #[cold]
-    pub(super) fn settle(&self, shard: &mut Shard) -> Result<bool, MigrateError> {
+    fn settle(&self, shard: &mut Shard) -> Result<bool, Unsettled> {
         let before = shard.epoch;
-        while let Some((convert, epoch)) = self.steps.next(shard.epoch) {
+        loop {
+            let (convert, epoch) = match self.steps.next(shard.epoch) {
+                Next::Nothing => return Ok(shard.epoch != before),
+                Next::Wait => return Err(Unsettled::Waiting),
+                Next::Convert(convert, epoch) => (convert, epoch),
+            };
             if let Some(map) = shard.map {
                 // SAFETY: the map is of the types that a collection has at the shard's epoch, and this is the only
                 // reference to it: the shard is locked.
@@ -189,13 +213,12 @@ impl Shards {
                     Ok(next) => shard.map = Some(next),
                     Err((same, error)) => {
                         shard.map = Some(same);
-                        return Err(error);
+                        return Err(Unsettled::Failed(error));
                     }
                 }
             }
             shard.epoch = epoch;
         }
-        Ok(shard.epoch != before)
     }
 
     /// Migrates the shard with this number. True if there was anything to do.
@@ -203,11 +226,23 @@ impl Shards {
     /// # Errors
     ///
     /// If a value of it can't be migrated. It stays as it was.
-    pub fn settle_shard(&self, index: usize) -> Result<bool, MigrateError> {
-        if self.read(index).epoch == self.steps.epoch() {
+    pub(super) fn settle_shard(&self, index: usize) -> Result<bool, MigrateError> {
+        if index >= self.count() || self.read(index).epoch == self.steps.epoch() {
             return Ok(false);
         }
-        self.settle(&mut self.write(index))
+        match self.settle(&mut self.write(index)) {
+            Ok(is_changed) => Ok(is_changed),
+            // Its turn comes later.
+            Err(Unsettled::Waiting) => Ok(false),
+            Err(Unsettled::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Forgets how shards were migrated, if all are where they ought to be, and the epoch wasn't moved since it had
+    /// moved so often.
+    pub(super) fn finish(&self, moves: u32) -> bool {
+        let epoch = self.steps.epoch();
+        (0..self.count()).all(|index| self.read(index).epoch == epoch) && self.steps.finish(moves)
     }
 
     /// Writes a shard down for a snapshot that hasn't seen it yet.
@@ -215,14 +250,22 @@ impl Shards {
     fn capture(&self, shard: &mut Shard) {
         let latest = self.captures.latest();
         if shard.captured != latest {
-            self.captures.take(shard.map);
+            self.captures.take(shard.map, |fingerprint| self.fits(shard, fingerprint));
             shard.captured = latest;
         }
     }
 
     /// Writes the shard with this number down, unless a call has done so.
-    pub fn capture_shard(&self, index: usize) {
-        self.capture(&mut self.write(index));
+    pub(super) fn capture_shard(&self, index: usize) {
+        if index >= self.count() {
+            return;
+        }
+        let mut shard = self.write(index);
+        if shard.captured != self.captures.latest() {
+            // If that fails, the snapshot tells that the shard doesn't fit.
+            let _ = self.settle(&mut shard);
+            self.capture(&mut shard);
+        }
     }
 
     /// One more shard. `split` gets the map of the shard that is divided, and tells by a key's hash whether its entry
@@ -249,17 +292,21 @@ impl Shards {
         self.count.store(new + 1, Ordering::Release);
     }
 
-    /// Takes the maps out, for the last owner to drop. `own` drops one of the collection's own types.
-    pub(super) fn clear_with(self, own: impl Fn(Map)) {
+    /// Drops the maps, for the last owner.
+    ///
+    /// # Safety
+    ///
+    /// `own` drops maps of a collection with this fingerprint.
+    pub(super) unsafe fn discard_all(self, fingerprint: Fingerprint, own: Discard) {
         for index in 0..self.count() {
             let mut shard = self.write(index);
             let (epoch, map) = (shard.epoch, shard.map.take());
             drop(shard);
             let Some(map) = map else { continue };
-            match self.steps.discard(epoch) {
+            // What nobody knows how to drop is left where it is.
+            if let Some(discard) = self.steps.discard(epoch, fingerprint, own) {
                 // SAFETY: the map is of the types of its epoch, and was taken out.
-                Some(discard) if epoch != self.steps.epoch() => unsafe { discard(map) },
-                _ => own(map),
+                unsafe { discard(map) };
             }
         }
     }
@@ -269,7 +316,7 @@ impl Shards {
 #[inline]
 fn index(hash: u64, count: usize) -> usize {
     let whole = 1 << count.ilog2();
-    // The maps themselves look at other hashes: each has a key of its own.
+    // The shards themselves look at the other bits.
     let place = hash as usize & (2 * whole - 1);
     if place < count { place } else { place - whole }
 }
@@ -292,7 +339,7 @@ mod tests {
 
     #[test]
     fn each_shard_has_a_place_of_its_own() {
-        let shards = Shards::new();
+        let shards = Shards::new(Fingerprint::of("test"));
         let mut places = std::collections::BTreeSet::new();
         for index in 0..5 * FIRST {
             assert!(places.insert(std::ptr::from_ref(shards.lane(index)).addr()));

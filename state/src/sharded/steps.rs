@@ -3,6 +3,8 @@
 //! Each migration moves the collection's *epoch* by one; each shard knows at which epoch it is, and which steps lie
 //! between the two. A new migration is a step at the end. Taking one back while shards are still on their way doesn't
 //! add a step: the epoch returns, shards that have been through it go back, and those that haven't stay where they are.
+//!
+//! As long as a migration may still be [undone](Steps::undo), no shard follows it: the step is forgotten with it then.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,14 +30,29 @@ pub(super) type Discard = unsafe fn(Map);
 /// A migration, as a collection sees it: functions of the version that brought it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
-    /// The fingerprints of the values before and after.
+    /// The fingerprints of the collection before and after.
     pub(super) from: Fingerprint,
     pub(super) to: Fingerprint,
-    pub(super) convert: Convert,
+    /// The way there; none if that was taken before, and forgotten since.
+    pub(super) convert: Option<Convert>,
     /// The way back, if the step was taken back.
     pub(super) back: Option<Convert>,
     pub(super) discard_from: Discard,
     pub(super) discard_to: Discard,
+}
+
+impl Step {
+    /// The same, as the way back of one that was taken before.
+    fn reversed(self) -> Self {
+        Self {
+            from: self.to,
+            to: self.from,
+            convert: self.back,
+            back: self.convert,
+            discard_from: self.discard_to,
+            discard_to: self.discard_from,
+        }
+    }
 }
 
 /// What a [`flip`](Steps::flip) did.
@@ -45,6 +62,19 @@ pub(super) enum Flipped {
     Forward,
     /// It took the last one back.
     Back,
+    /// It took back what was there before the first.
+    Further,
+}
+
+/// What a shard has to do next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Nothing: it's where it ought to be.
+    Nothing,
+    /// It is converted, and is at this epoch then.
+    Convert(Convert, u32),
+    /// It waits: the migration that it would follow may still be undone.
+    Wait,
 }
 
 #[derive(Debug)]
@@ -56,14 +86,25 @@ pub(super) struct Steps {
 
 #[derive(Debug)]
 struct UnderWay {
+    /// The fingerprint of the collection, as it is at the epoch.
+    current: Fingerprint,
     /// The epoch before the first of the steps.
     base: u32,
     steps: Vec<Step>,
+    /// How many of the flips may still be undone.
+    held: u32,
+    /// How often the epoch was moved. It may be where it was before, with other steps.
+    moves: u32,
 }
 
 impl Steps {
-    pub(super) const fn new() -> Self {
-        Self { epoch: AtomicU32::new(0), under_way: Mutex::new(UnderWay { base: 0, steps: Vec::new() }) }
+    /// The epoch of a new collection. It goes up and down from here.
+    pub(super) const START: u32 = 1 << 31;
+
+    /// Of a collection with this fingerprint.
+    pub(super) const fn new(current: Fingerprint) -> Self {
+        let under_way = UnderWay { current, base: Self::START, steps: Vec::new(), held: 0, moves: 0 };
+        Self { epoch: AtomicU32::new(Self::START), under_way: Mutex::new(under_way) }
     }
 
     /// Acquire: pairs with the Release in `flip` and `undo`. (Calls are ordered after them anyway, by having been
@@ -73,25 +114,49 @@ impl Steps {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// The next conversion of a shard at `epoch`, and the epoch that it leads to; none if it's where it ought to be.
-    pub(super) fn next(&self, epoch: u32) -> Option<(Convert, u32)> {
+    /// How often the epoch was moved.
+    pub(super) fn moves(&self) -> u32 {
+        lock(&self.under_way).moves
+    }
+
+    /// Whether the collection is what this fingerprint says.
+    pub(super) fn is_of(&self, fingerprint: Fingerprint) -> bool {
+        lock(&self.under_way).current == fingerprint
+    }
+
+    /// Whether the collection is what this fingerprint says, and so a shard at `epoch`, too. It stays so as long as the
+    /// shard is locked.
+    pub(super) fn fits(&self, epoch: u32, fingerprint: Fingerprint) -> bool {
+        let under_way = lock(&self.under_way);
+        self.epoch() == epoch && under_way.current == fingerprint
+    }
+
+    /// What a shard at `epoch` has to do next.
+    pub(super) fn next(&self, epoch: u32) -> Next {
         let under_way = lock(&self.under_way);
         let target = self.epoch();
-        let place = (epoch - under_way.base) as usize;
-        if epoch < target {
-            Some((under_way.steps[place].convert, epoch + 1))
-        } else if epoch > target {
-            let back = under_way.steps[place - 1].back;
-            Some((back.expect("a step that was taken back has a way back"), epoch - 1))
+        let place = epoch.wrapping_sub(under_way.base) as usize;
+        if epoch == target {
+            Next::Nothing
+        } else if under_way.held > 0 {
+            Next::Wait
+        } else if epoch < target {
+            let convert = under_way.steps[place].convert;
+            Next::Convert(convert.expect("a step that leads forward has a way there"), epoch + 1)
         } else {
-            None
+            let back = under_way.steps[place - 1].back;
+            Next::Convert(back.expect("a step that was taken back has a way back"), epoch - 1)
         }
     }
 
-    /// How to drop the map of a shard at `epoch`; none if it isn't on its way, and so of the collection's own types.
-    pub(super) fn discard(&self, epoch: u32) -> Option<Discard> {
+    /// How to drop the map of a shard at `epoch`; `own` drops those of a collection with this fingerprint. None if
+    /// nobody knows any more.
+    pub(super) fn discard(&self, epoch: u32, fingerprint: Fingerprint, own: Discard) -> Option<Discard> {
         let under_way = lock(&self.under_way);
-        let place = (epoch - under_way.base) as usize;
+        if self.epoch() == epoch && under_way.current == fingerprint {
+            return Some(own);
+        }
+        let place = epoch.wrapping_sub(under_way.base) as usize;
         match (under_way.steps.get(place), place.checked_sub(1)) {
             (Some(step), _) => Some(step.discard_from),
             (None, Some(before)) => under_way.steps.get(before).map(|step| step.discard_to),
@@ -99,46 +164,77 @@ impl Steps {
         }
     }
 
-    /// Moves the epoch along a step, or back if it's the last one's reverse.
-    pub(super) fn flip(&self, step: Step) -> Result<Flipped, MigrateError> {
+    /// Moves the epoch along a step, or back if it's the last one's reverse. If it's `held`, it may be undone until it
+    /// is [let go](Self::let_go).
+    pub(super) fn flip(&self, step: Step, held: bool) -> Result<Flipped, MigrateError> {
         let mut under_way = lock(&self.under_way);
+        if under_way.current != step.from {
+            return Err("it was migrated already, by another who has it too".into());
+        }
         let epoch = self.epoch();
-        let place = (epoch - under_way.base) as usize;
+        let place = epoch.wrapping_sub(under_way.base) as usize;
         if let Some(last) = place.checked_sub(1).and_then(|before| under_way.steps.get_mut(before))
             && (last.from, last.to) == (step.to, step.from)
         {
-            last.back = Some(step.convert);
+            last.back = step.convert;
+            under_way.move_to(step.to, held);
             self.epoch.store(epoch - 1, Ordering::Release);
             return Ok(Flipped::Back);
+        }
+        // The migration that is being carried out has turned it back already, and goes further.
+        if place == 0 && under_way.held > 0 && !under_way.steps.is_empty() {
+            under_way.steps.insert(0, step.reversed());
+            under_way.base -= 1;
+            under_way.move_to(step.to, held);
+            self.epoch.store(epoch - 1, Ordering::Release);
+            return Ok(Flipped::Further);
         }
         if place < under_way.steps.len() {
             return Err("parts of it are still on their way back from another migration".into());
         }
         under_way.steps.push(step);
+        under_way.move_to(step.to, held);
         self.epoch.store(epoch + 1, Ordering::Release);
         Ok(Flipped::Forward)
     }
 
-    /// Takes a flip back that no shard has followed.
+    /// A flip that was held won't be undone any more.
+    pub(super) fn let_go(&self) {
+        lock(&self.under_way).held -= 1;
+    }
+
+    /// Takes the last flip back, which is held.
     pub(super) fn undo(&self, flipped: Flipped) {
         let mut under_way = lock(&self.under_way);
         let epoch = self.epoch();
         match flipped {
             Flipped::Forward => {
-                under_way.steps.pop();
+                let step = under_way.steps.pop().expect("a flip forward has added a step");
+                under_way.move_to(step.from, false);
                 self.epoch.store(epoch - 1, Ordering::Release);
             }
-            // A shard may have followed that one; it has the step before it again.
-            Flipped::Back => self.epoch.store(epoch + 1, Ordering::Release),
+            Flipped::Back => {
+                let place = epoch.wrapping_sub(under_way.base) as usize;
+                let step = under_way.steps[place];
+                under_way.move_to(step.to, false);
+                self.epoch.store(epoch + 1, Ordering::Release);
+            }
+            Flipped::Further => {
+                let step = under_way.steps.remove(0);
+                under_way.base += 1;
+                under_way.move_to(step.to, false);
+                self.epoch.store(epoch + 1, Ordering::Release);
+            }
         }
+        under_way.held -= 1;
     }
 
-    /// All shards were seen at `epoch`: forgets the steps, unless the epoch has moved since.
-    pub(super) fn finish(&self, epoch: u32) -> bool {
+    /// All shards were seen where they ought to be: forgets the steps, if the epoch wasn't moved since.
+    pub(super) fn finish(&self, moves: u32) -> bool {
         let mut under_way = lock(&self.under_way);
-        let is_done = self.epoch() == epoch;
+        let is_done = under_way.moves == moves && under_way.held == 0;
         if is_done {
-            *under_way = UnderWay { base: epoch, steps: Vec::new() };
+            (under_way.base, under_way.steps) = (self.epoch(), Vec::new());
         }
         is_done
     }
@@ -146,5 +242,13 @@ impl Steps {
     /// The steps that lead forward, for a trial.
     pub(super) fn forward(&self) -> Vec<Step> {
         lock(&self.under_way).steps.clone()
+    }
+}
+
+impl UnderWay {
+    fn move_to(&mut self, current: Fingerprint, held: bool) {
+        self.current = current;
+        self.held += u32::from(held);
+        self.moves = self.moves.wrapping_add(1);
     }
 }

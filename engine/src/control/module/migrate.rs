@@ -74,6 +74,9 @@ impl Module {
     /// Tries the migration on copies, if there is one.
     pub(super) fn check(&mut self, settings: &Settings) -> Result<(), PushError> {
         self.needed = self.needs()?;
+        if self.needed.is_some() {
+            self.cancel_snapshot();
+        }
         let Some(needed) = &self.needed else { return Ok(()) };
         lock(&self.board).migration = Some(needed.progress.clone());
         let outcome = self.check_needed(needed, settings);
@@ -82,16 +85,13 @@ impl Module {
 
     fn check_needed(&self, needed: &Needed, settings: &Settings) -> Result<(), PushError> {
         let Needed { migration, converter, progress } = needed;
-        // One that turns the last one back needn't wait for it.
+        // Falling back turns the last migration back, and needn't wait for its end.
         if let Some(sweep) = &self.sweep
-            && !Arc::ptr_eq(&sweep.converter, converter)
+            && !(self.staged.is_none() && Arc::ptr_eq(&sweep.converter, converter))
             && !sweep.wait(Instant::now().checked_add(settings.sweep_deadline))
         {
             let waits_for = format!("the state of module `{}` is still being migrated", self.name());
             return Err(PushError::Busy { waits_for });
-        }
-        if let Some(snapshots) = &self.snapshots {
-            snapshots.cancel();
         }
         let pointer = self.state.as_ref().expect("there is one to migrate").pointer.0;
         let captured = self.retry(settings, |deadline| {
@@ -202,10 +202,10 @@ impl Module {
         }
         let wake = settings.wake.clone();
         // If it's full, somebody else has woken the control thread.
-        let stuck = move || {
+        let rests = move || {
             let _ = wake.try_send(());
         };
-        Sweep::start(self.name(), converter.clone(), progress.clone(), stuck)
+        Sweep::start(self.name(), converter.clone(), progress.clone(), rests)
             .map_err(MigrationError::NoThread)
     }
 

@@ -8,7 +8,7 @@ use super::attributes::FieldAttributes;
 use super::layout::member;
 
 /// `encode` and `decode`.
-pub(super) fn functions(data: &Data) -> syn::Result<TokenStream> {
+pub(super) fn functions(data: &Data, is_recursive: bool) -> syn::Result<TokenStream> {
     let (encode, decode) = match data {
         Data::Struct(data) => {
             let (pattern, encode, decode) =
@@ -44,6 +44,14 @@ pub(super) fn functions(data: &Data) -> syn::Result<TokenStream> {
     let decode = match data {
         Data::Struct(_) => quote!(::core::result::Result::#decode),
         _ => decode,
+    };
+    // How deep it goes is counted only where it can go deep.
+    let (encode, decode) = match is_recursive {
+        true => (
+            quote!(__liveswap_encoder.nested(|__liveswap_encoder| { #encode });),
+            quote!(__liveswap_decoder.nested(|__liveswap_decoder| { #decode })),
+        ),
+        false => (encode, decode),
     };
     Ok(quote! {
         #[allow(unused_variables, reason = "there may be no field to write")]

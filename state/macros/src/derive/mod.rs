@@ -72,7 +72,7 @@ pub(crate) fn expand(input: DeriveInput) -> syn::Result<TokenStream> {
         recursive.as_ref().map(|_| quote!(.with(<Self as ::liveswap_state::Recursive>::PLACEHOLDER)));
     let (schema, Layout { parts, shapes, .. }) = (attributes.version, &layout);
     let origin = origin(name, &attributes);
-    let codec = codec::functions(&input.data)?;
+    let codec = codec::functions(&input.data, layout.is_recursive)?;
     let migrations = additive::implementations(&input, &attributes)?;
     Ok(quote! {
         #recursive

@@ -119,7 +119,10 @@ fn the_status_as_json_has_every_promised_field() {
     assert_eq!((&migration["stage"], &migration["done"]), (&"done".into(), &migration["shards"]));
     assert!(migration["pause_us"].is_u64() && migration["attempts"].as_u64() > Some(0), "{migration}");
     let snapshots = &module["snapshots"];
-    assert_names(snapshots, &["taken", "failed", "under_way", "last", "last_failure", "restored_from"]);
+    assert_names(
+        snapshots,
+        &["taken", "failed", "under_way", "last", "last_failure", "restored_from", "passed_over"],
+    );
     assert_eq!((&snapshots["taken"], &snapshots["last"]), (&0.into(), &Value::Null));
     assert_eq!(slow.join().expect("it was answered").ok(), "1003");
 }

@@ -140,8 +140,8 @@ impl Closed<'_> {
         reopens_for
     }
 
-    /// Lets those in again who are of this generation, whatever was noted before.
-    pub(super) fn trust(mut self, generation: usize) {
+    /// Lets those in afterwards who are of this generation, whatever was noted before.
+    pub(super) fn trust(&mut self, generation: usize) {
         self.reopens_for = generation;
     }
 }

@@ -139,10 +139,10 @@ impl CallPath {
 
     /// Lets calls back to a state that was suspect. False if somebody is in the way at the deadline.
     pub(crate) fn trust(&self, generation: usize, deadline: Instant) -> bool {
-        let Some(closed) = self.gate.close_by(&self.participants, Some(deadline)) else { return false };
-        // While nobody is in the state: a suspicion that comes up afterwards stays.
-        self.suspicions.clear();
+        let Some(mut closed) = self.gate.close_by(&self.participants, Some(deadline)) else { return false };
         closed.trust(generation);
+        // While the gate is closed: a suspicion that comes up afterwards stays.
+        self.suspicions.clear();
         true
     }
 

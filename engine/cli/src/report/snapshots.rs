@@ -16,6 +16,9 @@ pub(super) struct Snapshots {
     last: Option<Taken>,
     last_failure: Option<String>,
     restored_from: Option<String>,
+    /// Newer ones that couldn't be used, and why.
+    #[serde(default)]
+    passed_over: Vec<String>,
 }
 
 /// A snapshot.
@@ -30,12 +33,13 @@ pub(crate) struct Taken {
 
 impl Snapshots {
     pub(super) fn lines(&self) -> Vec<String> {
-        let Self { taken, failed, under_way, last, last_failure, restored_from } = self;
+        let Self { taken, failed, under_way, last, last_failure, restored_from, passed_over } = self;
         let now = if *under_way { ", one is being taken" } else { "" };
         let mut lines = vec![format!("{taken} taken, {failed} failed{now}")];
         lines.extend(last.as_ref().map(|last| format!("last {}: {last}", ago(age_ms(last.taken_at_ms)))));
         lines.extend(last_failure.as_ref().map(|reason| format!("last failure: {reason}")));
         lines.extend(restored_from.as_ref().map(|path| format!("the state was restored from {path}")));
+        lines.extend(passed_over.iter().map(|reason| format!("passed over: {reason}")));
         lines
     }
 }

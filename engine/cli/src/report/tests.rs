@@ -159,6 +159,7 @@ fn a_status_tells_of_migrations_snapshots_and_suspicions() {
                              "method": "slow", "age_ms": 12}}]}},
               "snapshots": {{"taken": 3, "failed": 1, "under_way": true, "last_failure": "the disk is full",
                              "restored_from": "snapshots/logic.000001.snapshot",
+                             "passed_over": ["snapshots/logic.000002.snapshot is damaged"],
                              "last": {{"path": "snapshots/logic.000004.snapshot", "bytes": 2048,
                                        "taken_at_ms": {taken_at}, "took_us": 3100, "pause_us": 50}}}},
               "suspect": {{"version": "1001", "method": "hit", "message": "the sky fell",
@@ -180,6 +181,7 @@ logic: handing-over
              last 5 min ago: snapshots/logic.000004.snapshot, 2.0 KiB, in 3.1 ms, paused 0.05 ms
              last failure: the disk is full
              the state was restored from snapshots/logic.000001.snapshot
+             passed over: snapshots/logic.000002.snapshot is damaged
   swaps      0 committed, 0 rolled back, 0 refused
 
 chat: empty

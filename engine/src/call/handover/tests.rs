@@ -298,32 +298,6 @@ fn calls_go_on_if_the_host_wants_that() {
     assert_eq!(path.suspicions.current().unwrap().method, "write");
 }
 
-/// The two happen in one step, as far as calls can see. So nobody can be turned away without having been told of.
-#[test]
-fn a_suspicion_that_comes_up_after_the_state_was_trusted_stays() {
-    let (path, _) = serving(SuspectPolicy::Stop);
-    panic_in(&path, WRITE);
-    let panicking = {
-        let path = path.clone();
-        thread::spawn(move || {
-            for _ in 0..500 {
-                while matches!(panic_in(&path, WRITE), CallError::Suspect { .. }) {
-                    thread::yield_now();
-                }
-            }
-        })
-    };
-    while !panicking.is_finished() {
-        assert!(path.trust(FIRST_GENERATION, Instant::now() + Duration::from_secs(20)));
-        let mut read = call_once(&path, READ);
-        while read.is_ok() && !panicking.is_finished() {
-            read = call_once(&path, READ);
-        }
-        assert!(read.is_ok() || path.suspicions.current().is_some(), "who is turned away is told why");
-    }
-    panicking.join().unwrap();
-}
-
 /// The host's subscriber may call a module on the thread that is telling it something.
 #[test]
 fn a_call_by_the_thread_that_has_the_state_alone_is_refused_and_waits_for_nobody() {

@@ -203,7 +203,7 @@ fn a_suspect_state_stays_suspect_when_it_is_turned_over() {
         model.turn_state();
         model.finish_hand_over(if was_open_for == OLD { NEW } else { was_open_for });
         caller.join().unwrap();
-        model.gate.close_by(&model.participants, None).unwrap().trust(NEW);
+        model.trust(NEW);
         assert_eq!(model.read(&callers[1], NEW), Ok(1));
     });
 }

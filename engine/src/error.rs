@@ -146,6 +146,7 @@ impl MigrationError {
         match self {
             Self::Failed { .. } => "migration-failed",
             Self::PauseMissed { .. } => "pause-missed",
+            Self::Lost => "state-lost",
             Self::NoThread(_) => "no-thread",
         }
     }

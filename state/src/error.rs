@@ -6,7 +6,8 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The module has no active version: nothing was loaded yet, or the engine has stopped.
+    /// The module has no active version: nothing was loaded yet, its state was lost, or the engine has stopped. Or the
+    /// call was made by the engine's own thread, from a subscriber, while it has no version for a moment.
     #[error("no active version of module `{module}`: push one, or put one into the watched folder")]
     NoActiveVersion {
         /// The module that was called.

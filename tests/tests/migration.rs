@@ -189,27 +189,29 @@ fn an_entity_that_cannot_be_migrated_refuses_the_push_before_anything_has_change
     assert_eq!(figures(&host).count, ENTITIES - 1);
 }
 
-/// The entity becomes one after the check, in a call that keeps the hand-over waiting.
+/// The entity becomes one after the check, while a call keeps the hand-over waiting.
 #[test]
 fn an_entity_that_cannot_be_migrated_and_is_found_by_the_sweep_takes_all_of_it_back() {
-    let host = world::serving(ENTITIES);
-    let inside = Inside::in_the_state(&host);
-    // The check needs a moment without a call in the state, too.
-    let pushing = thread::scope(|scope| {
-        let pushing = scope.spawn(|| host.engine.push(world::version(2)));
-        wait_until_it_tries_again(&host);
+    let host = world::serving(60_000);
+    let is_at = |stage| host.status().migration.is_some_and(|it| it.stage == stage && it.done > 0);
+    thread::scope(|scope| {
+        let pushing = scope.spawn(|| host.push(world::version(2)));
+        wait_until("the check is under way", || is_at(MigrationStage::Checking));
+        let inside = Inside::in_the_state(&host);
+        wait_until("the hand-over waits", || {
+            let migration = migration(&host);
+            migration.stage == MigrationStage::HandingOver && !migration.waits_for.is_empty()
+        });
+        assert!(realm(&host).call(|realm| realm.curse(59_999)).unwrap(), "nobody looks at it any more");
         assert_eq!(inside.release(), 1);
-        // Once that has returned, the next one waits for the hand-over.
-        wait_until("it's checked", || migration(&host).stage != MigrationStage::Checking);
-        realm(&host).call(|realm| realm.curse(99)).unwrap();
-        pushing.join().unwrap()
+        assert!(pushing.join().unwrap().migrated.is_some());
     });
-    // Either the curse came in time for the old version, and the sweep has found it; or the entity was migrated before.
-    drop(pushing);
-    wait_until("it has come to rest", || {
-        matches!(migration(&host).stage, MigrationStage::Done | MigrationStage::Failed)
-    });
-    assert_eq!(figures(&host).count, ENTITIES);
+    wait_until("it's rolled back by itself", || host.status().swaps.rolled_back == 1);
+    wait_until_swept(&host);
+    assert_eq!((schema(&host), figures(&host).count), (1, 60_000));
+    let cursed = realm(&host).call(|realm| realm.look(59_999)).unwrap().unwrap();
+    assert_eq!(cursed.health, fixture_api::world::CURSED);
+    host.wait_until_mapped(1);
 }
 
 #[test]

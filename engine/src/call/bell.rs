@@ -5,45 +5,49 @@
 
 use std::time::Instant;
 
-use super::sync::{Condvar, Mutex, lock};
+use super::sync::{Condvar, Mutex, lock, wait};
 
 pub(crate) struct Bell {
-    rings: Mutex<usize>,
+    state: Mutex<State>,
     rung: Condvar,
+}
+
+struct State {
+    rings: usize,
+    /// How many wait: without any, ringing needn't enter the kernel.
+    waiting: usize,
 }
 
 impl Bell {
     pub(crate) fn new() -> Self {
-        Self { rings: Mutex::new(0), rung: Condvar::new() }
+        Self { state: Mutex::new(State { rings: 0, waiting: 0 }), rung: Condvar::new() }
     }
 
     /// How often the bell has rung.
     pub(crate) fn rings(&self) -> usize {
-        *lock(&self.rings)
+        lock(&self.state).rings
     }
 
     /// Wakes everyone who waits.
     pub(crate) fn ring(&self) {
-        let mut rings = lock(&self.rings);
-        *rings = rings.wrapping_add(1);
-        self.rung.notify_all();
+        let mut state = lock(&self.state);
+        state.rings = state.rings.wrapping_add(1);
+        if state.waiting > 0 {
+            self.rung.notify_all();
+        }
     }
 
     /// Waits until the bell has rung since the count was `seen`. False if the deadline passed first.
     pub(crate) fn wait(&self, seen: usize, deadline: Option<Instant>) -> bool {
-        let mut rings = lock(&self.rings);
-        while *rings == seen {
-            rings = match deadline {
-                None => self.rung.wait(rings).unwrap_or_else(|poisoned| poisoned.into_inner()),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return false;
-                    }
-                    let waited = self.rung.wait_timeout(rings, left);
-                    waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0
-                }
-            };
+        let mut state = lock(&self.state);
+        while state.rings == seen {
+            state.waiting += 1;
+            let (again, has_passed) = wait(&self.rung, state, deadline);
+            state = again;
+            state.waiting -= 1;
+            if has_passed && state.rings == seen {
+                return false;
+            }
         }
         true
     }

@@ -13,8 +13,9 @@ use std::time::Instant;
 
 use super::barrier;
 use super::bell::Bell;
-use super::participants::{Participant, Participants};
-use super::sync::{AtomicUsize, Mutex, Ordering, lock};
+use super::participants::Participants;
+use super::sync::{AtomicUsize, Ordering};
+use super::turn::Turn;
 
 /// The first generation of a module's state.
 pub(crate) const FIRST: usize = 1;
@@ -37,20 +38,13 @@ pub(crate) enum Barred {
 pub(crate) struct Gate {
     /// The generation that is admitted; or [`CLOSED`], or [`SUSPECT`]. Changed only by who has the turn.
     open_for: AtomicUsize,
-    /// Whether somebody has the turn.
-    taken: Mutex<bool>,
-    returned: Bell,
+    turn: Turn,
     opened: Bell,
 }
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        Self {
-            open_for: AtomicUsize::new(FIRST),
-            taken: Mutex::new(false),
-            returned: Bell::new(),
-            opened: Bell::new(),
-        }
+        Self { open_for: AtomicUsize::new(FIRST), turn: Turn::new(), opened: Bell::new() }
     }
 
     /// Acquire: pairs with the Release store that opens the gate. What was done to the state while it was closed
@@ -74,13 +68,12 @@ impl Gate {
         }
     }
 
-    /// Closes the gate and waits until nobody but `caller`, who is of this generation, borrows the state. The gate
-    /// opens again when what is returned is dropped.
+    /// Closes the gate for a caller who is of this generation and doesn't borrow the state yet, and waits until nobody
+    /// else does. The gate opens again when what is returned is dropped.
     pub(crate) fn close_for(
         &self,
         generation: usize,
         participants: &Participants,
-        caller: &Participant,
     ) -> Result<Closed<'_>, Barred> {
         let closed = self.take_turn(None).expect("there is no deadline");
         match closed.reopens_for {
@@ -89,31 +82,28 @@ impl Gate {
             _ => {}
         }
         self.shut();
-        participants
-            .wait_until_free(|other| !std::ptr::eq(other, caller) && other.announcement.is_borrowing());
+        participants.wait_until_free(|other| other.announcement.is_borrowing());
         Ok(closed)
     }
 
     /// Closes the gate, whatever it's open for, and waits until nobody borrows the state; none if the deadline
     /// passes first.
-    pub(crate) fn close_by(&self, participants: &Participants, deadline: Instant) -> Option<Closed<'_>> {
-        let closed = self.take_turn(Some(deadline))?;
+    pub(crate) fn close_by(
+        &self,
+        participants: &Participants,
+        deadline: Option<Instant>,
+    ) -> Option<Closed<'_>> {
+        let closed = self.take_turn(deadline)?;
         self.shut();
-        participants.is_free_by(|other| other.announcement.is_borrowing(), Some(deadline)).then_some(closed)
+        participants.is_free_by(|other| other.announcement.is_borrowing(), deadline).then_some(closed)
     }
 
     fn take_turn(&self, deadline: Option<Instant>) -> Option<Closed<'_>> {
-        loop {
-            let rings = self.returned.rings();
-            if !std::mem::replace(&mut *lock(&self.taken), true) {
-                // Relaxed: changed by who has the turn, and that is passed on under the lock.
-                let reopens_for = self.open_for.load(Ordering::Relaxed);
-                return Some(Closed { gate: self, reopens_for });
-            }
-            if !self.returned.wait(rings, deadline) {
-                return None;
-            }
-        }
+        self.turn.take(deadline).then(|| {
+            // Relaxed: changed by who has the turn, and that is passed on under its lock.
+            let reopens_for = self.open_for.load(Ordering::Relaxed);
+            Closed { gate: self, reopens_for }
+        })
     }
 
     fn shut(&self) {
@@ -127,8 +117,7 @@ impl Gate {
         // Release: pairs with `admits`.
         self.open_for.store(generation, Ordering::Release);
         self.opened.ring();
-        *lock(&self.taken) = false;
-        self.returned.ring();
+        self.turn.give_back();
     }
 }
 
@@ -151,8 +140,8 @@ impl Closed<'_> {
         reopens_for
     }
 
-    /// Lets those in again who are of this generation, whatever was noted before.
-    pub(super) fn trust(mut self, generation: usize) {
+    /// Lets those in afterwards who are of this generation, whatever was noted before.
+    pub(super) fn trust(&mut self, generation: usize) {
         self.reopens_for = generation;
     }
 }

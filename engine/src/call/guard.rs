@@ -26,8 +26,8 @@ impl<'module> Guard<'module> {
     pub(crate) fn enter(path: &'module Arc<CallPath>) -> Result<Self, CallError> {
         let Some(local) = local::local(path) else { return Err(thread_ending(path)) };
         // SAFETY: `local` gave this thread's own, which lives until the thread ends.
-        let enter = || unsafe { local.as_ref() }.enter();
-        if !enter() && !path.door.enter(enter) {
+        let this = unsafe { local.as_ref() };
+        if !this.enter() && (this.is_alone() || !path.door.enter(|| this.enter())) {
             // A pass through the engine, though it leads nowhere.
             owed::settle();
             return Err(no_active_version(path));

@@ -5,29 +5,41 @@
 //!
 //! 1. the [door](super::door) is closed and the published version taken away: no unit of work begins;
 //! 2. those that are inside end, except for those in a call that doesn't touch the state;
-//! 3. the [gate](super::gate) is closed: should one of those come back to the state now, it waits;
+//! 3. the [gate](super::gate) is closed: should one of those come back to the state now, it waits. If one has done so
+//!    already, it's let go on, and waited for as in step 2;
 //! 4. the state is turned into the new one, which is the next generation;
 //! 5. the gate is opened for that one, the new version published, the door opened.
 //!
 //! Whoever waits, waits no longer than the deadline: if step 2 or 3 isn't done by then, the old version is published
-//! again and all is as before. A unit of work that was in a call without state all the while, and touches the state
-//! only now, is told that it has come too late: [`Barred::Superseded`](super::gate::Barred).
+//! again and all is as before. A unit of work that was in a call without state while the state was turned, and touches
+//! it only now, is told that it has come too late: [`Barred::Superseded`](super::gate::Barred).
+//!
+//! Step 2 goes by what a thread says that it's doing, and that may be a moment old. So it isn't what keeps old code and
+//! the new state apart. The gate is, with its generations; step 2 only sees to it that hardly anybody comes too late.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::gate::{FIRST, SUSPECT};
-use super::participants::{Holding, Participant};
+use super::announcement::OUTSIDE;
+use super::barrier;
+use super::door::Door;
+use super::gate::{Gate, SUSPECT};
+use super::local::Apart;
+use super::participants::{Holding, Participant, Participants};
 use super::{CallPath, Version};
-use crate::call::announcement::OUTSIDE;
 
-/// Nobody is in the state and nobody comes in, until this is finished or dropped.
+/// Nobody is in the state and nobody comes in, until a version is published.
+///
+/// If this is dropped instead, the state is lost: calls are turned away.
 pub(crate) struct HandOver {
     path: Arc<CallPath>,
-    /// What is published again if this is dropped.
-    from: Option<Arc<Version>>,
-    /// The gate is closed, and was open for this.
-    was_open_for: Option<usize>,
+    /// The next generation of the state.
+    next: usize,
+    /// Turning a state over doesn't make it less suspect.
+    is_suspect: bool,
+    /// What is published in the end.
+    to: Option<Arc<Version>>,
+    _apart: Apart,
 }
 
 impl HandOver {
@@ -41,65 +53,101 @@ impl HandOver {
         from: &Arc<Version>,
         deadline: Instant,
     ) -> Result<Self, Vec<Holding>> {
-        path.door.close();
-        path.active.store(None);
-        // As in `CallPath::publish`.
-        super::barrier::heavy();
-        let mut this = Self { path: path.clone(), from: Some(from.clone()), was_open_for: None };
-        let is_in_the_way = |thread: &Participant| is_in_the_way(path, thread);
-        if path.participants.is_free_by(is_in_the_way, Some(deadline))
-            && let Some(closed) = path.gate.close_by(&path.participants, deadline)
-        {
-            this.was_open_for = Some(closed.keep());
-            // One that was in a call without state may have gone on to another one before the gate was closed.
-            if !path.participants.is_held(is_in_the_way) {
-                return Ok(this);
+        let is_in_the_way = |thread: &Participant| is_in_the_way(thread, |method| path.is_stateless(method));
+        let entrance = path.entrance();
+        match entrance.close(|| path.active.store(None), is_in_the_way, Some(deadline)) {
+            Some(was_open_for) => {
+                let (next, is_suspect) = (from.generation + 1, was_open_for == SUSPECT);
+                Ok(Self { path: path.clone(), next, is_suspect, to: None, _apart: Apart::new(path) })
+            }
+            None => {
+                let holders = path.participants.holding(is_in_the_way);
+                entrance.open(None, || path.publish(from.clone()));
+                Err(holders)
             }
         }
-        Err(path.participants.holding(is_in_the_way))
     }
 
-    /// What is published again if this isn't finished: `from`, with another address of the same state.
-    pub(crate) fn fall_back_to(&mut self, from: Arc<Version>) {
-        self.from = Some(from);
-    }
-
-    /// The state that the version has from now on is as it should be, whatever has happened to the one before.
+    /// The state that will be published is as it should be, whatever has happened to the one before.
     pub(crate) fn trust(&mut self) {
-        self.was_open_for = self.was_open_for.map(|_| FIRST);
+        self.is_suspect = false;
     }
 
-    /// There is no state any more, and so no version to publish: calls are turned away.
-    pub(crate) fn give_up(mut self) {
-        self.from = None;
-    }
-
-    /// Publishes the version that the state is now for. It can't fail.
+    /// Publishes the version that the state is for: the next one, or the one before again. It can't fail.
     pub(crate) fn publish(mut self, version: Arc<Version>) {
-        self.from = Some(version);
+        self.to = Some(version);
+    }
+
+    /// There is no state any more. Gives the generation that the next one is of.
+    pub(crate) fn give_up(self) -> usize {
+        self.next
     }
 }
 
 impl Drop for HandOver {
     fn drop(&mut self) {
-        let Some(version) = self.from.take() else {
-            self.path.door.open();
-            return;
-        };
-        match self.was_open_for {
-            // Turning it over doesn't make it less suspect.
-            Some(SUSPECT) => self.path.gate.reopen(SUSPECT),
-            Some(_) => self.path.gate.reopen(version.generation),
-            None => {}
+        match self.to.take() {
+            Some(version) => {
+                let open_for = if self.is_suspect { SUSPECT } else { version.generation };
+                self.path.entrance().open(Some(open_for), || self.path.publish(version));
+            }
+            // Nobody may wait for a state that doesn't come: those who still are inside are of an earlier one.
+            None => self.path.entrance().open(Some(self.next), || {}),
         }
-        self.path.publish(version);
-        self.path.door.open();
+    }
+}
+
+/// Where calls and a hand-over meet. What is published is beside this: the model has something else for it.
+pub(super) struct Entrance<'path> {
+    pub(super) door: &'path Door,
+    pub(super) gate: &'path Gate,
+    pub(super) participants: &'path Participants,
+}
+
+impl Entrance<'_> {
+    /// Lets nobody in, and waits for those inside. None if that isn't done by the deadline; else what the gate was open
+    /// for. Either way it must be opened again.
+    pub(super) fn close(
+        &self,
+        take_away: impl FnOnce(),
+        is_in_the_way: impl Fn(&Participant) -> bool,
+        deadline: Option<Instant>,
+    ) -> Option<usize> {
+        self.door.close();
+        take_away();
+        // Pairs with the light barrier in `Announcement::enter`.
+        barrier::heavy();
+        loop {
+            if !self.participants.is_free_by(&is_in_the_way, deadline) {
+                return None;
+            }
+            let closed = self.gate.close_by(self.participants, deadline)?;
+            // One that was in a call without state may have gone on to another one before the gate was closed.
+            if !self.participants.is_held(&is_in_the_way) {
+                return Some(closed.keep());
+            }
+            drop(closed);
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return None;
+            }
+        }
+    }
+
+    /// Lets in again: to the state, if the gate was closed, those of this generation.
+    pub(super) fn open(&self, open_for: Option<usize>, publish: impl FnOnce()) {
+        if let Some(generation) = open_for {
+            self.gate.reopen(generation);
+        }
+        publish();
+        self.door.open();
     }
 }
 
 /// Whether the thread may touch the state before it leaves.
-fn is_in_the_way(path: &CallPath, thread: &Participant) -> bool {
+pub(super) fn is_in_the_way(thread: &Participant, is_stateless: impl Fn(Option<usize>) -> bool) -> bool {
     let announcement = &thread.announcement;
-    announcement.version() != OUTSIDE
-        && (announcement.is_borrowing() || !path.is_stateless(announcement.method()))
+    announcement.version() != OUTSIDE && (announcement.is_borrowing() || !is_stateless(announcement.method()))
 }
+
+#[cfg(all(test, not(liveswap_loom)))]
+mod tests;

@@ -46,7 +46,7 @@ pub(super) struct Local {
     version: Cell<*const Version>,
     /// How many calls of this thread share the state now, one inside the other.
     sharing: Cell<usize>,
-    /// Whether a call of this thread has the state alone.
+    /// Whether a call of this thread has the state alone, or the engine has on this thread: see [`Apart`].
     alone: Cell<bool>,
 }
 
@@ -148,10 +148,15 @@ impl Local {
             return Err(Barred::Reentrant);
         }
         let (generation, path) = (self.version().generation, &self.path);
-        let closed = path.gate.close_for(generation, &path.participants, &self.participant)?;
+        let closed = path.gate.close_for(generation, &path.participants)?;
         self.participant.announcement.seclude();
         self.alone.set(true);
         Ok(Alone { local: self, closed })
+    }
+
+    /// Whether this thread has the state alone.
+    pub(super) fn is_alone(&self) -> bool {
+        self.alone.get()
     }
 
     /// Says which method this thread is in, for people who ask.
@@ -201,6 +206,33 @@ impl Drop for Alone<'_> {
     fn drop(&mut self) {
         self.local.alone.set(false);
         self.local.participant.announcement.give_back(&self.local.path.participants.bell);
+    }
+}
+
+/// While this lives, the engine has the state alone on this thread. A call that the thread makes meanwhile, in the
+/// host's subscriber perhaps, is refused: it would wait for itself.
+pub(super) struct Apart {
+    path: Arc<CallPath>,
+}
+
+impl Apart {
+    pub(super) fn new(path: &Arc<CallPath>) -> Self {
+        set_alone(path, true);
+        Self { path: path.clone() }
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        set_alone(&self.path, false);
+    }
+}
+
+/// Looks for this thread's side each time, since nothing keeps it: no guard need be alive.
+fn set_alone(path: &Arc<CallPath>, is_alone: bool) {
+    if let Some(local) = local(path) {
+        // SAFETY: it was given just now.
+        unsafe { local.as_ref() }.alone.set(is_alone);
     }
 }
 

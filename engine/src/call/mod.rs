@@ -10,6 +10,7 @@
 //! | [`barrier`] | the fence that only the waiting side pays for |
 //! | [`bell`] | how a caller that leaves wakes whoever waits |
 //! | [`gate`] | exclusive calls against shared ones |
+//! | [`turn`] | exclusive calls among each other |
 //! | [`door`] | nobody enters for a moment, and nobody is turned away |
 //! | [`handover`] | turning the state into one of another shape, between two versions |
 //! | [`suspicion`] | what is noted when an exclusive call has panicked |
@@ -40,6 +41,7 @@ pub(crate) mod suspicion;
 mod sync;
 mod thread;
 mod thread_locals;
+mod turn;
 mod version;
 
 #[cfg(all(test, liveswap_loom))]
@@ -58,7 +60,9 @@ pub(crate) use footprint::Footprint;
 pub(crate) use gate::FIRST as FIRST_GENERATION;
 use gate::Gate;
 pub use guard::Guard;
+use handover::Entrance;
 pub(crate) use handover::HandOver;
+use local::Apart;
 pub(crate) use local::method_in;
 use participants::Participants;
 pub(crate) use participants::{Hold, Holding};
@@ -122,8 +126,9 @@ impl CallPath {
     }
 
     /// Runs `work` while nobody is in the state; none if somebody still is at the deadline. Calls wait meanwhile.
-    pub(crate) fn alone_by<R>(&self, deadline: Instant, work: impl FnOnce() -> R) -> Option<R> {
-        let _closed = self.gate.close_by(&self.participants, deadline)?;
+    pub(crate) fn alone_by<R>(self: &Arc<Self>, deadline: Instant, work: impl FnOnce() -> R) -> Option<R> {
+        let _closed = self.gate.close_by(&self.participants, Some(deadline))?;
+        let _apart = Apart::new(self);
         Some(work())
     }
 
@@ -134,13 +139,15 @@ impl CallPath {
 
     /// Lets calls back to a state that was suspect. False if somebody is in the way at the deadline.
     pub(crate) fn trust(&self, generation: usize, deadline: Instant) -> bool {
-        let closed = self.gate.close_by(&self.participants, deadline);
-        let is_trusted = closed.is_some();
-        if let Some(closed) = closed {
-            closed.trust(generation);
-            self.suspicions.clear();
-        }
-        is_trusted
+        let Some(mut closed) = self.gate.close_by(&self.participants, Some(deadline)) else { return false };
+        closed.trust(generation);
+        // While the gate is closed: a suspicion that comes up afterwards stays.
+        self.suspicions.clear();
+        true
+    }
+
+    fn entrance(&self) -> Entrance<'_> {
+        Entrance { door: &self.door, gate: &self.gate, participants: &self.participants }
     }
 
     /// Whether what a thread is in doesn't touch the state: not if it's between two calls, after which it may.

@@ -86,3 +86,35 @@ impl Suspicions {
         *lock(&self.current) = None;
     }
 }
+
+#[cfg(all(test, not(liveswap_loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::super::{Bell, CallPath, FIRST_GENERATION};
+    use super::*;
+
+    /// Otherwise one that comes up in between would be forgotten too, and calls turned away without a reason.
+    #[test]
+    fn a_suspicion_is_forgotten_before_calls_are_let_in_again() {
+        let path = CallPath::new("logic".into(), &[], Arc::new(Bell::new()), SuspectPolicy::Stop);
+        let path = Arc::new(path);
+        let forgetting = lock(&path.suspicions.current);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let trusting = thread::spawn({
+            let path = path.clone();
+            move || path.trust(FIRST_GENERATION, deadline)
+        });
+        while path.gate.admits(FIRST_GENERATION) {
+            assert!(Instant::now() < deadline, "the gate stays closed meanwhile");
+            thread::yield_now();
+        }
+        thread::sleep(Duration::from_millis(20));
+        assert!(!path.gate.admits(FIRST_GENERATION));
+        drop(forgetting);
+        assert!(trusting.join().unwrap());
+        assert!(path.gate.admits(FIRST_GENERATION));
+    }
+}

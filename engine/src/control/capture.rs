@@ -143,7 +143,7 @@ impl Capturing<'_> {
         for collection in &begun.captured.collections {
             // It may grow meanwhile; what a shard is divided into was written down before.
             while index < collection.count() {
-                // Relaxed: see `Snapshots::cancel`.
+                // Relaxed: see `cancel_snapshot`.
                 if self.is_cancelled.load(Ordering::Relaxed) {
                     return Err(TakeError::Cancelled { module: self.moment.path.module.clone() });
                 }

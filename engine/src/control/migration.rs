@@ -47,6 +47,9 @@ pub enum MigrationError {
         /// Who was in the way the last time.
         holders: String,
     },
+    /// There is no state that a rollback could take along.
+    #[error("the state was lost in an earlier migration: push a version, which begins with another one")]
+    Lost,
     /// The system gives no thread for what has to be done afterwards.
     #[error("can't start the sweeper's thread: {0}: raise the limit of threads")]
     NoThread(std::io::Error),

@@ -3,7 +3,7 @@
 use liveswap_state::table::StateTable;
 
 use super::library::Library;
-use crate::call::{FIRST_GENERATION, StatePointer};
+use crate::call::StatePointer;
 use crate::candidate::StateManifest;
 use crate::host::hook;
 
@@ -16,9 +16,9 @@ pub(super) struct State {
 }
 
 impl State {
-    /// The first state of a module.
-    pub(super) fn first(pointer: *mut (), manifest: StateManifest) -> Self {
-        Self { pointer: StatePointer(pointer), manifest, generation: FIRST_GENERATION }
+    /// The first state of a module, or the first after one that was lost.
+    pub(super) fn first(pointer: *mut (), manifest: StateManifest, generation: usize) -> Self {
+        Self { pointer: StatePointer(pointer), manifest, generation }
     }
 
     /// Drops it. `library` is of a version that works on this very state, and nobody is inside any more.

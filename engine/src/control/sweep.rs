@@ -63,12 +63,13 @@ enum Stage {
 }
 
 impl Sweep {
-    /// Starts the thread, which then waits for work. `stuck` is told when a shard can't be migrated.
+    /// Starts the thread, which then waits for work. `rests` is called when there is none left, or a shard can't be
+    /// migrated.
     pub(super) fn start(
         module: &str,
         converter: Arc<Footprint>,
         progress: Arc<Progress>,
-        stuck: impl Fn() + Send + 'static,
+        rests: impl Fn() + Send + 'static,
     ) -> std::io::Result<Self> {
         let work = Work {
             stage: Stage::Waiting,
@@ -86,7 +87,7 @@ impl Sweep {
             let (shared, converter) = (shared.clone(), converter.clone());
             move || {
                 owed::run_for(converter.clone(), Hold::Hook("sweep"));
-                shared.run(&converter, &stuck);
+                shared.run(&converter, &rests);
             }
         };
         if let Err(error) = thread::Builder::new().name("liveswap-sweep".into()).spawn(run) {
@@ -171,12 +172,12 @@ impl Drop for Sweep {
 }
 
 impl Shared {
-    fn run(&self, converter: &Footprint, stuck: &impl Fn()) {
+    fn run(&self, converter: &Footprint, rests: &impl Fn()) {
         loop {
             let rings = self.bell.rings();
             let stage = lock(&self.work).stage;
             match stage {
-                Stage::Sweeping => self.sweep_all(converter, stuck),
+                Stage::Sweeping => self.sweep_all(converter, rests),
                 Stage::Waiting | Stage::Stuck => {
                     self.bell.wait(rings, None);
                 }
@@ -186,7 +187,7 @@ impl Shared {
         self.let_go(converter);
     }
 
-    fn sweep_all(&self, converter: &Footprint, stuck: &impl Fn()) {
+    fn sweep_all(&self, converter: &Footprint, rests: &impl Fn()) {
         let (number, leftovers, collections) = {
             let mut work = lock(&self.work);
             (work.number, std::mem::take(&mut work.leftovers), work.collections.clone())
@@ -222,9 +223,9 @@ impl Shared {
             }
             Err(error) => {
                 tell(|| tracing::error!(module, %error, "a part of the state can't be migrated"));
-                stuck();
             }
         }
+        rests();
     }
 
     /// The last of collections that nobody has any more may go with these.

@@ -54,6 +54,8 @@ impl Module {
                 let library = staged.library.as_ref().expect("it was loaded");
                 (library, &staged.readable.manifest.state, &staged.footprint)
             }
+            // Nobody made one for it, as `prepare` does for a candidate.
+            (None, Some(_)) if self.state.is_none() => return Err(MigrationError::Lost.into()),
             (None, Some(Loaded { library, manifest, footprint, .. })) => {
                 (library, &manifest.state, footprint)
             }
@@ -74,6 +76,9 @@ impl Module {
     /// Tries the migration on copies, if there is one.
     pub(super) fn check(&mut self, settings: &Settings) -> Result<(), PushError> {
         self.needed = self.needs()?;
+        if self.needed.is_some() {
+            self.cancel_snapshot();
+        }
         let Some(needed) = &self.needed else { return Ok(()) };
         lock(&self.board).migration = Some(needed.progress.clone());
         let outcome = self.check_needed(needed, settings);
@@ -89,9 +94,6 @@ impl Module {
         {
             let waits_for = format!("the state of module `{}` is still being migrated", self.name());
             return Err(PushError::Busy { waits_for });
-        }
-        if let Some(snapshots) = &self.snapshots {
-            snapshots.cancel();
         }
         let pointer = self.state.as_ref().expect("there is one to migrate").pointer.0;
         let captured = self.retry(settings, |deadline| {
@@ -122,7 +124,7 @@ impl Module {
             let begun = HandOver::begin(&self.path, &from, deadline);
             begun.inspect_err(|holders| progress.missed(self.path.methods, holders.clone()))
         });
-        let mut hand_over = match begun {
+        let hand_over = match begun {
             Ok(hand_over) => hand_over,
             Err(error) => {
                 self.keep_running(sweep);
@@ -149,14 +151,14 @@ impl Module {
             }
             Err(NotFlipped { state: Some(same), error }) => {
                 state.pointer = StatePointer(same);
-                hand_over.fall_back_to(self.callable().expect("as above"));
-                drop(hand_over);
+                hand_over.publish(self.callable().expect("as above"));
                 self.keep_running(sweep);
                 Err(error.into())
             }
             Err(NotFlipped { state: None, error }) => {
                 self.state = None;
-                hand_over.give_up();
+                self.first_generation = hand_over.give_up();
+                self.path.suspicions.clear();
                 let what = "the state is lost: neither the migration nor the way back from it did what it did on a copy";
                 tell(|| tracing::error!(module = self.name(), %error, "{what}"));
                 Err(error.into())
@@ -202,10 +204,10 @@ impl Module {
         }
         let wake = settings.wake.clone();
         // If it's full, somebody else has woken the control thread.
-        let stuck = move || {
+        let rests = move || {
             let _ = wake.try_send(());
         };
-        Sweep::start(self.name(), converter.clone(), progress.clone(), stuck)
+        Sweep::start(self.name(), converter.clone(), progress.clone(), rests)
             .map_err(MigrationError::NoThread)
     }
 

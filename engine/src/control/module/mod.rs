@@ -27,7 +27,7 @@ use super::state::State;
 use super::sweep::Sweep;
 use super::transition::{self, Action, Event, Phase, Refusal, Slot};
 use super::{Serial, Settings};
-use crate::call::{CallPath, Footprint, Version};
+use crate::call::{CallPath, FIRST_GENERATION, Footprint, Version};
 use crate::candidate::accept::{PrivateCopy, Source};
 use crate::candidate::verify::Readable;
 use crate::candidate::{Digest, Manifest, VersionNumber};
@@ -94,6 +94,8 @@ pub(crate) struct Module {
     /// What became of the state in it, if it was migrated.
     migrated: Option<Migrated>,
     state: Option<State>,
+    /// The generation that a module's first state is of, or the first after one that was lost.
+    first_generation: usize,
     /// The migration of the swap under way, if it has one.
     needed: Option<migrate::Needed>,
     /// The state has become the candidate's, and no call is let in until that is published.
@@ -130,6 +132,7 @@ impl Module {
             stages: Stages::default(),
             migrated: None,
             state: None,
+            first_generation: FIRST_GENERATION,
             needed: None,
             handed_over: None,
             sweep: None,

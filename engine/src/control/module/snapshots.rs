@@ -27,12 +27,17 @@ use crate::snapshot::folder::{Newest, SnapshotFolder};
 use crate::status::{SnapshotStatus, SnapshotTaken};
 use crate::tell::tell;
 
+/// How many snapshots that were passed over are told of in the status.
+const PASSED_OVER_MAX: usize = 8;
+
 type Outcome = Result<SnapshotTaken, TakeError>;
 
 /// What a module's snapshots are taken with.
 pub(crate) struct Snapshots {
     folder: Arc<Mutex<SnapshotFolder>>,
     interval: Option<Duration>,
+    /// Whether one is taken when the engine ends.
+    at_end: bool,
     /// When the next one is due.
     due: Option<Instant>,
     under_way: Option<UnderWay>,
@@ -54,11 +59,13 @@ impl Snapshots {
         module: &str,
         keep: NonZeroUsize,
         interval: Option<Duration>,
+        at_end: bool,
     ) -> std::io::Result<Self> {
         let folder = SnapshotFolder::open(folder, module, keep)?;
         Ok(Self {
             folder: Arc::new(Mutex::new(folder)),
             interval,
+            at_end,
             due: None,
             under_way: None,
             waiting: Vec::new(),
@@ -67,13 +74,17 @@ impl Snapshots {
         })
     }
 
-    /// Gives the one that is under way up, and waits until it has ended. Whoever asked for it gets the next.
-    pub(super) fn cancel(&self) {
-        let Some(under_way) = &self.under_way else { return };
-        // Relaxed: whoever sees it late writes one shard more.
-        under_way.is_cancelled.store(true, Ordering::Relaxed);
-        while !under_way.thread.is_finished() {
-            thread::park_timeout(Duration::from_micros(100));
+    /// A snapshot has ended, or is about to: takes note of it. Who asked for one that was given up gets the next.
+    fn conclude(&mut self, under_way: UnderWay, module: &str) {
+        // It runs no code that panics, but for what is fenced.
+        let _ = under_way.thread.join();
+        let Some(outcome) = lock(&under_way.outcome).take() else { return };
+        self.note(&outcome, module);
+        let waiting = std::mem::take(&mut self.waiting);
+        if let Err(TakeError::Cancelled { .. }) = outcome {
+            self.asked.extend(waiting);
+        } else {
+            waiting.into_iter().for_each(|reply| answer(reply, outcome.clone()));
         }
     }
 
@@ -95,12 +106,15 @@ impl Snapshots {
         module: &str,
     ) -> Result<Option<*mut ()>, RestoreError> {
         let Newest { intact, refused } = lock(&self.folder).newest()?;
+        self.status.passed_over.clear();
         for error in refused {
             // It may be whole, and newer than what would take its place.
             if matches!(error, SnapshotError::Unreadable { .. }) {
                 return Err(error.into());
             }
             tell(|| tracing::error!(module, code = error.code(), "passed a snapshot over: {error}"));
+            self.status.passed_over.push(error.to_string());
+            self.status.passed_over.truncate(PASSED_OVER_MAX);
         }
         let Some(mut intact) = intact else { return Ok(None) };
         let state = restore(library, manifest, &mut intact)?;
@@ -152,19 +166,22 @@ impl Module {
         let module = self.name().to_owned();
         let Some(snapshots) = &mut self.snapshots else { return };
         if let Some(under_way) = snapshots.under_way.take_if(|it| lock(&it.outcome).is_some()) {
-            // It runs no code that panics, but for what is fenced.
-            let _ = under_way.thread.join();
-            let outcome = lock(&under_way.outcome).take().expect("it was there just now");
-            snapshots.note(&outcome, &module);
-            let waiting = std::mem::take(&mut snapshots.waiting);
-            if let Err(TakeError::Cancelled { .. }) = outcome {
-                snapshots.asked.extend(waiting);
-            } else {
-                waiting.into_iter().for_each(|reply| answer(reply, outcome.clone()));
-            }
+            snapshots.conclude(under_way, &module);
         }
         self.begin_snapshot(settings);
         self.write_board();
+    }
+
+    /// Gives a snapshot that is under way up, and waits until it has ended.
+    pub(super) fn cancel_snapshot(&mut self) {
+        let module = self.name().to_owned();
+        let Some(snapshots) = &mut self.snapshots else { return };
+        if let Some(under_way) = snapshots.under_way.take() {
+            // Relaxed: whoever sees it late writes one shard more.
+            under_way.is_cancelled.store(true, Ordering::Relaxed);
+            snapshots.conclude(under_way, &module);
+            self.write_board();
+        }
     }
 
     fn begin_snapshot(&mut self, settings: &Settings) {
@@ -175,7 +192,7 @@ impl Module {
         let now = Instant::now();
         let due = snapshots.interval.map(|interval| *snapshots.due.get_or_insert(now + interval));
         let is_due = due.is_some_and(|due| now >= due) && is_trusted;
-        if snapshots.under_way.is_some() || !is_swept || !(is_due || !snapshots.asked.is_empty()) {
+        if snapshots.under_way.is_some() || !is_swept || (!is_due && snapshots.asked.is_empty()) {
             return;
         }
         snapshots.due = snapshots.interval.and_then(|interval| now.checked_add(interval));
@@ -231,10 +248,10 @@ impl Module {
         let (module, moment) = (self.name().to_owned(), self.moment(settings));
         let Some(snapshots) = &mut self.snapshots else { return };
         if let Some(under_way) = snapshots.under_way.take() {
-            // As above. It ends by itself, since nobody is in the state.
-            let _ = under_way.thread.join();
+            // It ends by itself, since nobody is in the state.
+            snapshots.conclude(under_way, &module);
         }
-        if let Some(moment) = moment.filter(|_| drained && is_trusted && is_swept) {
+        if let Some(moment) = moment.filter(|_| snapshots.at_end && drained && is_trusted && is_swept) {
             let is_cancelled = AtomicBool::new(false);
             let outcome =
                 Capturing { moment, is_cancelled: &is_cancelled }.take(&mut lock(&snapshots.folder));

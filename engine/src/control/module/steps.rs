@@ -132,7 +132,7 @@ impl Module {
             None => hook::call(footprint, "create", || (entry.create)(context))
                 .map_err(|panic| PrepareError::panicked("create", *panic))?,
         };
-        staged.created = Some(State::first(pointer, manifest.clone()));
+        staged.created = Some(State::first(pointer, manifest.clone(), self.first_generation));
         Ok(())
     }
 }

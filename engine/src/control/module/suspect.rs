@@ -37,8 +37,10 @@ impl Module {
     pub(crate) fn recover(&mut self, settings: &Settings) -> Result<(), RecoverError> {
         let module = self.name().to_owned();
         let from = self.callable().ok_or_else(|| RecoverError::NoState { module: module.clone() })?;
-        let Some(snapshots) = &self.snapshots else { return Err(RecoverError::NotConfigured { module }) };
-        snapshots.cancel();
+        if self.snapshots.is_none() {
+            return Err(RecoverError::NotConfigured { module });
+        }
+        self.cancel_snapshot();
         if self.sweep.as_ref().is_some_and(|sweep| !sweep.is_ended()) {
             let waits_for = format!("the state of module `{module}` is still being migrated");
             return Err(PushError::Busy { waits_for }.into());

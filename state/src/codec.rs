@@ -138,12 +138,17 @@ impl Encoder {
         self.depth -= 1;
     }
 
-    /// The bytes of all that was encoded, and what was put aside on the way.
+    /// The bytes of all that was encoded, without the large collections.
     ///
     /// # Errors
     ///
     /// If something of it can't be kept as bytes.
-    pub fn finish(self) -> Result<(Vec<u8>, Vec<Handle>), CodecError> {
+    pub fn finish(self) -> Result<Vec<u8>, CodecError> {
+        self.into_parts().map(|(bytes, _)| bytes)
+    }
+
+    /// The bytes, and what was put aside on the way. Of a value that threads may share: a handle goes to others.
+    pub(crate) fn into_parts(self) -> Result<(Vec<u8>, Vec<Handle>), CodecError> {
         match self.error {
             None => Ok((self.bytes, self.collections)),
             Some(error) => Err(error),
@@ -303,12 +308,17 @@ impl<'bytes> Decoder<'bytes> {
         }
     }
 
-    /// The bytes were read to their end: gives the collections that were made.
+    /// The bytes were read to their end.
     ///
     /// # Errors
     ///
     /// If there are bytes left.
-    pub fn finish(self) -> Result<Vec<Handle>, CodecError> {
+    pub fn finish(self) -> Result<(), CodecError> {
+        self.into_made().map(drop)
+    }
+
+    /// The bytes were read to their end: gives the collections that were made. As for [`Encoder::into_parts`].
+    pub(crate) fn into_made(self) -> Result<Vec<Handle>, CodecError> {
         match (self.bytes.len(), self.collections) {
             (0, Collections::Made(made)) => Ok(made),
             (0, Collections::Known(..)) => Ok(Vec::new()),

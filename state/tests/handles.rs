@@ -18,7 +18,7 @@ const MANY: u64 = 8000;
 fn encoded(value: &impl State) -> Vec<u8> {
     let mut encoder = Encoder::new();
     value.encode(&mut encoder);
-    encoder.finish().unwrap().0
+    encoder.finish().unwrap()
 }
 
 /// The bytes of a shard with one entry.

@@ -17,7 +17,7 @@ use crate::{CodecError, Encoder, Migrate, MigrateError, State};
 pub(super) struct Map(NonNull<()>);
 
 // SAFETY: an address. Whoever follows it holds the lock of the shard, whose collection is `Send` and `Sync` only if
-// keys and values are. A handle always is; it's the engine's, whose states all are.
+// keys and values are. A handle always is: it's made only of states that are.
 unsafe impl Send for Map {}
 // SAFETY: as above.
 unsafe impl Sync for Map {}
@@ -111,7 +111,7 @@ unsafe fn convert<K: State + Eq + Hash, Old: State, New: Migrate<Old>>(
     // SAFETY: as the caller vouches.
     let encoded = unsafe { encode::<K, Old>(map, &mut before) };
     let bytes = match encoded {
-        Ok(()) => before.finish().map(|(bytes, _)| bytes).map_err(|error| error.to_string().into()),
+        Ok(()) => before.finish().map_err(|error| error.to_string().into()),
         Err(panic) => Err(panicked(&panic)),
     };
     let bytes = match bytes {

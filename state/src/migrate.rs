@@ -112,6 +112,43 @@ impl From<&str> for MigrateError {
     }
 }
 
+/// What `additive` does with a field that isn't marked.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the field was a `{Old}` before, and is a `{Self}` now",
+    label = "it has another type than before",
+    note = "if `{Self}` has a `Migrate` from `{Old}`, mark the field with `#[state(migrate)]`; or write the migration of the whole type by hand, without `additive`"
+)]
+pub trait Unchanged<Old> {
+    fn there(old: Old) -> Self;
+    fn back(self) -> Old;
+}
+
+impl<T> Unchanged<T> for T {
+    fn there(old: T) -> T {
+        old
+    }
+
+    fn back(self) -> T {
+        self
+    }
+}
+
+/// With a second implementation the compiler doesn't guess what a field was, and so finds out that it's another.
+#[doc(hidden)]
+pub struct Other<T>(std::convert::Infallible, T);
+
+#[diagnostic::do_not_recommend]
+impl<T> Unchanged<Other<T>> for T {
+    fn there(old: Other<T>) -> T {
+        match old.0 {}
+    }
+
+    fn back(self) -> Other<T> {
+        unreachable!("nothing was ever of this type")
+    }
+}
+
 /// What is the same for each container: it goes over as a whole, and what is in it by its own migration.
 macro_rules! containers {
     ($($name:ident<$([$key:ident: $first:ident $(+ $more:ident)*],)? Old>, |$old:ident| $new:expr;)*) => {$(

@@ -78,7 +78,28 @@ pub(super) fn decode<K: State + Eq + Hash, V: State>(bytes: &[u8]) -> Fenced<Res
     fence::fence(|| Entries::<K, V>::decode(bytes).map(Map::new))
 }
 
-/// The step from `Old` to `New`.
+/// The step from `Old` to `New`. Two types that can't be told from each other are refused:
+///
+/// ```compile_fail,E0080
+/// use liveswap_state::{Migrate, MigrateError, Sharded, State};
+///
+/// mod v1 {
+///     #[derive(liveswap_state::State)]
+///     pub struct Health(pub u32);
+/// }
+///
+/// // Without `#[state(version = 2)]`.
+/// #[derive(State)]
+/// pub struct Health(u32);
+///
+/// impl Migrate<v1::Health> for Health {
+///     fn migrate(old: v1::Health) -> Result<Self, MigrateError> {
+///         Ok(Self(10 * old.0))
+///     }
+/// }
+///
+/// let players: Sharded<u64, Health> = Migrate::migrate(Sharded::<u64, v1::Health>::new()).unwrap();
+/// ```
 pub(super) const fn step<K: State + Eq + Hash, Old: State, New: State + Migrate<Old>>() -> Step {
     let (from, to) = (Sharded::<K, Old>::FINGERPRINT, Sharded::<K, New>::FINGERPRINT);
     assert!(

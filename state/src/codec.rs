@@ -11,7 +11,7 @@
 //! Large collections don't go into the bytes of the state that they are in: see [`Sharded`](crate::Sharded). There
 //! stands only their number, and they themselves are put aside in the encoder.
 //!
-//! [docs/adr/0011]: https://docs.rs/crate/liveswap-state
+//! [docs/adr/0011]: https://docs.rs/liveswap-state
 
 use thiserror::Error;
 use wincode::config::{Configuration, PREALLOCATION_SIZE_LIMIT_DISABLED};

@@ -133,6 +133,11 @@ impl Sweep {
         lock(&self.shared.work).stage == Stage::Ended
     }
 
+    /// Whether a shard can't be migrated.
+    pub(super) fn is_stuck(&self) -> bool {
+        lock(&self.shared.work).stage == Stage::Stuck
+    }
+
     /// Whether it has had no work yet.
     pub(super) fn is_waiting(&self) -> bool {
         lock(&self.shared.work).stage == Stage::Waiting

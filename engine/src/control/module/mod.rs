@@ -250,7 +250,9 @@ impl Module {
 
     /// When there will be something to look after.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.snapshots.as_ref().and_then(Snapshots::due)
+        // What keeps a snapshot from being taken wakes the thread when it's over.
+        let can_be_taken = self.is_swept() && !self.is_barred();
+        self.snapshots.as_ref().filter(|_| can_be_taken).and_then(Snapshots::due)
     }
 
     /// Nobody enters the module any more.

@@ -184,11 +184,25 @@ impl Module {
         }
     }
 
+    /// Whether no shard is on its way any more.
+    pub(super) fn is_swept(&self) -> bool {
+        self.sweep.as_ref().is_none_or(super::Sweep::is_ended)
+    }
+
     fn begin_snapshot(&mut self, settings: &Settings) {
-        let is_swept = self.sweep.as_ref().is_none_or(super::Sweep::is_ended);
+        let is_swept = self.is_swept();
+        let is_stuck = self.sweep.as_ref().is_some_and(super::Sweep::is_stuck);
         let is_trusted = !self.is_barred();
         let moment = self.moment(settings);
         let (Some(snapshots), Some(moment)) = (&mut self.snapshots, moment) else { return };
+        if is_stuck {
+            // Nobody knows when it will go on.
+            for reply in std::mem::take(&mut snapshots.asked) {
+                let waits_for =
+                    "a part of the state can't be migrated, and is neither of one shape nor of the other";
+                answer(reply, Err(TakeError::Busy { waits_for: waits_for.to_owned() }));
+            }
+        }
         let now = Instant::now();
         let due = snapshots.interval.map(|interval| *snapshots.due.get_or_insert(now + interval));
         let is_due = due.is_some_and(|due| now >= due) && is_trusted;
@@ -244,7 +258,7 @@ impl Module {
             sweep.wait(None);
         }
         let is_trusted = !self.is_barred();
-        let is_swept = self.sweep.as_ref().is_none_or(super::Sweep::is_ended);
+        let is_swept = self.is_swept();
         let (module, moment) = (self.name().to_owned(), self.moment(settings));
         let Some(snapshots) = &mut self.snapshots else { return };
         if let Some(under_way) = snapshots.under_way.take() {

@@ -250,12 +250,13 @@ fn a_snapshot_can_be_taken_and_restored() {
     let hit = |count: u64| demo.connect().post(&format!("/hit?n={count}"), b"").ok();
     assert_eq!(hit(3), "3");
     let told = done(demo.liveswap(&["snapshot", "logic"]));
-    let path = demo.folder().join("snapshots/logic.000000000001.snapshot");
-    assert!(told.starts_with(&format!("snapshot of logic: {}, ", path.display())), "{told}");
-    let length = fs::metadata(&path).expect("it is on the disk").len();
+    // Which one it is depends on how long this has taken: the demo takes some by itself.
+    let path = told.strip_prefix("snapshot of logic: ").and_then(|rest| rest.split_once(", ")).expect("it's told").0;
+    assert!(path.starts_with(&format!("{}/snapshots/logic.", demo.folder().display())), "{told}");
+    let length = fs::metadata(path).expect("it is on the disk").len();
     let status = demo.status()["snapshots"].take();
-    assert_eq!((&status["taken"], &status["last"]["bytes"]), (&1.into(), &length.into()));
-    assert_eq!(status["last"]["path"], path.to_str().expect("a plain path"));
+    assert_eq!((&status["failed"], &status["last"]["bytes"]), (&0.into(), &length.into()));
+    assert_eq!(status["last"]["path"], path);
 
     assert_eq!(hit(4), "7");
     let told = done(demo.liveswap(&["restore", "logic"]));

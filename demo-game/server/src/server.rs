@@ -22,7 +22,7 @@ use crate::stop::StopSignals;
 const MODULE: &str = "logic";
 
 /// How often the world is written down. It is at the end, too.
-const BETWEEN_SNAPSHOTS: Duration = Duration::from_secs(60);
+const BETWEEN_SNAPSHOTS: Duration = Duration::from_secs(10 * 60);
 
 /// How long requests under way, and then calls under way, may hold up the end.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -198,7 +198,7 @@ impl Module {
         settings: &Settings,
     ) -> Result<Sweep, MigrationError> {
         if let Some(sweep) = self.sweep.take_if(|sweep| Arc::ptr_eq(&sweep.converter, converter))
-            && !sweep.is_ended()
+            && sweep.keep()
         {
             return Ok(sweep);
         }
@@ -214,6 +214,7 @@ impl Module {
     /// The hand-over didn't happen: a sweep that it would have turned back goes on.
     fn keep_running(&mut self, sweep: Sweep) {
         if !sweep.is_waiting() {
+            sweep.let_be();
             self.sweep = Some(sweep);
         }
     }

@@ -311,3 +311,23 @@ fn the_engine_can_end_in_the_middle_of_a_sweep() {
     host.push(world::version(2));
     drop(host);
 }
+
+/// What is left of the sweep waits for a call that never ends. The engine doesn't.
+#[test]
+fn the_engine_ends_though_a_call_holds_the_sweep_up() {
+    let host =
+        Host::of::<dyn Realm>(|builder, _| builder.drain_deadline(std::time::Duration::from_millis(200)));
+    host.push(world::version(1));
+    realm(&host).call(|realm| realm.fill(0, 100)).unwrap();
+    host.push(world::fixture(2).feature("slow-upgrade").build());
+    let inside =
+        Inside::begin(&host, |realm, latch| realm.call(|realm| realm.wait_in_a_shard(99, latch)).unwrap());
+    let (ended, has_ended) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        drop(host);
+        ended.send(()).unwrap();
+    });
+    let outcome = has_ended.recv_timeout(std::time::Duration::from_secs(10));
+    assert_eq!(inside.release(), 2);
+    outcome.expect("it doesn't wait for the call");
+}

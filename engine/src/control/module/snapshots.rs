@@ -240,7 +240,13 @@ impl Module {
 
     /// The engine ends: one last snapshot, if nobody is inside any more.
     pub(super) fn end_snapshots(&mut self, drained: bool, settings: &Settings) {
-        if let Some(sweep) = &self.sweep {
+        if !drained {
+            // A call that is still inside may hold the sweep up, and the snapshot: neither is waited for.
+            if let Some(under_way) = self.snapshots.as_mut().and_then(|snapshots| snapshots.under_way.take())
+            {
+                under_way.is_cancelled.store(true, Ordering::Relaxed);
+            }
+        } else if let Some(sweep) = &self.sweep {
             sweep.wait(None);
         }
         let is_trusted = !self.is_barred();

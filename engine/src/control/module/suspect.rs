@@ -11,8 +11,7 @@ use crate::tell::tell;
 impl Module {
     /// Whether calls are kept out of the state.
     pub(super) fn is_barred(&self) -> bool {
-        let suspicions = &self.path.suspicions;
-        suspicions.policy() != SuspectPolicy::Continue && suspicions.current().is_some()
+        self.path.suspicions.keeps_out().is_some()
     }
 
     /// If the host wants that, has the last snapshot take the place of a state that may be half changed. Once for

@@ -151,3 +151,15 @@ fn no_snapshot_is_taken_of_a_state_that_calls_are_kept_out_of() {
     host.engine.trust(MODULE).unwrap();
     host.engine.snapshot(MODULE).unwrap();
 }
+
+#[test]
+fn a_restore_that_a_sweep_holds_up_happens_once_that_is_done() {
+    let host = host(SuspectPolicy::Restore, true);
+    // A snapshot that schema 2 can begin with.
+    host.engine.snapshot(MODULE).unwrap();
+    let kept = figures(&host);
+    host.push(world::fixture(2).feature("slow-upgrade").build());
+    panic_half_way(&host);
+    wait_until("it's restored", || host.status().suspect.is_none());
+    assert_eq!(figures(&host), kept);
+}

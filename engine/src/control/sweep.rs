@@ -151,6 +151,11 @@ impl Sweep {
         lock(&self.shared.work).stage == Stage::Ended
     }
 
+    /// Whether it has work, and gets on with it.
+    pub(super) fn is_sweeping(&self) -> bool {
+        lock(&self.shared.work).stage == Stage::Sweeping
+    }
+
     /// Whether it has had no work yet.
     pub(super) fn is_waiting(&self) -> bool {
         lock(&self.shared.work).stage == Stage::Waiting

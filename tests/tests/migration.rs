@@ -344,7 +344,7 @@ fn the_engine_ends_though_a_call_holds_the_sweep_up() {
 /// The way back from 1002 to 1001 is what is stuck: 1000 is of 1001's schema, and no help.
 #[test]
 fn a_sweep_that_is_stuck_on_the_way_back_does_not_take_one_more_version_back() {
-    let host = Host::of::<dyn Realm>(|builder, _| builder);
+    let host = Host::of::<dyn Realm>(|builder, folder| builder.snapshots(folder.join("snapshots")));
     host.push(Fixture::world("1000").build());
     host.push(world::version(1));
     realm(&host).call(|realm| realm.fill(0, 60_000)).unwrap();
@@ -366,4 +366,7 @@ fn a_sweep_that_is_stuck_on_the_way_back_does_not_take_one_more_version_back() {
     wait_until("the sweep is stuck", || migration(&host).stage == MigrationStage::Stuck);
     thread::sleep(std::time::Duration::from_millis(200));
     assert_eq!((host.slots().0.as_deref(), host.status().swaps.rolled_back), (Some("1001"), 1));
+    // Who asks for a snapshot is told, and doesn't wait for what doesn't come.
+    let error = host.engine.snapshot(liveswap_tests::host::MODULE).unwrap_err();
+    assert!(error.to_string().contains("a part of it can't be migrated"), "{error}");
 }

@@ -156,6 +156,11 @@ impl Sweep {
         lock(&self.shared.work).stage == Stage::Sweeping
     }
 
+    /// Whether a shard can't be migrated.
+    pub(super) fn is_stuck(&self) -> bool {
+        lock(&self.shared.work).stage == Stage::Stuck
+    }
+
     /// Whether it has had no work yet.
     pub(super) fn is_waiting(&self) -> bool {
         lock(&self.shared.work).stage == Stage::Waiting

@@ -88,6 +88,15 @@ impl Snapshots {
         }
     }
 
+    /// The one that is due can't even begin.
+    fn refuse(&mut self, error: TakeError, module: &str) {
+        let outcome = Err(error);
+        self.note(&outcome, module);
+        for reply in std::mem::take(&mut self.waiting) {
+            answer(reply, outcome.clone());
+        }
+    }
+
     /// For the board.
     pub(super) fn status(&self) -> SnapshotStatus {
         SnapshotStatus { under_way: self.under_way.is_some(), ..self.status.clone() }
@@ -185,18 +194,23 @@ impl Module {
     }
 
     fn begin_snapshot(&mut self, settings: &Settings) {
-        let is_swept = self.sweep.as_ref().is_none_or(super::Sweep::is_ended);
+        let is_stuck = self.sweep.as_ref().is_some_and(super::Sweep::is_stuck);
+        let is_at_rest = is_stuck || self.sweep.as_ref().is_none_or(super::Sweep::is_ended);
         let is_trusted = !self.is_barred();
         let moment = self.moment(settings);
         let (Some(snapshots), Some(moment)) = (&mut self.snapshots, moment) else { return };
         let now = Instant::now();
         let due = snapshots.interval.map(|interval| *snapshots.due.get_or_insert(now + interval));
         let is_due = due.is_some_and(|due| now >= due) && is_trusted;
-        if snapshots.under_way.is_some() || !is_swept || (!is_due && snapshots.asked.is_empty()) {
+        if snapshots.under_way.is_some() || !is_at_rest || (!is_due && snapshots.asked.is_empty()) {
             return;
         }
         snapshots.due = snapshots.interval.and_then(|interval| now.checked_add(interval));
         snapshots.waiting.append(&mut snapshots.asked);
+        if is_stuck {
+            let reason = "a part of it can't be migrated".to_owned();
+            return snapshots.refuse(TakeError::Unencodable { reason }, &self.path.module);
+        }
         let (is_cancelled, outcome) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
         let footprint = moment.footprint.clone();
         footprint.begin_start();
@@ -215,12 +229,8 @@ impl Module {
             Ok(thread) => snapshots.under_way = Some(UnderWay { is_cancelled, outcome, thread }),
             Err(error) => {
                 footprint.not_started();
-                let module = self.path.module.clone();
-                let outcome = Err(TakeError::NoThread { reason: error.to_string() });
-                snapshots.note(&outcome, &module);
-                for reply in std::mem::take(&mut snapshots.waiting) {
-                    answer(reply, outcome.clone());
-                }
+                let error = TakeError::NoThread { reason: error.to_string() };
+                snapshots.refuse(error, &self.path.module);
             }
         }
     }

@@ -251,7 +251,8 @@ fn a_snapshot_can_be_taken_and_restored() {
     assert_eq!(hit(3), "3");
     let told = done(demo.liveswap(&["snapshot", "logic"]));
     // Which one it is depends on how long this has taken: the demo takes some by itself.
-    let path = told.strip_prefix("snapshot of logic: ").and_then(|rest| rest.split_once(", ")).expect("it's told").0;
+    let path =
+        told.strip_prefix("snapshot of logic: ").and_then(|rest| rest.split_once(", ")).expect("it's told").0;
     assert!(path.starts_with(&format!("{}/snapshots/logic.", demo.folder().display())), "{told}");
     let length = fs::metadata(path).expect("it is on the disk").len();
     let status = demo.status()["snapshots"].take();

@@ -1,9 +1,11 @@
 //! Exclusive calls that panic half way: what the next call finds, by each policy.
 
+use std::thread;
+
 use fixture_api::world::Realm;
 use liveswap::{CallError, SuspectPolicy};
 use liveswap_tests::host::MODULE;
-use liveswap_tests::world::{self, figures, realm};
+use liveswap_tests::world::{self, Inside, figures, realm};
 use liveswap_tests::{Host, wait_until};
 
 fn host(policy: SuspectPolicy, keeps_snapshots: bool) -> Host {
@@ -114,4 +116,50 @@ fn a_state_that_calls_are_kept_out_of_leaves_no_snapshot_at_the_end() {
         let expected = if policy == SuspectPolicy::Stop { 0 } else { 1 };
         assert_eq!(names.filter(|name| is_snapshot(name.clone())).count(), expected);
     }
+}
+
+/// It has waited for the very call that panics, and would take the place of the last good one.
+#[test]
+fn a_snapshot_that_waits_for_a_call_that_panics_is_not_taken() {
+    let host = host(SuspectPolicy::Restore, true);
+    host.engine.snapshot(MODULE).unwrap();
+    let kept = figures(&host);
+    let inside = Inside::begin(&host, |realm, latch| {
+        realm.call(|realm| realm.wait_and_panic(latch)).unwrap_err();
+        1
+    });
+    thread::scope(|scope| {
+        let taking = scope.spawn(|| host.engine.snapshot(MODULE));
+        wait_until("it's being taken", || host.status().snapshots.unwrap().under_way);
+        inside.release();
+        wait_until("it's restored", || host.status().suspect.is_none());
+        assert_eq!(figures(&host), kept);
+        // This one is of the state that was restored, or wasn't taken.
+        let _ = taking.join().unwrap();
+    });
+    host.engine.restore(MODULE).unwrap();
+    assert_eq!(figures(&host), kept);
+}
+
+#[test]
+fn no_snapshot_is_taken_of_a_state_that_calls_are_kept_out_of() {
+    let host = host(SuspectPolicy::Stop, true);
+    panic_half_way(&host);
+    let error = host.engine.snapshot(MODULE).unwrap_err();
+    assert_eq!(error.code(), "suspect");
+    assert!(error.to_string().contains("tick_and_panic"), "{error}");
+    host.engine.trust(MODULE).unwrap();
+    host.engine.snapshot(MODULE).unwrap();
+}
+
+#[test]
+fn a_restore_that_a_sweep_holds_up_happens_once_that_is_done() {
+    let host = host(SuspectPolicy::Restore, true);
+    // A snapshot that schema 2 can begin with.
+    host.engine.snapshot(MODULE).unwrap();
+    let kept = figures(&host);
+    host.push(world::fixture(2).feature("slow-upgrade").build());
+    panic_half_way(&host);
+    wait_until("it's restored", || host.status().suspect.is_none());
+    assert_eq!(figures(&host), kept);
 }

@@ -229,7 +229,7 @@ impl Failure {
     fn engine(code: &'static str, error: &impl Display) -> Self {
         let status = match code {
             "busy" | "too-many-retained" | "no-predecessor" | "nothing-to-commit" => StatusCode::CONFLICT,
-            "pause-missed" | "cancelled" | "no-state" | "nothing-suspect" => StatusCode::CONFLICT,
+            "pause-missed" | "cancelled" | "no-state" | "nothing-suspect" | "suspect" => StatusCode::CONFLICT,
             "no-snapshots" | "no-snapshot" => StatusCode::CONFLICT,
             "unknown-module" => StatusCode::NOT_FOUND,
             "too-large" => StatusCode::PAYLOAD_TOO_LARGE,

@@ -49,6 +49,8 @@ struct Work {
     number: usize,
     /// It's stuck, and nobody has been told.
     is_news: bool,
+    /// More work may come: the thread stays until that is known.
+    is_kept: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,6 +81,7 @@ impl Sweep {
             deadline: None,
             number: 0,
             is_news: false,
+            is_kept: false,
         };
         let shared = Shared { module: module.to_owned(), work: Mutex::new(work), bell: Bell::new() };
         let shared = Arc::new(shared);
@@ -112,6 +115,7 @@ impl Sweep {
             work.deadline = deadline_in(patience);
             work.number += 1;
             work.is_news = false;
+            work.is_kept = false;
             work.leftovers.extend(leftovers);
             let mut replaced = Vec::new();
             for collection in collections {
@@ -128,9 +132,28 @@ impl Sweep {
         self.shared.bell.ring();
     }
 
+    /// Has the thread stay though it may come to the end of its work, until more is [added](Self::add) or it's [let
+    /// be](Self::let_be). False if it has ended already.
+    pub(super) fn keep(&self) -> bool {
+        let mut work = lock(&self.shared.work);
+        work.is_kept = work.stage != Stage::Ended;
+        work.is_kept
+    }
+
+    /// No more work comes.
+    pub(super) fn let_be(&self) {
+        lock(&self.shared.work).is_kept = false;
+        self.shared.bell.ring();
+    }
+
     /// Whether there is nothing left to do.
     pub(super) fn is_ended(&self) -> bool {
         lock(&self.shared.work).stage == Stage::Ended
+    }
+
+    /// Whether it has work, and gets on with it.
+    pub(super) fn is_sweeping(&self) -> bool {
+        lock(&self.shared.work).stage == Stage::Sweeping
     }
 
     /// Whether a shard can't be migrated.
@@ -171,6 +194,7 @@ impl Drop for Sweep {
         if matches!(work.stage, Stage::Waiting | Stage::Stuck) {
             work.stage = Stage::Ended;
         }
+        work.is_kept = false;
         drop(work);
         self.shared.bell.ring();
     }
@@ -180,13 +204,16 @@ impl Shared {
     fn run(&self, converter: &Footprint, rests: &impl Fn()) {
         loop {
             let rings = self.bell.rings();
-            let stage = lock(&self.work).stage;
+            let (stage, is_kept) = {
+                let work = lock(&self.work);
+                (work.stage, work.is_kept)
+            };
             match stage {
                 Stage::Sweeping => self.sweep_all(converter, rests),
-                Stage::Waiting | Stage::Stuck => {
+                Stage::Ended if !is_kept => break,
+                Stage::Waiting | Stage::Stuck | Stage::Ended => {
                     self.bell.wait(rings, None);
                 }
-                Stage::Ended => break,
             }
         }
         self.let_go(converter);

@@ -198,7 +198,7 @@ impl Module {
         settings: &Settings,
     ) -> Result<Sweep, MigrationError> {
         if let Some(sweep) = self.sweep.take_if(|sweep| Arc::ptr_eq(&sweep.converter, converter))
-            && !sweep.is_ended()
+            && sweep.keep()
         {
             return Ok(sweep);
         }
@@ -214,6 +214,7 @@ impl Module {
     /// The hand-over didn't happen: a sweep that it would have turned back goes on.
     fn keep_running(&mut self, sweep: Sweep) {
         if !sweep.is_waiting() {
+            sweep.let_be();
             self.sweep = Some(sweep);
         }
     }
@@ -263,10 +264,26 @@ impl Module {
         outcome
     }
 
+    /// Whether a rollback takes the state back where the sweep's migration came from. Not if that was a rollback itself,
+    /// or if another version was published since.
+    fn is_turned_back_by_rollback(&self, sweep: &Sweep) -> bool {
+        let (Some(active), Some(standby), Some(state)) = (self.active(), self.standby(), &self.state) else {
+            return false;
+        };
+        let way = way(&standby.manifest.state, &state.manifest);
+        Arc::ptr_eq(&sweep.converter, &active.footprint) && matches!(way, Ok(Way::Downgrade { .. }))
+    }
+
     /// If a part of the state turned out not to be migratable, goes back to the predecessor, if there is one.
     pub(super) fn tend_sweep(&mut self, settings: &Settings) {
-        if self.sweep.as_ref().is_some_and(Sweep::take_stuck) {
+        if let Some(sweep) = self.sweep.as_ref().filter(|sweep| sweep.take_stuck()) {
             let module = self.name().to_owned();
+            if !self.is_turned_back_by_rollback(sweep) {
+                let what = "a part of the state can't be migrated, and no rollback would turn that back: calls that need \
+                            it fail";
+                tell(|| tracing::error!(module, "{what}"));
+                return;
+            }
             match self.rollback(settings) {
                 Ok(published) => {
                     let to = published.swap.to;

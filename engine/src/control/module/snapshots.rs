@@ -88,6 +88,15 @@ impl Snapshots {
         }
     }
 
+    /// The one that is due can't even begin.
+    fn refuse(&mut self, error: TakeError, module: &str) {
+        let outcome = Err(error);
+        self.note(&outcome, module);
+        for reply in std::mem::take(&mut self.waiting) {
+            answer(reply, outcome.clone());
+        }
+    }
+
     /// For the board.
     pub(super) fn status(&self) -> SnapshotStatus {
         SnapshotStatus { under_way: self.under_way.is_some(), ..self.status.clone() }
@@ -184,33 +193,29 @@ impl Module {
         }
     }
 
-    /// Whether no shard is on its way any more.
-    pub(super) fn is_swept(&self) -> bool {
-        self.sweep.as_ref().is_none_or(super::Sweep::is_ended)
+    /// Whether no shard is on its way, or those that are don't get on.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.sweep.as_ref().is_none_or(|sweep| sweep.is_ended() || sweep.is_stuck())
     }
 
     fn begin_snapshot(&mut self, settings: &Settings) {
-        let is_swept = self.is_swept();
         let is_stuck = self.sweep.as_ref().is_some_and(super::Sweep::is_stuck);
+        let is_at_rest = self.is_at_rest();
         let is_trusted = !self.is_barred();
         let moment = self.moment(settings);
         let (Some(snapshots), Some(moment)) = (&mut self.snapshots, moment) else { return };
-        if is_stuck {
-            // Nobody knows when it will go on.
-            for reply in std::mem::take(&mut snapshots.asked) {
-                let waits_for =
-                    "a part of the state can't be migrated, and is neither of one shape nor of the other";
-                answer(reply, Err(TakeError::Busy { waits_for: waits_for.to_owned() }));
-            }
-        }
         let now = Instant::now();
         let due = snapshots.interval.map(|interval| *snapshots.due.get_or_insert(now + interval));
         let is_due = due.is_some_and(|due| now >= due) && is_trusted;
-        if snapshots.under_way.is_some() || !is_swept || (!is_due && snapshots.asked.is_empty()) {
+        if snapshots.under_way.is_some() || !is_at_rest || (!is_due && snapshots.asked.is_empty()) {
             return;
         }
         snapshots.due = snapshots.interval.and_then(|interval| now.checked_add(interval));
         snapshots.waiting.append(&mut snapshots.asked);
+        if is_stuck {
+            let reason = "a part of it can't be migrated".to_owned();
+            return snapshots.refuse(TakeError::Unencodable { reason }, &self.path.module);
+        }
         let (is_cancelled, outcome) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
         let footprint = moment.footprint.clone();
         footprint.begin_start();
@@ -229,12 +234,8 @@ impl Module {
             Ok(thread) => snapshots.under_way = Some(UnderWay { is_cancelled, outcome, thread }),
             Err(error) => {
                 footprint.not_started();
-                let module = self.path.module.clone();
-                let outcome = Err(TakeError::NoThread { reason: error.to_string() });
-                snapshots.note(&outcome, &module);
-                for reply in std::mem::take(&mut snapshots.waiting) {
-                    answer(reply, outcome.clone());
-                }
+                let error = TakeError::NoThread { reason: error.to_string() };
+                snapshots.refuse(error, &self.path.module);
             }
         }
     }
@@ -254,11 +255,17 @@ impl Module {
 
     /// The engine ends: one last snapshot, if nobody is inside any more.
     pub(super) fn end_snapshots(&mut self, drained: bool, settings: &Settings) {
-        if let Some(sweep) = &self.sweep {
+        if !drained {
+            // A call that is still inside may hold the sweep up, and the snapshot: neither is waited for.
+            if let Some(under_way) = self.snapshots.as_mut().and_then(|snapshots| snapshots.under_way.take())
+            {
+                under_way.is_cancelled.store(true, Ordering::Relaxed);
+            }
+        } else if let Some(sweep) = &self.sweep {
             sweep.wait(None);
         }
         let is_trusted = !self.is_barred();
-        let is_swept = self.is_swept();
+        let is_swept = self.sweep.as_ref().is_none_or(super::Sweep::is_ended);
         let (module, moment) = (self.name().to_owned(), self.moment(settings));
         let Some(snapshots) = &mut self.snapshots else { return };
         if let Some(under_way) = snapshots.under_way.take() {

@@ -261,6 +261,6 @@ fn a_snapshot_can_be_taken_and_restored() {
 
     assert_eq!(hit(4), "7");
     let told = done(demo.liveswap(&["restore", "logic"]));
-    assert_eq!(told, format!("the state of logic is restored from {}\n", path.display()));
+    assert_eq!(told, format!("the state of logic is restored from {}\n", path));
     assert_eq!(demo.get("/total").ok(), "3");
 }

@@ -44,6 +44,8 @@ pub(crate) struct Snapshots {
     /// Who waits for the one that is under way, and who for the next.
     waiting: Vec<Reply<SnapshotTaken, TakeError>>,
     asked: Vec<Reply<SnapshotTaken, TakeError>>,
+    /// What is to be answered once the board shows it.
+    answers: Vec<(Reply<SnapshotTaken, TakeError>, Outcome)>,
     status: SnapshotStatus,
 }
 
@@ -70,6 +72,7 @@ impl Snapshots {
             under_way: None,
             waiting: Vec::new(),
             asked: Vec::new(),
+            answers: Vec::new(),
             status: SnapshotStatus::default(),
         })
     }
@@ -84,7 +87,7 @@ impl Snapshots {
         if let Err(TakeError::Cancelled { .. }) = outcome {
             self.asked.extend(waiting);
         } else {
-            waiting.into_iter().for_each(|reply| answer(reply, outcome.clone()));
+            self.answers.extend(waiting.into_iter().map(|reply| (reply, outcome.clone())));
         }
     }
 
@@ -92,9 +95,8 @@ impl Snapshots {
     fn refuse(&mut self, error: TakeError, module: &str) {
         let outcome = Err(error);
         self.note(&outcome, module);
-        for reply in std::mem::take(&mut self.waiting) {
-            answer(reply, outcome.clone());
-        }
+        let waiting = std::mem::take(&mut self.waiting);
+        self.answers.extend(waiting.into_iter().map(|reply| (reply, outcome.clone())));
     }
 
     /// For the board.
@@ -178,7 +180,14 @@ impl Module {
             snapshots.conclude(under_way, &module);
         }
         self.begin_snapshot(settings);
+        self.show_and_answer();
+    }
+
+    /// In this order: who has an answer finds it in the status.
+    fn show_and_answer(&mut self) {
         self.write_board();
+        let answers = self.snapshots.as_mut().map(|snapshots| std::mem::take(&mut snapshots.answers));
+        answers.into_iter().flatten().for_each(|(reply, outcome)| answer(reply, outcome));
     }
 
     /// Gives a snapshot that is under way up, and waits until it has ended.
@@ -189,7 +198,7 @@ impl Module {
             // Relaxed: whoever sees it late writes one shard more.
             under_way.is_cancelled.store(true, Ordering::Relaxed);
             snapshots.conclude(under_way, &module);
-            self.write_board();
+            self.show_and_answer();
         }
     }
 
@@ -278,6 +287,6 @@ impl Module {
                 Capturing { moment, is_cancelled: &is_cancelled }.take(&mut lock(&snapshots.folder));
             snapshots.note(&outcome, &module);
         }
-        self.write_board();
+        self.show_and_answer();
     }
 }

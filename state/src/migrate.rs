@@ -39,6 +39,9 @@
 //! `one_way` beside it says that there is no way back. The former type may have a `from` of its own: a state that is
 //! several versions behind goes through all of them.
 //!
+//! What the values of a `Sharded` *mean* must show in their type: between two collections of plain numbers, the engine
+//! can't tell a migration from its way back. Put numbers that change their meaning into a type with a version.
+//!
 //! `additive` writes both implementations, for a struct of which fields were added or taken away, or an enum to
 //! which variants were added at the end:
 //!

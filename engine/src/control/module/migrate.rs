@@ -80,21 +80,33 @@ impl Module {
             self.cancel_snapshot();
         }
         let Some(needed) = &self.needed else { return Ok(()) };
+        // Until then the board shows the one before.
+        self.wait_for_sweep(needed, settings)?;
         lock(&self.board).migration = Some(needed.progress.clone());
         let outcome = self.check_needed(needed, settings);
         self.note_failure(outcome)
     }
 
+    /// Waits for what the migration before has left. Falling back turns that one back, and needn't wait.
+    fn wait_for_sweep(&self, needed: &Needed, settings: &Settings) -> Result<(), PushError> {
+        let Some(sweep) = &self.sweep else { return Ok(()) };
+        let falls_back = self.staged.is_none() && Arc::ptr_eq(&sweep.converter, &needed.converter);
+        if falls_back || sweep.wait(Instant::now().checked_add(settings.sweep_deadline)) {
+            return Ok(());
+        }
+        let module = self.name();
+        let waits_for = if sweep.is_stuck() {
+            format!(
+                "the last migration of module `{module}` is stuck at a value that can't be migrated (see its status)"
+            )
+        } else {
+            format!("the state of module `{module}` is still being migrated")
+        };
+        Err(PushError::Busy { waits_for })
+    }
+
     fn check_needed(&self, needed: &Needed, settings: &Settings) -> Result<(), PushError> {
         let Needed { migration, converter, progress } = needed;
-        // Falling back turns the last migration back, and needn't wait for its end.
-        if let Some(sweep) = &self.sweep
-            && !(self.staged.is_none() && Arc::ptr_eq(&sweep.converter, converter))
-            && !sweep.wait(Instant::now().checked_add(settings.sweep_deadline))
-        {
-            let waits_for = format!("the state of module `{}` is still being migrated", self.name());
-            return Err(PushError::Busy { waits_for });
-        }
         let pointer = self.state.as_ref().expect("there is one to migrate").pointer.0;
         let captured = self.retry(settings, |deadline| {
             // SAFETY: the state is of this type, and nobody is in it.

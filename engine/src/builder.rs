@@ -60,6 +60,7 @@ struct SnapshotSettings {
     folder: PathBuf,
     keep: NonZeroUsize,
     interval: Option<Duration>,
+    at_end: bool,
 }
 
 /// Starts a trigger, once there is something for it to reach.
@@ -229,8 +230,9 @@ impl Builder {
     /// the newest one that is intact; one is taken when the engine ends, and whenever it's [asked
     /// for](Engine::snapshot). The folder is made if it is missing.
     pub fn snapshots(mut self, folder: impl Into<PathBuf>) -> Self {
-        let (keep, interval) = self.snapshots.map_or((KEEP, None), |known| (known.keep, known.interval));
-        self.snapshots = Some(SnapshotSettings { folder: folder.into(), keep, interval });
+        let folder = folder.into();
+        let fresh = SnapshotSettings { folder: folder.clone(), keep: KEEP, interval: None, at_end: true };
+        self.snapshots = Some(SnapshotSettings { folder, ..self.snapshots.unwrap_or(fresh) });
         self
     }
 
@@ -246,6 +248,14 @@ impl Builder {
     pub fn snapshot_every(mut self, interval: Duration) -> Self {
         if let Some(snapshots) = &mut self.snapshots {
             snapshots.interval = Some(interval);
+        }
+        self
+    }
+
+    /// Whether a snapshot is taken when the engine ends. It is, unless set. After [`snapshots`](Self::snapshots).
+    pub fn snapshot_at_end(mut self, is_taken: bool) -> Self {
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.at_end = is_taken;
         }
         self
     }
@@ -345,9 +355,11 @@ impl Builder {
     }
 
     fn open_snapshots(&self, module: &str) -> Result<Option<Snapshots>, BuildError> {
-        let Some(SnapshotSettings { folder, keep, interval }) = &self.snapshots else { return Ok(None) };
+        let Some(SnapshotSettings { folder, keep, interval, at_end }) = &self.snapshots else {
+            return Ok(None);
+        };
         let what = format!("keep snapshots in {}", folder.display());
-        Snapshots::open(folder, module, *keep, *interval).map(Some).map_err(system(&what))
+        Snapshots::open(folder, module, *keep, *interval, *at_end).map(Some).map_err(system(&what))
     }
 
     fn check(&self) -> Result<(), BuildError> {

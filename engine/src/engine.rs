@@ -132,6 +132,7 @@ impl std::fmt::Debug for Push {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "there is one to a push, and it's taken apart at once")]
 pub enum PushOutcome {
     /// The candidate is the active version now.
     Published(Published),

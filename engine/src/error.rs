@@ -290,6 +290,17 @@ pub enum TakeError {
         /// The module.
         module: String,
     },
+    /// A panic may have left the state half changed, and calls are kept out of it.
+    #[error(
+        "the state of module `{module}` may be half changed, by a panic in `{by}`: restore or trust it first, and then \
+         take a snapshot"
+    )]
+    Suspect {
+        /// The module.
+        module: String,
+        /// The method.
+        by: String,
+    },
     /// There was no moment without a call in the state.
     #[error(
         "tried {attempts} times to have no call in the state of module `{module}` for a moment: try again when the \
@@ -344,6 +355,7 @@ impl TakeError {
             Self::NotConfigured { .. } => "no-snapshots",
             Self::NoState { .. } => "no-state",
             Self::Cancelled { .. } => "cancelled",
+            Self::Suspect { .. } => "suspect",
             Self::PauseMissed { .. } => "pause-missed",
             Self::Unencodable { .. } => "unencodable",
             Self::Unwritable { code, .. } => code,

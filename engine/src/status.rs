@@ -110,8 +110,10 @@ pub struct SnapshotStatus {
     pub last: Option<SnapshotTaken>,
     /// Why the last one that failed did.
     pub last_failure: Option<String>,
-    /// The snapshot that the state was made of when the engine started.
+    /// The snapshot that the state was last made of.
     pub restored_from: Option<PathBuf>,
+    /// The newer ones that couldn't be used, each with the reason. They are left where they are.
+    pub passed_over: Vec<String>,
 }
 
 /// A snapshot.

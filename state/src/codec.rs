@@ -11,19 +11,18 @@
 //! Large collections don't go into the bytes of the state that they are in: see [`Sharded`](crate::Sharded). There
 //! stands only their number, and they themselves are put aside in the encoder.
 //!
-//! [docs/adr/0011]: https://docs.rs/crate/liveswap-state
+//! [docs/adr/0011]: https://docs.rs/liveswap-state
 
-use bincode::config::{self, Configuration};
-use bincode::de::read::Reader;
-use bincode::de::{Decode, DecoderImpl};
-use bincode::enc::write::Writer;
-use bincode::enc::{Encode, EncoderImpl};
-use bincode::error::{DecodeError, EncodeError};
 use thiserror::Error;
+use wincode::config::{Configuration, PREALLOCATION_SIZE_LIMIT_DISABLED};
+use wincode::int_encoding::{LittleEndian, VarInt};
+use wincode::len::BincodeLen;
+use wincode::{ReadError, SchemaRead, SchemaWrite};
 
 use crate::sharded::Handle;
 
-const FORMAT: Configuration = config::standard();
+/// What bincode calls its standard configuration.
+type Format = Configuration<true, PREALLOCATION_SIZE_LIMIT_DISABLED, BincodeLen, LittleEndian, VarInt, u32>;
 
 /// How deep values of a type that contains itself may be nested. Each takes its part of the stack, which is two
 /// megabytes on most threads.
@@ -72,16 +71,6 @@ pub struct Encoder {
     error: Option<CodecError>,
 }
 
-struct Bytes<'encoder>(&'encoder mut Vec<u8>);
-
-impl Writer for Bytes<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-}
-
 impl Encoder {
     /// An encoder without bytes.
     pub fn new() -> Self {
@@ -89,9 +78,9 @@ impl Encoder {
     }
 
     #[inline]
-    pub(crate) fn leaf(&mut self, leaf: impl Encode) {
+    pub(crate) fn leaf<T: Copy + SchemaWrite<Format, Src = T>>(&mut self, leaf: T) {
         // The bytes are memory: there is always room, and leaves have no way to fail.
-        let _ = leaf.encode(&mut EncoderImpl::new(Bytes(&mut self.bytes), FORMAT));
+        let _ = T::write(&mut self.bytes, &leaf);
     }
 
     /// The length of what follows: of a text, of a collection.
@@ -138,12 +127,17 @@ impl Encoder {
         self.depth -= 1;
     }
 
-    /// The bytes of all that was encoded, and what was put aside on the way.
+    /// The bytes of all that was encoded, without the large collections.
     ///
     /// # Errors
     ///
     /// If something of it can't be kept as bytes.
-    pub fn finish(self) -> Result<(Vec<u8>, Vec<Handle>), CodecError> {
+    pub fn finish(self) -> Result<Vec<u8>, CodecError> {
+        self.into_parts().map(|(bytes, _)| bytes)
+    }
+
+    /// The bytes, and what was put aside on the way. Of a value that threads may share: a handle goes to others.
+    pub(crate) fn into_parts(self) -> Result<(Vec<u8>, Vec<Handle>), CodecError> {
         match self.error {
             None => Ok((self.bytes, self.collections)),
             Some(error) => Err(error),
@@ -166,30 +160,6 @@ enum Collections<'bytes> {
     Made(Vec<Handle>),
     /// They are these; so many of them have been found.
     Known(&'bytes [Handle], usize),
-}
-
-struct Unread<'decoder, 'bytes>(&'decoder mut &'bytes [u8]);
-
-impl Reader for Unread<'_, '_> {
-    #[inline]
-    fn read(&mut self, bytes: &mut [u8]) -> Result<(), DecodeError> {
-        let Some((read, rest)) = self.0.split_at_checked(bytes.len()) else {
-            return Err(DecodeError::UnexpectedEnd { additional: bytes.len() - self.0.len() });
-        };
-        bytes.copy_from_slice(read);
-        *self.0 = rest;
-        Ok(())
-    }
-
-    #[inline]
-    fn peek_read(&mut self, length: usize) -> Option<&[u8]> {
-        self.0.get(..length)
-    }
-
-    #[inline]
-    fn consume(&mut self, length: usize) {
-        *self.0 = self.0.get(length..).unwrap_or_default();
-    }
 }
 
 impl<'bytes> Decoder<'bytes> {
@@ -219,11 +189,14 @@ impl<'bytes> Decoder<'bytes> {
         value
     }
 
+    /// `Copy` keeps collections out: for those, the crate would allocate by their length before it looks for them.
     #[inline]
-    pub(crate) fn leaf<T: Decode<()>>(&mut self, expected: &'static str) -> Result<T, CodecError> {
-        let mut decoder = DecoderImpl::new(Unread(&mut self.bytes), FORMAT, ());
-        T::decode(&mut decoder).map_err(|error| match error {
-            DecodeError::UnexpectedEnd { .. } => CodecError::End,
+    pub(crate) fn leaf<T>(&mut self, expected: &'static str) -> Result<T, CodecError>
+    where
+        T: Copy + for<'any> SchemaRead<'any, Format, Dst = T>,
+    {
+        T::get(&mut self.bytes).map_err(|error| match error {
+            ReadError::Io(_) => CodecError::End,
             _ => CodecError::Bad { expected },
         })
     }
@@ -303,12 +276,17 @@ impl<'bytes> Decoder<'bytes> {
         }
     }
 
-    /// The bytes were read to their end: gives the collections that were made.
+    /// The bytes were read to their end.
     ///
     /// # Errors
     ///
     /// If there are bytes left.
-    pub fn finish(self) -> Result<Vec<Handle>, CodecError> {
+    pub fn finish(self) -> Result<(), CodecError> {
+        self.into_made().map(drop)
+    }
+
+    /// The bytes were read to their end: gives the collections that were made. As for [`Encoder::into_parts`].
+    pub(crate) fn into_made(self) -> Result<Vec<Handle>, CodecError> {
         match (self.bytes.len(), self.collections) {
             (0, Collections::Made(made)) => Ok(made),
             (0, Collections::Known(..)) => Ok(Vec::new()),

@@ -10,8 +10,8 @@ use std::panic::Location;
 
 use crate::Context;
 
-/// The version of the contract: the host table, [`Entry`](crate::Entry), [`Context`] and how a call is
-/// made. Counted up with every change to one of them.
+/// The version of the contract: the host table, [`Entry`](crate::Entry), [`Context`], how a call is made, and how a
+/// [`Sharded`](crate::Sharded) lies in memory. Counted up with every change to one of them.
 pub const CONTRACT: u32 = 3;
 
 /// What the host offers. It lives as long as the process.

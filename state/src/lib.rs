@@ -67,6 +67,8 @@ pub use interface::{Access, CodePointer, Gate, Interface, MethodSpec, Passage, P
 pub use interface::{Export, OfferedBy, Signature};
 pub use liveswap_state_macros::{State, interface};
 pub use logic::Logic;
+#[doc(hidden)]
+pub use migrate::Unchanged;
 pub use migrate::{Migrate, MigrateError};
 pub use portable::State;
 #[doc(hidden)]

@@ -39,6 +39,9 @@
 //! `one_way` beside it says that there is no way back. The former type may have a `from` of its own: a state that is
 //! several versions behind goes through all of them.
 //!
+//! What the values of a `Sharded` *mean* must show in their type: between two collections of plain numbers, the engine
+//! can't tell a migration from its way back. Put numbers that change their meaning into a type with a version.
+//!
 //! `additive` writes both implementations, for a struct of which fields were added or taken away, or an enum to
 //! which variants were added at the end:
 //!
@@ -60,6 +63,11 @@ use crate::HashMap;
 /// A migration takes the old value apart and uses what is in it; what can't be used is dropped with it. It is called
 /// for each value of a [`Sharded`](crate::Sharded) collection by itself, by whichever thread first touches it. It
 /// must not depend on anything but the value, and it may be called for a copy, to find out whether it will do.
+///
+/// What is in a `Sharded` can't be used any more by the migration that has migrated it: its values are still old ones.
+///
+/// If a value of a shard fails after all, those that were migrated before it are made of their bytes again. Then fields
+/// that are skipped begin anew, and what they shared by an `Arc` is theirs alone.
 #[diagnostic::on_unimplemented(
     message = "nothing says how a `{Old}` becomes a `{Self}`",
     note = "write `impl Migrate<{Old}> for {Self}`; or, if that is the way back and there is none, `one_way` beside `from`"
@@ -109,6 +117,43 @@ impl From<String> for MigrateError {
 impl From<&str> for MigrateError {
     fn from(message: &str) -> Self {
         Self { message: message.to_owned() }
+    }
+}
+
+/// What `additive` does with a field that isn't marked.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the field was a `{Old}` before, and is a `{Self}` now",
+    label = "it has another type than before",
+    note = "if `{Self}` has a `Migrate` from `{Old}`, mark the field with `#[state(migrate)]`; or write the migration of the whole type by hand, without `additive`"
+)]
+pub trait Unchanged<Old> {
+    fn there(old: Old) -> Self;
+    fn back(self) -> Old;
+}
+
+impl<T> Unchanged<T> for T {
+    fn there(old: T) -> T {
+        old
+    }
+
+    fn back(self) -> T {
+        self
+    }
+}
+
+/// With a second implementation the compiler doesn't guess what a field was, and so finds out that it's another.
+#[doc(hidden)]
+pub struct Other<T>(std::convert::Infallible, T);
+
+#[diagnostic::do_not_recommend]
+impl<T> Unchanged<Other<T>> for T {
+    fn there(old: Other<T>) -> T {
+        match old.0 {}
+    }
+
+    fn back(self) -> Other<T> {
+        unreachable!("nothing was ever of this type")
     }
 }
 

@@ -81,12 +81,13 @@ pub struct Origin {
 
 impl Origin {
     /// `New` came from `Old`, and can become that again.
-    pub const fn two_way<Old: State + Migrate<New>, New: State + Migrate<Old>>() -> Self {
+    pub const fn two_way<Old: State + Send + Sync + Migrate<New>, New: State + Send + Sync + Migrate<Old>>()
+    -> Self {
         Self { downgrade: Some(step::<New, Old>), ..Self::one_way::<Old, New>() }
     }
 
     /// `New` came from `Old`, and can't go back.
-    pub const fn one_way<Old: State, New: State + Migrate<Old>>() -> Self {
+    pub const fn one_way<Old: State + Send + Sync, New: State + Send + Sync + Migrate<Old>>() -> Self {
         assert!(
             New::SCHEMA > Old::SCHEMA,
             "the version of a state must be higher than that of the type it came from"
@@ -122,8 +123,8 @@ impl fmt::Debug for StateTable {
 }
 
 impl StateTable {
-    /// The table of `T`.
-    pub const fn of<T: State>() -> Self {
+    /// The table of `T`, which threads share.
+    pub const fn of<T: State + Send + Sync>() -> Self {
         assert!(
             T::FINGERPRINT.is_durable(),
             "a state must be able to go into a snapshot, and an `Instant` or a `Weak` can't: mark such a field with \
@@ -162,7 +163,7 @@ unsafe fn capture<T: State>(state: *const ()) -> Fenced<Result<Captured, CodecEr
         let mut encoder = Encoder::new();
         // SAFETY: as the caller vouches.
         unsafe { &*state.cast::<T>() }.encode(&mut encoder);
-        let (bytes, collections) = encoder.finish()?;
+        let (bytes, collections) = encoder.into_parts()?;
         Ok(Captured { bytes, collections })
     })
 }
@@ -174,7 +175,7 @@ fn revive<T: State>(bytes: &[u8], collections: Option<&[Handle]>) -> Fenced<Resu
             None => Decoder::new(bytes),
         };
         let state = T::decode(&mut decoder)?;
-        let collections = decoder.finish()?;
+        let collections = decoder.into_made()?;
         Ok(Revived { state: Box::into_raw(Box::new(state)).cast(), collections })
     })
 }

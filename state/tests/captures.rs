@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use liveswap_state::sharded::{Blocks, Handle};
+use liveswap_state::table::StateTable;
 use liveswap_state::{CodecError, Decoder, Encoder, Sharded, State};
 use proptest::prelude::*;
 
 type Collection = Sharded<u32, u64>;
 
-fn handle(collection: &impl State) -> Handle {
-    let mut encoder = Encoder::new();
-    collection.encode(&mut encoder);
-    let (_, mut handles) = encoder.finish().unwrap();
-    handles.remove(0)
+fn handle<T: State + Send + Sync>(collection: &T) -> Handle {
+    let table = StateTable::of::<T>();
+    // SAFETY: it's of this type, and borrowed.
+    let captured = unsafe { (table.capture)(std::ptr::from_ref(collection).cast()) };
+    captured.unwrap().unwrap().collections.swap_remove(0)
 }
 
 fn entries(collection: &Collection) -> BTreeMap<u32, u64> {

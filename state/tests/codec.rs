@@ -17,7 +17,7 @@ use liveswap_state::{CodecError, Decoder, Encoder, HashMap, HashSet, State};
 fn encode(value: &(impl State + ?Sized)) -> Vec<u8> {
     let mut encoder = Encoder::new();
     value.encode(&mut encoder);
-    encoder.finish().expect("the value has bytes").0
+    encoder.finish().expect("the value has bytes")
 }
 
 fn decode<T: State>(bytes: &[u8]) -> Result<T, CodecError> {

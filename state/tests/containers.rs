@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
-use liveswap_state::{HashMap, HashSet, State};
+use liveswap_state::{HashMap, HashSet, Sharded, State};
 
 /// Notes the furthest alignment that this thread has asked for.
 struct Recording;
@@ -64,6 +64,8 @@ macro_rules! check_all {
         check::<Box<$element>>(|| Box::new($make(1)));
         check::<Arc<$element>>(|| Arc::new($make(1)));
         check::<Arc<Mutex<$element>>>(|| Arc::new(Mutex::new($make(1))));
+        check::<Sharded<u64, $element>>(|| (0..).zip(many()).collect());
+        check::<Sharded<$element, u8>>(|| many().map(|key| (key, 1)).collect());
         check::<Box<RwLock<OnceLock<$element>>>>(Box::default);
         check::<Option<Vec<Vec<$element>>>>(|| Some(vec![many().collect()]));
     };

@@ -9,15 +9,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use liveswap_state::sharded::Handle;
+use liveswap_state::table::StateTable;
 use liveswap_state::{Encoder, Sharded, State};
 use proptest::prelude::*;
 
 /// The collection as the engine has it.
-fn handle<K: State + Eq + Hash, V: State>(collection: &Sharded<K, V>) -> Handle {
-    let mut encoder = Encoder::new();
-    collection.encode(&mut encoder);
-    let (_, mut handles) = encoder.finish().unwrap();
-    handles.remove(0)
+fn handle<T: State + Send + Sync>(collection: &T) -> Handle {
+    let table = StateTable::of::<T>();
+    // SAFETY: it's of this type, and borrowed.
+    let captured = unsafe { (table.capture)(std::ptr::from_ref(collection).cast()) };
+    captured.unwrap().unwrap().collections.swap_remove(0)
 }
 
 fn entries(collection: &Sharded<u32, u64>) -> BTreeMap<u32, u64> {

@@ -46,10 +46,7 @@ pub fn purpose() -> Option<String> {
 ///
 /// If the test fails, or its process ends in any other way: how, and what it wrote.
 pub fn start(test: &str, purpose: &str) -> Result<String, String> {
-    let program = env::current_exe().expect("Linux knows what it runs");
-    let output = Command::new(program)
-        .args(["--exact", test, "--nocapture"])
-        .env(PURPOSE, purpose)
+    let output = command(test, purpose)
         // Whatever a library makes of a panic when backtraces are asked for, it does here.
         .env("RUST_BACKTRACE", "1")
         .output()
@@ -61,6 +58,14 @@ pub fn start(test: &str, purpose: &str) -> Result<String, String> {
     } else {
         Err(format!("{}\n{written}", output.status))
     }
+}
+
+/// This program, to run one of its tests alone, for a purpose.
+pub fn command(test: &str, purpose: &str) -> Command {
+    let program = env::current_exe().expect("Linux knows what it runs");
+    let mut command = Command::new(program);
+    command.args(["--exact", test, "--nocapture"]).env(PURPOSE, purpose);
+    command
 }
 
 /// The name of a test by its path: that without the crate's.

@@ -65,14 +65,28 @@ impl Demo {
         Self::run(Command::new(&parts.server), temporary)
     }
 
-    fn run(mut command: Command, temporary: TempDir) -> Self {
+    /// Ends it and has `cargo demo` start it again in the same folder.
+    pub fn relaunch(&mut self) {
+        self.end(Signal::INT);
+        let mut command = cargo();
+        command.args(["demo", "--"]);
+        self.begin(command);
+    }
+
+    /// Ends it and starts the same server again in the same folder.
+    pub fn restart(&mut self) {
+        self.end(Signal::TERM);
+        self.begin(Command::new(&Parts::get().server));
+    }
+
+    fn run(command: Command, temporary: TempDir) -> Self {
         let folder = temporary.path().canonicalize().expect("it exists");
-        command.args(["--port", "0", "--dir"]).arg(&folder);
-        let mut process = Process::start(command);
-        let line = process.line();
-        let address = line.strip_prefix("ready http://").and_then(|address| address.parse().ok());
-        let address = address.unwrap_or_else(|| panic!("unexpected line on standard output: {line}"));
+        let (process, address) = serve(command, &folder);
         Self { process, address, folder, _temporary: temporary }
+    }
+
+    fn begin(&mut self, command: Command) {
+        (self.process, self.address) = serve(command, &self.folder);
     }
 
     /// The program that serves.
@@ -197,6 +211,11 @@ impl Demo {
     /// Ends it by a signal, and checks that nothing stays behind.
     #[track_caller]
     pub fn ends_cleanly(mut self, signal: Signal) {
+        self.end(signal);
+    }
+
+    #[track_caller]
+    fn end(&mut self, signal: Signal) {
         self.process.signal(signal);
         assert_eq!(self.process.rest_of_output(), "exited cleanly\n");
         let status = self.process.wait();
@@ -204,6 +223,15 @@ impl Demo {
         assert!(self.copies().is_empty(), "{:?}", self.copies());
         assert!(!self.socket().exists());
     }
+}
+
+fn serve(mut command: Command, folder: &Path) -> (Process, SocketAddr) {
+    command.args(["--port", "0", "--dir"]).arg(folder);
+    let mut process = Process::start(command);
+    let line = process.line();
+    let address = line.strip_prefix("ready http://").and_then(|address| address.parse().ok());
+    let address = address.unwrap_or_else(|| panic!("unexpected line on standard output: {line}"));
+    (process, address)
 }
 
 fn temporary() -> TempDir {

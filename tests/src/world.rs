@@ -84,10 +84,7 @@ impl Inside {
     }
 
     /// One that `call` makes.
-    pub fn begin(
-        host: &Host,
-        call: impl FnOnce(&Module<dyn Realm>, &Latch) -> u32 + Send + 'static,
-    ) -> Self {
+    pub fn begin(host: &Host, call: impl FnOnce(&Module<dyn Realm>, &Latch) -> u32 + Send + 'static) -> Self {
         let latch = Arc::new(Latch::default());
         let thread = std::thread::Builder::new().name("stays-inside".into()).spawn({
             let (realm, latch) = (realm(host), latch.clone());

@@ -7,10 +7,26 @@ use liveswap_tests::demo::{Demo, NEWER, OLDER, command};
 use liveswap_tests::wait_until;
 use serde_json::Value;
 
-/// What was asked for happened, and nothing was said about errors. Gives what was printed.
+/// What was asked for happened, and nothing else was said. Gives what was printed.
 #[track_caller]
 fn done(output: Output) -> String {
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    printed(output)
+}
+
+/// What was asked for happened, and the state was migrated with it. Gives what was printed.
+#[track_caller]
+fn migrated(output: Output) -> String {
+    let told = str::from_utf8(&output.stderr).expect("it prints UTF-8").lines().next_back();
+    assert_eq!(told, Some("migrated: all of the state is in its new shape"), "{output:?}");
+    let printed = printed(output);
+    assert!(printed.lines().count() == 1 && printed.contains("; schema "), "{printed}");
+    printed
+}
+
+#[track_caller]
+fn printed(output: Output) -> String {
+    assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).expect("it prints UTF-8")
 }
 
@@ -52,7 +68,7 @@ fn assert_names(value: &Value, expected: &[&str]) {
 fn the_status_as_json_has_every_promised_field() {
     let demo = Demo::start();
     let third = demo.add_candidate("1003");
-    done(push(&demo, NEWER));
+    migrated(push(&demo, NEWER));
     done(push(&demo, &third));
     wait_until("1001 is unmapped", || demo.retired("1001")["state"] == "unmapped");
 
@@ -64,14 +80,17 @@ fn the_status_as_json_has_every_promised_field() {
     let status: Value = serde_json::from_str(&done(demo.liveswap(&["status", "--json"]))).expect("JSON");
     assert_names(&status, &["modules"]);
     let module = &status["modules"][0];
-    assert_names(module, &["name", "phase", "active", "standby", "retired", "swaps", "last_swap"]);
+    assert_names(
+        module,
+        &["name", "phase", "active", "standby", "retired", "swaps", "last_swap", "migration", "snapshots"],
+    );
     assert_eq!((&module["name"], &module["phase"]), (&"logic".into(), &"probation".into()));
     for (slot, version, in_flight) in [("active", "1003", 1), ("standby", "1002", 0)] {
         let slot = &module[slot];
         assert_names(slot, &["slot", "version", "state_schema", "in_flight", "holders"]);
         assert!(slot["slot"] == "A" || slot["slot"] == "B", "{slot}");
         assert_eq!(slot["version"], version);
-        assert_eq!(slot["state_schema"], 1);
+        assert_eq!(slot["state_schema"], 2);
         assert_eq!(slot["in_flight"], in_flight);
         assert_eq!(slot["holders"].as_array().expect("it is a list").len(), in_flight);
     }
@@ -91,6 +110,20 @@ fn the_status_as_json_has_every_promised_field() {
     for stage in ["accept", "verify", "load", "publish"] {
         assert!(module["last_swap"]["stages_us"][stage].is_u64(), "{}", module["last_swap"]);
     }
+    let migration = &module["migration"];
+    assert_names(
+        migration,
+        &["from_schema", "to_schema", "stage", "shards", "done", "attempts", "waits_for", "pause_us"],
+    );
+    assert_eq!((&migration["from_schema"], &migration["to_schema"]), (&1.into(), &2.into()));
+    assert_eq!((&migration["stage"], &migration["done"]), (&"done".into(), &migration["shards"]));
+    assert!(migration["pause_us"].is_u64() && migration["attempts"].as_u64() > Some(0), "{migration}");
+    let snapshots = &module["snapshots"];
+    assert_names(
+        snapshots,
+        &["taken", "failed", "under_way", "last", "last_failure", "restored_from", "passed_over"],
+    );
+    assert_eq!((&snapshots["taken"], &snapshots["last"]), (&0.into(), &Value::Null));
     assert_eq!(slow.join().expect("it was answered").ok(), "1003");
 }
 
@@ -105,20 +138,22 @@ fn the_status_as_a_table_names_slots_versions_and_holders() {
         move || connection.get("/slow?ms=1000")
     });
     wait_until("the call is inside", || demo.status()["active"]["in_flight"] == 1);
-    done(push(&demo, NEWER));
+    migrated(push(&demo, NEWER));
     let table = done(demo.liveswap(&["status"]));
     assert!(table.starts_with("logic: probation\n  active     1002 "), "{table}");
     assert!(table.contains("\n  standby    1001 ") && table.contains("in `slow` for "), "{table}");
     assert!(table.contains("0 committed, 0 rolled back, 0 refused"), "{table}");
     assert!(table.contains("1001 -> 1002 in "), "{table}");
+    assert!(table.contains("\n  migration  schema 1 -> 2  done, 16 shards, paused "), "{table}");
+    assert!(table.contains("\n  snapshots  0 taken, 0 failed\n"), "{table}");
     assert_eq!(slow.join().expect("it was answered").ok(), "1001");
 }
 
 #[test]
 fn push_rollback_and_commit_say_what_happened() {
     let demo = Demo::start();
-    let told = done(push(&demo, NEWER));
-    assert!(told.contains("logic 1001 -> 1002 in "), "{told}");
+    let told = migrated(push(&demo, NEWER));
+    assert!(told.contains("logic 1001 -> 1002 in ") && told.contains("; schema 1 -> 2, paused "), "{told}");
     assert_eq!(demo.active(), "1002");
 
     let before = demo.status();
@@ -126,13 +161,15 @@ fn push_rollback_and_commit_say_what_happened() {
     assert!(told.starts_with("unchanged: logic 1002"), "{told}");
     assert_eq!(demo.status(), before);
 
-    let told = done(demo.liveswap(&["rollback", "logic"]));
-    assert!(told.contains("logic 1002 -> 1001 in "), "{told}");
+    let told = migrated(demo.liveswap(&["rollback", "logic"]));
+    assert!(told.contains("logic 1002 -> 1001 in ") && told.contains("; schema 2 -> 1, paused "), "{told}");
     assert_eq!(demo.active(), "1001");
 
-    done(push(&demo, NEWER));
+    let told = done(demo.liveswap(&["push", "--quiet", &path(&demo, NEWER)]));
+    assert!(told.contains("; schema 1 -> 2, paused "), "{told}");
+    assert_eq!(demo.status()["migration"]["stage"], "done");
     refused(push(&demo, OLDER), "older-version");
-    let told = done(demo.liveswap(&["push", "--allow-older", &path(&demo, OLDER)]));
+    let told = migrated(demo.liveswap(&["push", "--allow-older", &path(&demo, OLDER)]));
     assert!(told.contains("logic 1002 -> 1001 in "), "{told}");
     assert_eq!(demo.active(), "1001");
 
@@ -146,7 +183,9 @@ fn what_is_refused_is_told_by_a_stable_code() {
     let demo = Demo::start();
     refused(demo.liveswap(&["commit", "logic"]), "nothing-to-commit");
     refused(demo.liveswap(&["rollback", "logic"]), "no-predecessor");
-    for command in ["commit", "rollback"] {
+    refused(demo.liveswap(&["trust", "logic"]), "nothing-suspect");
+    refused(demo.liveswap(&["restore", "logic"]), "no-snapshot");
+    for command in ["commit", "rollback", "snapshot", "restore", "trust"] {
         let message = refused(demo.liveswap(&[command, "chat"]), "unknown-module");
         assert!(message.contains("chat") && message.contains("logic"), "{message}");
     }
@@ -156,7 +195,7 @@ fn what_is_refused_is_told_by_a_stable_code() {
     assert!(message.contains("logic.v1004.so"), "{message}");
     assert_eq!(demo.active(), "1001");
 
-    done(push(&demo, NEWER));
+    migrated(push(&demo, NEWER));
     let message = refused(push(&demo, OLDER), "older-version");
     assert!(message.contains("1001") && message.contains("1002"), "{message}");
     let nobody = demo.folder().join("nobody.sock");
@@ -189,6 +228,8 @@ fn inspect_needs_no_server_and_loads_nothing() {
     };
     let text = done(inspect(&[&file]));
     assert!(text.contains("logic") && text.contains("1002"), "{text}");
+    let from = text.lines().find(|line| line.starts_with("  from     World, schema 1, "));
+    assert!(from.is_some_and(|line| line.ends_with(": and back")), "{text}");
     let json: Value = serde_json::from_str(&done(inspect(&[&file, "--json"]))).expect("JSON");
     assert_eq!((&json["module"], &json["version"]), (&"logic".into(), &"1002".into()));
     for name in ["compiler", "state", "methods"] {
@@ -201,4 +242,25 @@ fn inspect_needs_no_server_and_loads_nothing() {
     refused(inspect(&[&path(&demo, "logic.v1004.so")]), "unreadable");
     let program = command().to_str().expect("a plain path");
     refused(inspect(&[program]), "no-manifest");
+}
+
+#[test]
+fn a_snapshot_can_be_taken_and_restored() {
+    let demo = Demo::start();
+    let hit = |count: u64| demo.connect().post(&format!("/hit?n={count}"), b"").ok();
+    assert_eq!(hit(3), "3");
+    let told = done(demo.liveswap(&["snapshot", "logic"]));
+    // Which one it is depends on how long this has taken: the demo takes some by itself.
+    let path =
+        told.strip_prefix("snapshot of logic: ").and_then(|rest| rest.split_once(", ")).expect("it's told").0;
+    assert!(path.starts_with(&format!("{}/snapshots/logic.", demo.folder().display())), "{told}");
+    let length = fs::metadata(path).expect("it is on the disk").len();
+    let status = demo.status()["snapshots"].take();
+    assert_eq!((&status["failed"], &status["last"]["bytes"]), (&0.into(), &length.into()));
+    assert_eq!(status["last"]["path"], path);
+
+    assert_eq!(hit(4), "7");
+    let told = done(demo.liveswap(&["restore", "logic"]));
+    assert_eq!(told, format!("the state of logic is restored from {}\n", path));
+    assert_eq!(demo.get("/total").ok(), "3");
 }

@@ -6,8 +6,10 @@ use std::thread;
 use fixture_api::world::Realm;
 use liveswap::status::MigrationStage;
 use liveswap::{CallError, Push};
-use liveswap_tests::world::{self, Inside, figures, migration, realm, schema, wait_until_it_tries_again, wait_until_swept};
-use liveswap_tests::{Host, wait_until};
+use liveswap_tests::world::{
+    self, Inside, figures, migration, realm, schema, wait_until_it_tries_again, wait_until_swept,
+};
+use liveswap_tests::{Fixture, Host, wait_until};
 
 const ENTITIES: u64 = 3_000;
 
@@ -187,27 +189,38 @@ fn an_entity_that_cannot_be_migrated_refuses_the_push_before_anything_has_change
     assert_eq!(figures(&host).count, ENTITIES - 1);
 }
 
-/// The entity becomes one after the check, in a call that keeps the hand-over waiting.
+/// The entity becomes one after the check, while a call keeps the hand-over waiting.
 #[test]
 fn an_entity_that_cannot_be_migrated_and_is_found_by_the_sweep_takes_all_of_it_back() {
-    let host = world::serving(ENTITIES);
-    let inside = Inside::in_the_state(&host);
-    // The check needs a moment without a call in the state, too.
-    let pushing = thread::scope(|scope| {
-        let pushing = scope.spawn(|| host.engine.push(world::version(2)));
-        wait_until_it_tries_again(&host);
+    let host = Host::of::<dyn Realm>(|builder, folder| builder.watch(folder.join("watched")));
+    host.push(world::version(1));
+    realm(&host).call(|realm| realm.fill(0, 60_000)).unwrap();
+    let is_at = |stage| host.status().migration.is_some_and(|it| it.stage == stage && it.done > 0);
+    thread::scope(|scope| {
+        let pushing = scope.spawn(|| host.push(world::version(2)));
+        wait_until("the check is under way", || is_at(MigrationStage::Checking));
+        let inside = Inside::in_the_state(&host);
+        wait_until("the hand-over waits", || {
+            let migration = migration(&host);
+            migration.stage == MigrationStage::HandingOver && !migration.waits_for.is_empty()
+        });
+        assert!(realm(&host).call(|realm| realm.curse(59_999)).unwrap(), "nobody looks at it any more");
         assert_eq!(inside.release(), 1);
-        // Once that has returned, the next one waits for the hand-over.
-        wait_until("it's checked", || migration(&host).stage != MigrationStage::Checking);
-        realm(&host).call(|realm| realm.curse(99)).unwrap();
-        pushing.join().unwrap()
+        assert!(pushing.join().unwrap().migrated.is_some());
     });
-    // Either the curse came in time for the old version, and the sweep has found it; or the entity was migrated before.
-    drop(pushing);
-    wait_until("it has come to rest", || {
-        matches!(migration(&host).stage, MigrationStage::Done | MigrationStage::Failed)
-    });
-    assert_eq!(figures(&host).count, ENTITIES);
+    wait_until("it's rolled back by itself", || host.status().swaps.rolled_back == 1);
+    wait_until_swept(&host);
+    assert_eq!((schema(&host), figures(&host).count), (1, 60_000));
+    let cursed = realm(&host).call(|realm| realm.look(59_999)).unwrap().unwrap();
+    assert_eq!(cursed.health, fixture_api::world::CURSED);
+    host.wait_until_mapped(1);
+    // A watched folder doesn't bring it back, though it could be migrated now.
+    realm(&host).call(|realm| realm.remove(59_999)).unwrap();
+    let candidate = world::version(2);
+    let offered = host.folder().join("watched").join(candidate.file_name().unwrap());
+    std::fs::copy(&candidate, &offered).unwrap();
+    host.engine.rescan();
+    assert_eq!(schema(&host), 1);
 }
 
 #[test]
@@ -247,9 +260,8 @@ fn a_call_in_the_state_is_waited_for_by_trying_again_and_is_named() {
 
 #[test]
 fn a_call_that_never_leaves_the_state_ends_in_a_refusal_that_names_it() {
-    let host = Host::of::<dyn Realm>(|builder, _| {
-        builder.hand_over_deadline(std::time::Duration::from_millis(200))
-    });
+    let host =
+        Host::of::<dyn Realm>(|builder, _| builder.hand_over_deadline(std::time::Duration::from_millis(200)));
     host.push(world::version(1));
     let inside = Inside::in_the_state(&host);
     let error = host.refused("pause-missed", world::version(2)).to_string();
@@ -307,4 +319,54 @@ fn the_engine_can_end_in_the_middle_of_a_sweep() {
     let host = world::serving(20_000);
     host.push(world::version(2));
     drop(host);
+}
+
+/// What is left of the sweep waits for a call that never ends. The engine doesn't.
+#[test]
+fn the_engine_ends_though_a_call_holds_the_sweep_up() {
+    let host =
+        Host::of::<dyn Realm>(|builder, _| builder.drain_deadline(std::time::Duration::from_millis(200)));
+    host.push(world::version(1));
+    realm(&host).call(|realm| realm.fill(0, 100)).unwrap();
+    host.push(world::fixture(2).feature("slow-upgrade").build());
+    let inside =
+        Inside::begin(&host, |realm, latch| realm.call(|realm| realm.wait_in_a_shard(99, latch)).unwrap());
+    let (ended, has_ended) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        drop(host);
+        ended.send(()).unwrap();
+    });
+    let outcome = has_ended.recv_timeout(std::time::Duration::from_secs(10));
+    assert_eq!(inside.release(), 2);
+    outcome.expect("it doesn't wait for the call");
+}
+
+/// The way back from 1002 to 1001 is what is stuck: 1000 is of 1001's schema, and no help.
+#[test]
+fn a_sweep_that_is_stuck_on_the_way_back_does_not_take_one_more_version_back() {
+    let host = Host::of::<dyn Realm>(|builder, folder| builder.snapshots(folder.join("snapshots")));
+    host.push(Fixture::world("1000").build());
+    host.push(world::version(1));
+    realm(&host).call(|realm| realm.fill(0, 60_000)).unwrap();
+    host.push(world::fixture(2).feature("strict-downgrade").build());
+    wait_until_swept(&host);
+    let is_at = |stage| host.status().migration.is_some_and(|it| it.stage == stage && it.done > 0);
+    thread::scope(|scope| {
+        let rolling_back = scope.spawn(|| host.rollback());
+        wait_until("the check is under way", || is_at(MigrationStage::Checking));
+        let inside = Inside::in_the_state(&host);
+        wait_until("the hand-over waits", || {
+            let migration = migration(&host);
+            migration.stage == MigrationStage::HandingOver && !migration.waits_for.is_empty()
+        });
+        assert_eq!(realm(&host).call(|realm| realm.train(59_999, 5_000)).unwrap(), Some(5_000));
+        inside.release();
+        assert!(rolling_back.join().unwrap().migrated.is_some());
+    });
+    wait_until("the sweep is stuck", || migration(&host).stage == MigrationStage::Stuck);
+    thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!((host.slots().0.as_deref(), host.status().swaps.rolled_back), (Some("1001"), 1));
+    // Who asks for a snapshot is told, and doesn't wait for what doesn't come.
+    let error = host.engine.snapshot(liveswap_tests::host::MODULE).unwrap_err();
+    assert!(error.to_string().contains("a part of it can't be migrated"), "{error}");
 }

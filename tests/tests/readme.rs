@@ -1,10 +1,11 @@
-//! The README's complete small service, laid out, built and upgraded as a reader would do it.
+//! The README, as a reader would follow it: the demo's transcript, typed line by line; and the complete small service,
+//! laid out, built and upgraded.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use liveswap_tests::demo::{Process, cargo, workspace};
+use liveswap_tests::demo::{Demo, Process, Signal, cargo, workspace};
 use liveswap_tests::wait_until;
 
 /// Fewer than these is what the README promises.
@@ -27,15 +28,24 @@ impl Block {
     }
 }
 
-/// The service's files, as the README shows them.
-fn blocks() -> Vec<Block> {
+/// All fenced blocks of the README: language and content.
+fn fenced() -> Vec<(String, String)> {
     let readme = fs::read_to_string(workspace().join("README.md")).expect("there is a README");
     let (mut blocks, mut rest) = (Vec::new(), readme.as_str());
     while let Some((_, opened)) = rest.split_once("\n```") {
         let (block, behind) = opened.split_once("\n```").expect("each block is closed");
         rest = behind;
-        let Some((language, content)) = block.split_once('\n') else { continue };
-        let comment = match language {
+        let (language, content) = block.split_once('\n').unwrap_or((block, ""));
+        blocks.push((language.to_owned(), content.to_owned()));
+    }
+    blocks
+}
+
+/// The service's files, as the README shows them.
+fn blocks() -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for (language, content) in fenced() {
+        let comment = match language.as_str() {
             "toml" => "# ",
             "rust" => "// ",
             _ => continue,
@@ -196,4 +206,85 @@ fn the_complete_small_service_works_as_written() {
     assert_eq!(person.say("Ann"), format!("welcome Ann, to version 1.1.0; {count} so far"));
 
     assert!(person.0.wait().success(), "{}", person.0.log());
+}
+
+/// Types a command at the demo, and gives what a person sees.
+fn typed(demo: &mut Option<Demo>, command: &str) -> String {
+    let words: Vec<_> = command.split(' ').map(|word| word.trim_matches('\'')).collect();
+    if words == ["cargo", "demo"] {
+        match demo {
+            Some(demo) => demo.relaunch(),
+            None => *demo = Some(Demo::launch()),
+        }
+        return String::new();
+    }
+    let demo = demo.as_mut().expect("it begins with the demo");
+    let folder = demo.folder().to_str().expect("a plain path").to_owned();
+    match words.as_slice() {
+        ["curl", url] => demo.get(target(url)).ok(),
+        ["curl", "-X", "POST", url] => demo.connect().post(target(url), b"").ok(),
+        ["cp", from, "target/demo/modules/"] => {
+            let name = from.strip_prefix("target/demo/candidates/").expect("it is one of the candidates");
+            demo.copy_to_modules(name);
+            wait_until("it is active", || name == format!("logic.v{}.so", demo.active()));
+            wait_until("all is migrated", || demo.status()["migration"]["stage"] == "done");
+            String::new()
+        }
+        ["liveswap", arguments @ ..] => {
+            let arguments: Vec<_> =
+                arguments.iter().map(|word| word.replace("target/demo", &folder)).collect();
+            let output = demo.liveswap(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+            assert!(output.status.success(), "{output:?}");
+            let both = [output.stdout, output.stderr].concat();
+            String::from_utf8(both).expect("it prints UTF-8").replace(&folder, "target/demo")
+        }
+        ["alias", ..] => String::new(),
+        _ => panic!("nobody knows how to type {command}"),
+    }
+}
+
+fn target(url: &str) -> &str {
+    url.strip_prefix("localhost:12345").expect("it is the demo's")
+}
+
+/// Without what is another one each time: numbers with a decimal point, how often something was tried, and lines that
+/// a terminal shows for a moment only.
+fn timeless(text: &str) -> String {
+    let lines = text.trim_end().lines().filter(|line| !(line.starts_with("schema ") && line.contains(": ")));
+    let lines: Vec<_> = lines.map(timeless_line).collect();
+    lines.join("\n")
+}
+
+fn timeless_line(line: &str) -> String {
+    let mut words = vec![""];
+    for word in line.split(' ') {
+        let number = word.trim_end_matches([',', ')', ';']);
+        let is_number = number.starts_with(|first: char| first.is_ascii_digit());
+        let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let is_count = words.last() == Some(&"after");
+        words.push(match word.trim_end_matches(',') {
+            _ if is_number && is_plain && (is_count || number.contains('.')) => "NUMBER",
+            "try" => "tries",
+            _ => word,
+        });
+    }
+    words.join(" ")
+}
+
+#[test]
+fn the_transcript_is_what_a_person_sees() {
+    let mut demo = None;
+    let mut commands = 0;
+    for (_, content) in fenced().iter().filter(|(language, _)| language == "console") {
+        for step in format!("\n{content}").split("\n$ ").skip(1) {
+            let (command, shown) = step.split_once('\n').unwrap_or((step, ""));
+            if command.starts_with("cargo test") {
+                continue;
+            }
+            assert_eq!(timeless(&typed(&mut demo, command)), timeless(shown), "$ {command}");
+            commands += 1;
+        }
+    }
+    assert!(commands > 20, "{commands} commands");
+    demo.expect("it was started").ends_cleanly(Signal::INT);
 }

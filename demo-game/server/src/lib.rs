@@ -4,8 +4,10 @@
 //! everything, lays out a folder and becomes `demo-server`.
 
 pub mod arguments;
+mod begin;
 mod candidate_name;
 pub mod folders;
+mod player_name;
 mod refusal;
 mod routes;
 pub mod server;

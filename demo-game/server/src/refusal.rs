@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::task::JoinError;
 
 use crate::candidate_name::NotAPlainName;
+use crate::player_name::NotAPlayerName;
 
 /// Why a request wasn't fulfilled.
 #[derive(Debug, Error)]
@@ -26,6 +27,15 @@ pub(crate) enum Refusal {
     /// A candidate was asked for by something that isn't a name.
     #[error(transparent)]
     Name(#[from] NotAPlainName),
+    /// Somebody wants to join by something that isn't a name.
+    #[error(transparent)]
+    Player(#[from] NotAPlayerName),
+    /// Nobody, or more than anybody needs, are to join at once.
+    #[error("found n={asked}: let between 1 and {most} join at once")]
+    TooMany { asked: u64, most: u64 },
+    /// Nobody has that number.
+    #[error("there is no player {0}: `/players` lists those who have joined")]
+    NoSuchPlayer(u64),
     /// A call was asked to take longer than anybody should wait.
     #[error("{asked} milliseconds are too many: ask for at most {most}")]
     TooLong { asked: u64, most: u64 },
@@ -39,7 +49,9 @@ impl Refusal {
         match self {
             Self::Call(CallError::NoActiveVersion { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Push(error) => push_status(error),
-            Self::Parameters(_) | Self::Name(_) | Self::TooLong { .. } => StatusCode::BAD_REQUEST,
+            Self::Parameters(_) | Self::Name(_) | Self::Player(_) => StatusCode::BAD_REQUEST,
+            Self::TooLong { .. } | Self::TooMany { .. } => StatusCode::BAD_REQUEST,
+            Self::NoSuchPlayer(_) => StatusCode::NOT_FOUND,
             Self::Call(_) | Self::GivenUp(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -51,7 +63,9 @@ impl Refusal {
             Self::Call(_) => "call-failed",
             Self::Push(error) => error.code(),
             Self::Parameters(_) => "bad-parameters",
-            Self::Name(_) => "bad-name",
+            Self::Name(_) | Self::Player(_) => "bad-name",
+            Self::TooMany { .. } => "too-many",
+            Self::NoSuchPlayer(_) => "no-such-player",
             Self::TooLong { .. } => "too-long",
             Self::GivenUp(_) => "given-up",
         }

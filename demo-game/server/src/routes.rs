@@ -10,16 +10,20 @@ use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
-use demo_api::Game;
+use demo_api::{Game, Players};
 use liveswap::{Engine, Module, Push, PushOutcome};
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
 use crate::candidate_name::CandidateName;
+use crate::player_name::PlayerName;
 use crate::refusal::Refusal;
 
 /// The longest call that `/slow` may ask for.
 const SLOW_MAX_MILLISECONDS: u64 = 60_000;
+
+/// How many may join at once: enough for a migration that one can watch.
+const JOINING_MAX: u64 = 100_000;
 
 /// What the routes work with.
 pub(crate) struct Service {
@@ -34,6 +38,9 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/hello", get(hello))
         .route("/hit", post(hit))
         .route("/total", get(total))
+        .route("/join", post(join))
+        .route("/score", post(score))
+        .route("/players", get(players))
         .route("/slow", get(slow))
         .route("/load", get(load))
         .with_state(Arc::new(service))
@@ -64,6 +71,54 @@ async fn hit(State(service): State<Arc<Service>>, parameters: Parameters<Hits>) 
 async fn total(State(service): State<Arc<Service>>) -> Answer {
     let total = service.game.call(|game| game.total())?;
     Ok(total.to_string())
+}
+
+#[derive(Deserialize)]
+struct Joining {
+    /// Left out, it is refused as an empty one is.
+    #[serde(default)]
+    name: String,
+    /// How many of that name.
+    #[serde(default = "one")]
+    n: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// Answers with the number of the last who joined.
+async fn join(State(service): State<Arc<Service>>, parameters: Parameters<Joining>) -> Answer {
+    let Query(Joining { name, n }) = parameters?;
+    let name: PlayerName = name.parse()?;
+    if n == 0 || n > JOINING_MAX {
+        return Err(Refusal::TooMany { asked: n, most: JOINING_MAX });
+    }
+    let game = service.game.clone();
+    let last = spawn_blocking(move || game.call(|game| game.join(name.as_str(), n))).await??;
+    Ok(last.to_string())
+}
+
+#[derive(Deserialize)]
+struct Scored {
+    player: u64,
+    n: u32,
+}
+
+async fn score(State(service): State<Arc<Service>>, parameters: Parameters<Scored>) -> Answer {
+    let Query(Scored { player, n }) = parameters?;
+    service.game.call(|game| game.score(player, n))?.ok_or(Refusal::NoSuchPlayer(player))
+}
+
+/// A line for each of the first players.
+async fn players(State(service): State<Arc<Service>>) -> Answer {
+    let game = service.game.clone();
+    let Players { mut first, count } = spawn_blocking(move || game.call(|game| game.players())).await??;
+    let more = count - first.len() as u64;
+    if more > 0 {
+        first.push(format!("and {more} more"));
+    }
+    Ok(first.join("\n"))
 }
 
 #[derive(Deserialize)]

@@ -13,12 +13,16 @@ use tokio::runtime::{self, Runtime};
 use tokio::time::sleep;
 
 use crate::arguments::Arguments;
+use crate::begin;
 use crate::folders::Folders;
 use crate::routes::{self, Service};
 use crate::stop::StopSignals;
 
 /// The module's name: in its manifest, and at the start of its files' names.
 const MODULE: &str = "logic";
+
+/// How often the world is written down. It is at the end, too.
+const BETWEEN_SNAPSHOTS: Duration = Duration::from_secs(10 * 60);
 
 /// How long requests under way, and then calls under way, may hold up the end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -61,9 +65,12 @@ pub fn run(arguments: &Arguments) -> Result<(), ServerError> {
             .watch(folders.modules())
             .admin(folders.admin_socket())
             .private_folder(folders.versions())
+            .snapshots(folders.snapshots())
+            .snapshot_every(BETWEEN_SNAPSHOTS)
             .rescan_on_hangup()
             .build()?,
     );
+    begin::with_what_is_there(&engine, MODULE, &folders);
     let service = Service {
         engine: engine.clone(),
         game: engine.module::<dyn Game>(MODULE)?,

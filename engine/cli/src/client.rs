@@ -14,6 +14,15 @@ use tokio::net::UnixStream;
 use crate::body;
 use crate::failure::Failure;
 
+/// What a push is allowed.
+#[derive(Clone, Copy)]
+pub(crate) struct Allowed {
+    /// A version that is older than the active one.
+    pub(crate) older: bool,
+    /// An upgrade of the state without a way back.
+    pub(crate) one_way: bool,
+}
+
 /// The admin API behind a socket. Each method connects anew.
 pub(crate) struct Client<'socket> {
     socket: &'socket Path,
@@ -30,7 +39,11 @@ impl<'socket> Client<'socket> {
     }
 
     /// Sends a candidate's bytes, because the host may see another file system.
-    pub(crate) fn push<T: DeserializeOwned>(&self, file: &Path, allow_older: bool) -> Result<T, Failure> {
+    pub(crate) fn push<T: DeserializeOwned>(
+        &self,
+        file: &Path,
+        Allowed { older, one_way }: Allowed,
+    ) -> Result<T, Failure> {
         let unreadable = |error| Failure::unreadable(file, &error);
         // Reading a pipe or a device might never end.
         if !fs::metadata(file).map_err(unreadable)?.is_file() {
@@ -39,11 +52,11 @@ impl<'socket> Client<'socket> {
         let content = fs::read(file).map_err(unreadable)?;
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
-        let target = format!("/push?name={name}&allow_older={allow_older}");
+        let target = format!("/push?name={name}&allow_older={older}&allow_one_way={one_way}");
         parse(&self.ask(Method::POST, &target, content)?)
     }
 
-    /// `rollback` or `commit`.
+    /// `rollback`, `commit`, `snapshot`, `restore` or `trust`.
     pub(crate) fn command<T: DeserializeOwned>(&self, command: &str, module: &str) -> Result<T, Failure> {
         let module = utf8_percent_encode(module, NON_ALPHANUMERIC);
         parse(&self.ask(Method::POST, &format!("/{command}/{module}"), Vec::new())?)

@@ -55,6 +55,15 @@ impl Failure {
         Self::new("not-a-file", format!("{file} isn't a regular file: push a shared library"))
     }
 
+    /// The candidate was published, and then a part of the state turned out not to be migratable.
+    pub(crate) fn stuck(reason: &str, what_then: &str) -> Self {
+        let message = format!(
+            "a part of the state can't be migrated: {reason}: {what_then}: mend the migration, or the value, and push \
+             again"
+        );
+        Self::new("migration-stuck", message)
+    }
+
     /// Standard output can't be written to.
     pub(crate) fn unprinted(error: io::Error) -> Self {
         Self::new("unprinted", format!("can't write to standard output: {error}"))

@@ -7,9 +7,15 @@
 //! | request | what it does | answer |
 //! |---|---|---|
 //! | `GET /status` | looks, without waiting for a swap | the [`Status`](crate::Status) |
-//! | `POST /push?name=logic.v1002.so&allow_older=true` | pushes the library in the body | a [`PushOutcome`](crate::PushOutcome) |
+//! | `POST /push?name=logic.v1002.so` | pushes the library in the body | a [`PushOutcome`](crate::PushOutcome) |
 //! | `POST /rollback/{module}` | returns to the predecessor | a [`Published`](crate::Published) |
 //! | `POST /commit/{module}` | ends the probation | `{"module", "version"}` |
+//! | `POST /snapshot/{module}` | takes a snapshot of the state | a [`SnapshotTaken`](crate::status::SnapshotTaken) |
+//! | `POST /restore/{module}` | has the last snapshot take the state's place | `{"module", "path"}` |
+//! | `POST /trust/{module}` | lets calls back to a state that is suspect | `{"module"}` |
+//!
+//! `&allow_older=true` behind a push's name allows a version older than the active one, `&allow_one_way=true` an
+//! upgrade of the state without a way back.
 //!
 //! A push carries the library's bytes, not its path: the two processes may see different file systems. What
 //! was done is answered with 200; what wasn't, with a status from 400 on and `{"code", "message"}`, where

@@ -1,6 +1,7 @@
 //! The routes: from a request to the engine's command, and from its outcome to an answer.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +17,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::candidate::VersionNumber;
+use crate::control::Recovery;
 use crate::engine::{Core, Published, Push, PushOutcome};
-use crate::error::{AcceptError, CommitError, PushError, RollbackError};
-use crate::status::Status;
+use crate::error::{AcceptError, CommitError, PushError, RecoverError, RollbackError, TakeError};
+use crate::status::{SnapshotTaken, Status};
 
-/// How many pushes, rollbacks and commits may be under way, from their first byte on. It bounds the threads
+/// How many commands may be under way: all but the status, from their first byte on. It bounds the threads
 /// that wait for the engine, and the memory for candidates.
 pub(super) const COMMANDS_MAX: usize = 4;
 
@@ -44,6 +46,9 @@ pub(super) fn router(core: Arc<Core>, candidate_size_max: u64) -> Router {
         .route("/push", post(push))
         .route("/rollback/{module}", post(rollback))
         .route("/commit/{module}", post(commit))
+        .route("/snapshot/{module}", post(snapshot))
+        .route("/restore/{module}", post(restore))
+        .route("/trust/{module}", post(trust))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Admin { core, candidate_size_max, commands })
@@ -59,25 +64,28 @@ struct PushQuery {
     name: String,
     #[serde(default)]
     allow_older: bool,
+    #[serde(default)]
+    allow_one_way: bool,
 }
+
+/// The module that a path names.
+type Named = Result<Path<String>, PathRejection>;
 
 async fn push(
     State(admin): State<Admin>,
     query: Result<Query<PushQuery>, QueryRejection>,
     body: Body,
 ) -> Result<Json<PushOutcome>, Failure> {
-    let Query(PushQuery { name, allow_older }) = query?;
+    let Query(PushQuery { name, allow_older, allow_one_way }) = query?;
     let permit = admin.permit()?;
     let content = receive(&name, body, admin.candidate_size_max).await?;
     let push = Push::content(name, content);
     let push = if allow_older { push.allow_older() } else { push };
+    let push = if allow_one_way { push.allow_one_way() } else { push };
     admin.command(permit, move |core| core.push(push)).await.map(Json)
 }
 
-async fn rollback(
-    State(admin): State<Admin>,
-    module: Result<Path<String>, PathRejection>,
-) -> Result<Json<Published>, Failure> {
+async fn rollback(State(admin): State<Admin>, module: Named) -> Result<Json<Published>, Failure> {
     let Path(module) = module?;
     admin.command(admin.permit()?, move |core| core.mailbox.rollback(module)).await.map(Json)
 }
@@ -88,18 +96,52 @@ struct Committed {
     version: VersionNumber,
 }
 
-async fn commit(
-    State(admin): State<Admin>,
-    module: Result<Path<String>, PathRejection>,
-) -> Result<Json<Committed>, Failure> {
+async fn commit(State(admin): State<Admin>, module: Named) -> Result<Json<Committed>, Failure> {
     let Path(module) = module?;
     let name = module.clone();
     let version = admin.command(admin.permit()?, move |core| core.mailbox.commit(name)).await?;
     Ok(Json(Committed { module, version }))
 }
 
+async fn snapshot(State(admin): State<Admin>, module: Named) -> Result<Json<SnapshotTaken>, Failure> {
+    let Path(module) = module?;
+    admin.command(admin.permit()?, move |core| core.mailbox.snapshot(module)).await.map(Json)
+}
+
+#[derive(Serialize)]
+struct Restored {
+    module: String,
+    /// The snapshot.
+    path: Option<PathBuf>,
+}
+
+async fn restore(State(admin): State<Admin>, module: Named) -> Result<Json<Restored>, Failure> {
+    let Path(module) = module?;
+    let name = module.clone();
+    let command = move |core: &Core| {
+        core.mailbox.recover(name.clone(), Recovery::Restore)?;
+        let restored = core.status().modules.into_iter().find(|known| known.name == name);
+        Ok::<_, RecoverError>(restored.and_then(|known| known.snapshots?.restored_from))
+    };
+    let path = admin.command(admin.permit()?, command).await?;
+    Ok(Json(Restored { module, path }))
+}
+
+#[derive(Serialize)]
+struct Trusted {
+    module: String,
+}
+
+async fn trust(State(admin): State<Admin>, module: Named) -> Result<Json<Trusted>, Failure> {
+    let Path(module) = module?;
+    let name = module.clone();
+    admin.command(admin.permit()?, move |core| core.mailbox.recover(name, Recovery::Trust)).await?;
+    Ok(Json(Trusted { module }))
+}
+
 async fn unknown_route() -> Failure {
-    let routes = "expected /status, /push?name=FILE, /rollback/MODULE or /commit/MODULE";
+    let routes = "expected /status, /push?name=FILE, or one of /rollback, /commit, /snapshot, /restore and /trust \
+                  with /MODULE behind it";
     Failure { status: StatusCode::NOT_FOUND, code: "unknown-route", message: routes.to_owned() }
 }
 
@@ -187,10 +229,15 @@ impl Failure {
     fn engine(code: &'static str, error: &impl Display) -> Self {
         let status = match code {
             "busy" | "too-many-retained" | "no-predecessor" | "nothing-to-commit" => StatusCode::CONFLICT,
+            "pause-missed" | "cancelled" | "no-state" | "nothing-suspect" | "suspect" => StatusCode::CONFLICT,
+            "no-snapshots" | "no-snapshot" => StatusCode::CONFLICT,
             "unknown-module" => StatusCode::NOT_FOUND,
             "too-large" => StatusCode::PAYLOAD_TOO_LARGE,
-            "unwritable" => StatusCode::INSUFFICIENT_STORAGE,
-            "stopped" => StatusCode::SERVICE_UNAVAILABLE,
+            "unwritable" | "unwritable-snapshot" | "incomplete-snapshot" | "no-number-left" => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
+            "unreadable-snapshot" | "no-root" | "unencodable" => StatusCode::INTERNAL_SERVER_ERROR,
+            "stopped" | "no-thread" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self { status, code, message: error.to_string() }
@@ -218,6 +265,18 @@ impl From<RollbackError> for Failure {
 
 impl From<CommitError> for Failure {
     fn from(error: CommitError) -> Self {
+        Self::engine(error.code(), &error)
+    }
+}
+
+impl From<TakeError> for Failure {
+    fn from(error: TakeError) -> Self {
+        Self::engine(error.code(), &error)
+    }
+}
+
+impl From<RecoverError> for Failure {
+    fn from(error: RecoverError) -> Self {
         Self::engine(error.code(), &error)
     }
 }

@@ -72,21 +72,51 @@ fn the_status_of_an_engine_without_versions() {
 #[test]
 fn what_isnt_done_has_a_status_and_a_code() {
     let (_folder, socket, _engine) = engine();
-    let ask = |method, target, body: &[u8]| ask(&socket, method, target, body);
+    let ask = |method: &str, target: &str, body: &[u8]| ask(&socket, method, target, body);
     let push = "/push?name=logic.v1.so";
     assert_eq!(code(&ask("POST", push, b"garbage")), (422, "not-elf"));
     assert_eq!(code(&ask("POST", push, b"")), (422, "not-elf"));
     assert_eq!(code(&ask("POST", "/push", b"garbage")), (400, "bad-request"));
     assert_eq!(code(&ask("POST", "/push?name=x&allow_older=perhaps", b"")), (400, "bad-request"));
-    assert_eq!(code(&ask("POST", "/rollback/chat", b"")), (404, "unknown-module"));
-    assert_eq!(code(&ask("POST", "/commit/chat", b"")), (404, "unknown-module"));
-    assert_eq!(code(&ask("POST", "/rollback/%ff", b"")), (400, "bad-request"));
+    assert_eq!(code(&ask("POST", "/push?name=x&allow_one_way=1", b"")), (400, "bad-request"));
+    for command in ["rollback", "commit", "snapshot", "restore", "trust"] {
+        assert_eq!(
+            code(&ask("POST", &format!("/{command}/chat"), b"")),
+            (404, "unknown-module"),
+            "{command}"
+        );
+        assert_eq!(code(&ask("POST", &format!("/{command}/%ff"), b"")), (400, "bad-request"), "{command}");
+        assert_eq!(code(&ask("GET", &format!("/{command}/logic"), b"")), (405, "wrong-method"), "{command}");
+    }
     assert_eq!(code(&ask("POST", "/rollback/logic", b"")), (409, "no-predecessor"));
     assert_eq!(code(&ask("POST", "/commit/logic", b"")), (409, "nothing-to-commit"));
     assert_eq!(code(&ask("GET", "/nothing", b"")), (404, "unknown-route"));
     assert_eq!(code(&ask("GET", "/push?name=x", b"")), (405, "wrong-method"));
     let (_, status) = ask("GET", "/status", b"");
     assert_eq!(status["modules"][0]["swaps"]["refused"], 2);
+    // Whatever is allowed, it's a library all the same.
+    let allowed = "/push?name=logic.v1.so&allow_older=true&allow_one_way=true";
+    assert_eq!(code(&ask("POST", allowed, b"garbage")), (422, "not-elf"));
+}
+
+#[test]
+fn without_snapshots_there_is_none_to_take_or_to_restore() {
+    let (_folder, socket, _engine) = engine();
+    let ask = |command: &str| ask(&socket, "POST", &format!("/{command}/logic"), b"");
+    assert_eq!(code(&ask("snapshot")), (409, "no-snapshots"));
+    assert_eq!(code(&ask("restore")), (409, "no-state"));
+    assert_eq!(code(&ask("trust")), (409, "nothing-suspect"));
+}
+
+#[test]
+fn without_a_state_there_is_nothing_to_take_a_snapshot_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("admin.sock");
+    let _engine = builder(&socket).snapshots(folder.path().join("snapshots")).build().unwrap();
+    assert_eq!(code(&ask(&socket, "POST", "/snapshot/logic", b"")), (409, "no-state"));
+    assert_eq!(code(&ask(&socket, "POST", "/restore/logic", b"")), (409, "no-state"));
+    let (_, status) = ask(&socket, "GET", "/status", b"");
+    assert_eq!(status["modules"][0]["snapshots"]["taken"], 0, "{status}");
 }
 
 #[test]

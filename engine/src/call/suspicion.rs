@@ -82,6 +82,11 @@ impl Suspicions {
         lock(&self.current).clone()
     }
 
+    /// The suspicion that calls are kept out for, if they are.
+    pub(crate) fn keeps_out(&self) -> Option<Suspicion> {
+        self.current().filter(|_| !self.lets_in())
+    }
+
     pub(crate) fn clear(&self) {
         *lock(&self.current) = None;
     }

@@ -140,9 +140,12 @@ impl fmt::Display for Manifest {
         }
         let StateManifest { type_name, schema, fingerprint, from, .. } = &self.state;
         row("state", &format_args!("{type_name}, schema {schema}, {fingerprint}"))?;
+        // Each is a step away from the one before: a step without a way back cuts off all that come after.
+        let mut is_one_way = false;
         for FormerState { type_name, schema, fingerprint, one_way } in from {
-            let way = if *one_way { "one-way" } else { "and back" };
-            row("  from", &format_args!("{type_name}, schema {schema}, {fingerprint}, {way}"))?;
+            is_one_way |= one_way;
+            let way = if is_one_way { "one-way, there is no rollback to it" } else { "and back" };
+            row("  from", &format_args!("{type_name}, schema {schema}, {fingerprint}: {way}"))?;
         }
         Ok(())
     }
@@ -172,6 +175,27 @@ mod tests {
         let (manifest, length) = parse(&padded).unwrap();
         assert_eq!(length, whole);
         assert_eq!((manifest.module.as_str(), manifest.state.schema), ("m", 1));
+    }
+
+    #[test]
+    fn what_is_one_way_is_said_for_all_that_comes_before() {
+        let text = str::from_utf8(TEXT).unwrap().replace(
+            r#""fingerprint":"f"}"#,
+            r#""fingerprint":"f","from":[
+                {"type":"S","schema":3,"fingerprint":"c","one_way":false},
+                {"type":"S","schema":2,"fingerprint":"b","one_way":true},
+                {"type":"Old","schema":1,"fingerprint":"a","one_way":false}]}"#,
+        );
+        let shown = parse(&section(FORMAT, text.as_bytes())).unwrap().0.to_string();
+        let rows: Vec<_> = shown.lines().filter(|line| line.starts_with("  from")).collect();
+        assert_eq!(
+            rows,
+            [
+                "  from     S, schema 3, c: and back",
+                "  from     S, schema 2, b: one-way, there is no rollback to it",
+                "  from     Old, schema 1, a: one-way, there is no rollback to it",
+            ]
+        );
     }
 
     #[test]

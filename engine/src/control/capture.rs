@@ -104,8 +104,14 @@ impl Capturing<'_> {
             attempts += 1;
             let closed_at = Instant::now();
             let begun = path.alone_by(closed_at + *pause_max, || {
+                // One that has come up while this has waited, too.
+                if let Some(suspicion) = path.suspicions.keeps_out() {
+                    return Err(TakeError::Suspect { module: path.module.clone(), by: suspicion.method });
+                }
                 // SAFETY: the state is of this type, and nobody is in it.
-                let captured = unsafe { capture(footprint, table, state.0) }?;
+                let captured = unsafe { capture(footprint, table, state.0) };
+                let captured = captured
+                    .map_err(|error: MigrationError| TakeError::Unencodable { reason: error.to_string() })?;
                 let blocks = Arc::new(Blocks::default());
                 for (ordinal, collection) in (1..).zip(&captured.collections) {
                     // SAFETY: the code stays: this thread holds the version until `Begun` is dropped.
@@ -113,14 +119,14 @@ impl Capturing<'_> {
                 }
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let taken_at_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-                Ok::<_, MigrationError>(Begun { captured, blocks, taken_at_ms, pause: Duration::ZERO })
+                Ok(Begun { captured, blocks, taken_at_ms, pause: Duration::ZERO })
             });
             match begun {
                 Some(Ok(mut begun)) => {
                     begun.pause = closed_at.elapsed();
                     return Ok(begun);
                 }
-                Some(Err(error)) => return Err(TakeError::Unencodable { reason: error.to_string() }),
+                Some(Err(error)) => return Err(error),
                 None => {}
             }
             let between = *pause_max * BETWEEN;
@@ -143,7 +149,7 @@ impl Capturing<'_> {
         for collection in &begun.captured.collections {
             // It may grow meanwhile; what a shard is divided into was written down before.
             while index < collection.count() {
-                // Relaxed: see `Snapshots::cancel`.
+                // Relaxed: see `cancel_snapshot`.
                 if self.is_cancelled.load(Ordering::Relaxed) {
                     return Err(TakeError::Cancelled { module: self.moment.path.module.clone() });
                 }

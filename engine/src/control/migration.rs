@@ -135,10 +135,13 @@ impl Migration {
             unfence(unsafe { (self.to.destroy)(migrated) })?;
             let mut pace = Pace::new();
             for (collection, trial) in captured.collections.iter().zip(&trial.collections) {
-                for index in 0..collection.count() {
+                let mut index = 0;
+                // It may grow meanwhile, and then some of what a shard had is in one further on.
+                while index < collection.count() {
                     collection.check(index, trial)?;
                     progress.step();
                     pace.step();
+                    index += 1;
                 }
             }
             Ok(())

@@ -38,6 +38,10 @@ impl Progress {
         let mut status = lock(&self.0);
         (status.stage, status.shards, status.done) = (stage, shards as u64, 0);
         status.waits_for.clear();
+        // Those of the check are another matter.
+        if stage == MigrationStage::HandingOver {
+            status.attempts = 0;
+        }
     }
 
     /// One more shard is done. There may be more of them than in the beginning.

@@ -49,6 +49,8 @@ struct Work {
     number: usize,
     /// It's stuck, and nobody has been told.
     is_news: bool,
+    /// More work may come: the thread stays until that is known.
+    is_kept: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,12 +65,13 @@ enum Stage {
 }
 
 impl Sweep {
-    /// Starts the thread, which then waits for work. `stuck` is told when a shard can't be migrated.
+    /// Starts the thread, which then waits for work. `rests` is called when there is none left, or a shard can't be
+    /// migrated.
     pub(super) fn start(
         module: &str,
         converter: Arc<Footprint>,
         progress: Arc<Progress>,
-        stuck: impl Fn() + Send + 'static,
+        rests: impl Fn() + Send + 'static,
     ) -> std::io::Result<Self> {
         let work = Work {
             stage: Stage::Waiting,
@@ -78,6 +81,7 @@ impl Sweep {
             deadline: None,
             number: 0,
             is_news: false,
+            is_kept: false,
         };
         let shared = Shared { module: module.to_owned(), work: Mutex::new(work), bell: Bell::new() };
         let shared = Arc::new(shared);
@@ -86,7 +90,7 @@ impl Sweep {
             let (shared, converter) = (shared.clone(), converter.clone());
             move || {
                 owed::run_for(converter.clone(), Hold::Hook("sweep"));
-                shared.run(&converter, &stuck);
+                shared.run(&converter, &rests);
             }
         };
         if let Err(error) = thread::Builder::new().name("liveswap-sweep".into()).spawn(run) {
@@ -111,6 +115,7 @@ impl Sweep {
             work.deadline = deadline_in(patience);
             work.number += 1;
             work.is_news = false;
+            work.is_kept = false;
             work.leftovers.extend(leftovers);
             let mut replaced = Vec::new();
             for collection in collections {
@@ -127,9 +132,33 @@ impl Sweep {
         self.shared.bell.ring();
     }
 
+    /// Has the thread stay though it may come to the end of its work, until more is [added](Self::add) or it's [let
+    /// be](Self::let_be). False if it has ended already.
+    pub(super) fn keep(&self) -> bool {
+        let mut work = lock(&self.shared.work);
+        work.is_kept = work.stage != Stage::Ended;
+        work.is_kept
+    }
+
+    /// No more work comes.
+    pub(super) fn let_be(&self) {
+        lock(&self.shared.work).is_kept = false;
+        self.shared.bell.ring();
+    }
+
     /// Whether there is nothing left to do.
     pub(super) fn is_ended(&self) -> bool {
         lock(&self.shared.work).stage == Stage::Ended
+    }
+
+    /// Whether it has work, and gets on with it.
+    pub(super) fn is_sweeping(&self) -> bool {
+        lock(&self.shared.work).stage == Stage::Sweeping
+    }
+
+    /// Whether a shard can't be migrated.
+    pub(super) fn is_stuck(&self) -> bool {
+        lock(&self.shared.work).stage == Stage::Stuck
     }
 
     /// Whether it has had no work yet.
@@ -165,28 +194,32 @@ impl Drop for Sweep {
         if matches!(work.stage, Stage::Waiting | Stage::Stuck) {
             work.stage = Stage::Ended;
         }
+        work.is_kept = false;
         drop(work);
         self.shared.bell.ring();
     }
 }
 
 impl Shared {
-    fn run(&self, converter: &Footprint, stuck: &impl Fn()) {
+    fn run(&self, converter: &Footprint, rests: &impl Fn()) {
         loop {
             let rings = self.bell.rings();
-            let stage = lock(&self.work).stage;
+            let (stage, is_kept) = {
+                let work = lock(&self.work);
+                (work.stage, work.is_kept)
+            };
             match stage {
-                Stage::Sweeping => self.sweep_all(converter, stuck),
-                Stage::Waiting | Stage::Stuck => {
+                Stage::Sweeping => self.sweep_all(converter, rests),
+                Stage::Ended if !is_kept => break,
+                Stage::Waiting | Stage::Stuck | Stage::Ended => {
                     self.bell.wait(rings, None);
                 }
-                Stage::Ended => break,
             }
         }
         self.let_go(converter);
     }
 
-    fn sweep_all(&self, converter: &Footprint, stuck: &impl Fn()) {
+    fn sweep_all(&self, converter: &Footprint, rests: &impl Fn()) {
         let (number, leftovers, collections) = {
             let mut work = lock(&self.work);
             (work.number, std::mem::take(&mut work.leftovers), work.collections.clone())
@@ -222,9 +255,9 @@ impl Shared {
             }
             Err(error) => {
                 tell(|| tracing::error!(module, %error, "a part of the state can't be migrated"));
-                stuck();
             }
         }
+        rests();
     }
 
     /// The last of collections that nobody has any more may go with these.

@@ -189,7 +189,12 @@ impl Worker {
     /// Looks after what goes on by itself.
     fn tend(&mut self) {
         for module in &mut self.modules {
+            let before = module.active_digest();
             module.tend(&self.settings);
+            // It was rolled back: a watched folder needn't bring it back.
+            if let Some(withdrawn) = before.filter(|before| module.active_digest() != Some(*before)) {
+                self.withdrawn.add(withdrawn);
+            }
         }
     }
 

@@ -78,7 +78,7 @@ impl SnapshotError {
     }
 
     /// The file that was refused.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         match self {
             Self::NotASnapshot { path, .. }
             | Self::Future { path, .. }

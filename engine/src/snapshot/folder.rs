@@ -101,7 +101,9 @@ impl SnapshotFolder {
         let path = path.canonicalize()?;
         check_permissions(&path)?;
         let lock = path.join(format!("{module}.lock"));
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lock)?;
+        drop(OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock)?);
+        // For reading, so that nobody is kept from making the file system read-only.
+        let lock = File::open(lock)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::Error::new(
                 io::ErrorKind::WouldBlock,

@@ -109,7 +109,7 @@ impl Captures {
         // be of.
         let encoded = unsafe { (capture.encode)(map, &mut encoder) };
         let bytes = match encoded {
-            Ok(()) => encoder.finish().map(|(bytes, _)| bytes).map_err(|error| error.to_string()),
+            Ok(()) => encoder.finish().map_err(|error| error.to_string()),
             Err(panic) => Err(format!("encoding panicked at {}: {}", panic.location, panic.message)),
         };
         match bytes {

@@ -115,7 +115,7 @@ impl Handle {
             // SAFETY: the shard fits, so its map is of the table's types; it's locked.
             unsafe { (self.table.encode)(map, &mut encoder) }.map_err(|panic| map::panicked(&panic))?;
         }
-        let (bytes, _) = encoder.finish().map_err(|error| error.to_string())?;
+        let bytes = encoder.finish().map_err(|error| error.to_string())?;
         let copy = match (self.table.decode)(&bytes) {
             Ok(Ok(copy)) => copy,
             Ok(Err(error)) => return Err(error.to_string().into()),

@@ -7,30 +7,30 @@ use std::hash::Hash;
 use std::ptr::NonNull;
 
 use super::Sharded;
-use super::shards::FULL;
+use super::entries::Entries;
 use super::steps::Step;
 use crate::fence::{self, Fenced};
-use crate::{CodecError, Decoder, Encoder, HashMap, Migrate, MigrateError, State};
+use crate::{CodecError, Encoder, Migrate, MigrateError, State};
 
-/// The address of a `Box<HashMap<K, V>>`.
+/// The address of a `Box<Entries<K, V>>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Map(NonNull<()>);
 
 // SAFETY: an address. Whoever follows it holds the lock of the shard, whose collection is `Send` and `Sync` only if
-// keys and values are. A handle always is; it's the engine's, whose states all are.
+// keys and values are. A handle always is: it's made only of states that are.
 unsafe impl Send for Map {}
 // SAFETY: as above.
 unsafe impl Sync for Map {}
 
 impl Map {
-    pub(super) fn new<K: Eq + Hash, V>(map: HashMap<K, V>) -> Self {
+    pub(super) fn new<K: Eq + Hash, V>(map: Entries<K, V>) -> Self {
         Self(NonNull::from(Box::leak(Box::new(map))).cast())
     }
 
     /// # Safety
     ///
     /// The map is of these types, and nobody changes it for as long as it's borrowed.
-    pub(super) unsafe fn get<'map, K: Eq + Hash, V>(self) -> &'map HashMap<K, V> {
+    pub(super) unsafe fn get<'map, K: Eq + Hash, V>(self) -> &'map Entries<K, V> {
         // SAFETY: as the caller vouches.
         unsafe { self.0.cast().as_ref() }
     }
@@ -38,7 +38,7 @@ impl Map {
     /// # Safety
     ///
     /// The map is of these types, and nobody else uses it for as long as it's borrowed.
-    pub(super) unsafe fn get_mut<'map, K: Eq + Hash, V>(self) -> &'map mut HashMap<K, V> {
+    pub(super) unsafe fn get_mut<'map, K: Eq + Hash, V>(self) -> &'map mut Entries<K, V> {
         // SAFETY: as the caller vouches.
         unsafe { self.0.cast().as_mut() }
     }
@@ -46,7 +46,7 @@ impl Map {
     /// # Safety
     ///
     /// The map is of these types, and nobody uses it any more.
-    pub(super) unsafe fn take<K: Eq + Hash, V>(self) -> HashMap<K, V> {
+    pub(super) unsafe fn take<K: Eq + Hash, V>(self) -> Entries<K, V> {
         // SAFETY: as the caller vouches; it was made by `new`.
         *unsafe { Box::from_raw(self.0.cast().as_ptr()) }
     }
@@ -75,24 +75,31 @@ pub(super) unsafe fn encode<K: State + Eq + Hash, V: State>(map: Map, encoder: &
 
 /// Makes a map of what [`encode`] wrote.
 pub(super) fn decode<K: State + Eq + Hash, V: State>(bytes: &[u8]) -> Fenced<Result<Map, CodecError>> {
-    fence::fence(|| decode_entries::<K, V>(bytes).map(Map::new))
+    fence::fence(|| Entries::<K, V>::decode(bytes).map(Map::new))
 }
 
-pub(super) fn decode_entries<K: State + Eq + Hash, V: State>(
-    bytes: &[u8],
-) -> Result<HashMap<K, V>, CodecError> {
-    let mut decoder = Decoder::new(bytes);
-    let count = decoder.count()?;
-    // As large as it was. Larger ones than a shard's don't come, except in bytes that lie.
-    let mut map = HashMap::with_capacity(count.min(2 * FULL));
-    for _ in 0..count {
-        map.insert(K::decode(&mut decoder)?, V::decode(&mut decoder)?);
-    }
-    decoder.finish()?;
-    Ok(map)
-}
-
-/// The step from `Old` to `New`.
+/// The step from `Old` to `New`. Two types that can't be told from each other are refused:
+///
+/// ```compile_fail,E0080
+/// use liveswap_state::{Migrate, MigrateError, Sharded, State};
+///
+/// mod v1 {
+///     #[derive(liveswap_state::State)]
+///     pub struct Health(pub u32);
+/// }
+///
+/// // Without `#[state(version = 2)]`.
+/// #[derive(State)]
+/// pub struct Health(u32);
+///
+/// impl Migrate<v1::Health> for Health {
+///     fn migrate(old: v1::Health) -> Result<Self, MigrateError> {
+///         Ok(Self(10 * old.0))
+///     }
+/// }
+///
+/// let players: Sharded<u64, Health> = Migrate::migrate(Sharded::<u64, v1::Health>::new()).unwrap();
+/// ```
 pub(super) const fn step<K: State + Eq + Hash, Old: State, New: State + Migrate<Old>>() -> Step {
     let (from, to) = (Sharded::<K, Old>::FINGERPRINT, Sharded::<K, New>::FINGERPRINT);
     assert!(
@@ -125,7 +132,7 @@ unsafe fn convert<K: State + Eq + Hash, Old: State, New: Migrate<Old>>(
     // SAFETY: as the caller vouches.
     let encoded = unsafe { encode::<K, Old>(map, &mut before) };
     let bytes = match encoded {
-        Ok(()) => before.finish().map(|(bytes, _)| bytes).map_err(|error| error.to_string().into()),
+        Ok(()) => before.finish().map_err(|error| error.to_string().into()),
         Err(panic) => Err(panicked(&panic)),
     };
     let bytes = match bytes {
@@ -133,23 +140,17 @@ unsafe fn convert<K: State + Eq + Hash, Old: State, New: Migrate<Old>>(
         Err(error) => return Err((map, error)),
     };
     // SAFETY: as the caller vouches.
-    let old = unsafe { map.take::<K, Old>() };
-    let migrated = fence::fence(|| {
-        let mut new = HashMap::with_capacity(old.len());
-        for (key, value) in old {
-            new.insert(key, New::migrate(value)?);
-        }
-        Ok(new)
-    });
+    let (places, old) = unsafe { map.take::<K, Old>() }.apart();
+    let migrated = fence::fence(|| old.convert(|(key, value)| Ok((key, New::migrate(value)?))));
     let error = match migrated {
-        Ok(Ok(new)) => return Ok(Map::new(new)),
+        Ok(Ok(new)) => return Ok(Map::new(places.of(new))),
         Ok(Err(error)) => error,
         Err(panic) => panicked(&panic),
     };
-    match decode::<K, Old>(&bytes) {
-        Ok(Ok(restored)) => Err((restored, error)),
+    match fence::fence(|| Entries::<K, Old>::decode_pages(&bytes)) {
+        Ok(Ok(restored)) => Err((Map::new(places.of(restored)), error)),
         // Only of a hand-written codec that can't read what it has written. The trial before would have told.
-        _ => Err((Map::new(HashMap::<K, Old>::new()), format!("{error}; and its entries are lost").into())),
+        _ => Err((Map::new(Entries::<K, Old>::new()), format!("{error}; and its entries are lost").into())),
     }
 }
 

@@ -5,6 +5,8 @@
 //! | this one | the collection, with its types |
 //! | [`shards`] | where an entry is, locks, growing, and what a shard that is locked has to catch up on |
 //! | [`steps`] | the migrations under way |
+//! | [`entries`] | one shard's entries |
+//! | [`pages`] | the memory that they are in |
 //! | [`map`] | one shard's entries, their types erased |
 //! | [`capture`] | a snapshot under way |
 //! | [`flips`] | which collections a migration has flipped |
@@ -16,9 +18,11 @@
 //! same moment.
 
 mod capture;
+mod entries;
 mod flips;
 mod handle;
 mod map;
+mod pages;
 mod shards;
 mod steps;
 
@@ -30,6 +34,7 @@ use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use capture::Blocks;
+use entries::Entries;
 pub use flips::Flips;
 pub use handle::Handle;
 use handle::Table;
@@ -37,7 +42,7 @@ use map::Map;
 use shards::{FULL, Shard, Shards};
 
 use crate::fence::{self, Fenced};
-use crate::{CodecError, Decoder, Encoder, Fingerprint, HashMap, Migrate, MigrateError, Shape, State};
+use crate::{CodecError, Decoder, Encoder, Fingerprint, Migrate, MigrateError, Shape, State};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing that can panic in the middle of a change happens under these locks.
@@ -56,6 +61,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A shard has some two hundred entries at most, and a lock. What is passed to a method runs with the lock held: it
 /// must be short, and **must not use the same collection**, or it may wait for itself. (Others may be used, by all
 /// threads in the same order.) If it panics, the entry stays as it is then.
+///
+/// The same goes for what the library calls by itself: the keys' `Hash` and `Eq`, destructors, a value's migration.
+/// And a value's bytes are made with the lock held, for a snapshot or a migration, at any time. So whoever holds a lock
+/// *in* a value, by an `Arc` for instance, must let go of it before the collection is used.
 ///
 /// Values that change through a shared reference, such as atomics, are written into a snapshot as they are when
 /// their shard is, not as they were when it began.
@@ -146,7 +155,8 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
     unsafe fn fill(shards: &Arc<Shards>, bytes: &[u8]) -> Fenced<Result<(), CodecError>> {
         fence::fence(|| {
             let this = Self::of(shards.clone());
-            for (key, value) in map::decode_entries::<K, V>(bytes)? {
+            // All of them or none.
+            for (key, value) in Entries::decode_pages(bytes)? {
                 this.insert(key, value);
             }
             Ok(())
@@ -154,14 +164,14 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
     }
 
     /// The entries of a locked shard.
-    fn entries(shard: &Shard) -> Option<&HashMap<K, V>> {
+    fn entries(shard: &Shard) -> Option<&Entries<K, V>> {
         // SAFETY: the shard is settled, so its map is of the collection's own types, and is locked.
         shard.map.map(|map| unsafe { map.get() })
     }
 
     /// The entries of a shard that is locked for changes.
-    fn entries_mut(shard: &mut Shard) -> &mut HashMap<K, V> {
-        let map = *shard.map.get_or_insert_with(|| Map::new::<K, V>(HashMap::new()));
+    fn entries_mut(shard: &mut Shard) -> &mut Entries<K, V> {
+        let map = *shard.map.get_or_insert_with(|| Map::new::<K, V>(Entries::new()));
         // SAFETY: as above; the lock is this thread's alone.
         unsafe { map.get_mut() }
     }
@@ -169,7 +179,7 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
     /// How many entries there are. Looks at each shard.
     pub fn len(&self) -> usize {
         let mut count = 0;
-        self.shards.each(|shard| count += Self::entries(shard).map_or(0, HashMap::len));
+        self.shards.each(|shard| count += Self::entries(shard).map_or(0, Entries::len));
         count
     }
 
@@ -191,8 +201,9 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
     where
         K: Borrow<Q>,
     {
-        let shard = self.shards.read_at(self.shards.hash(key));
-        Self::entries(&shard)?.get(key).map(look)
+        let hash = self.shards.hash(key);
+        let shard = self.shards.read_at(hash);
+        Self::entries(&shard)?.get(hash, key).map(look)
     }
 
     /// A copy of the value for `key`.
@@ -209,9 +220,10 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
     where
         K: Borrow<Q>,
     {
-        let mut shard = self.shards.write_at(self.shards.hash(key));
+        let hash = self.shards.hash(key);
+        let mut shard = self.shards.write_at(hash);
         shard.map?;
-        Self::entries_mut(&mut shard).get_mut(key).map(change)
+        Self::entries_mut(&mut shard).get_mut(hash, key).map(change)
     }
 
     /// Changes the value for `key`, which is made first if there is none.
@@ -221,9 +233,10 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
         make: impl FnOnce() -> V,
         change: impl FnOnce(&mut V) -> R,
     ) -> R {
-        let mut shard = self.shards.write_at(self.shards.hash(&key));
+        let hash = self.shards.hash(&key);
+        let mut shard = self.shards.write_at(hash);
         let entries = Self::entries_mut(&mut shard);
-        let result = change(entries.entry(key).or_insert_with(make));
+        let result = change(entries.get_or_insert_with(self.shards.hasher(), hash, key, make));
         let is_full = entries.len() > FULL;
         drop(shard);
         self.grow_if(is_full);
@@ -232,9 +245,10 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
 
     /// Sets the value for `key` and returns the one it replaced.
     pub fn insert(&self, key: K, value: V) -> Option<V> {
-        let mut shard = self.shards.write_at(self.shards.hash(&key));
+        let hash = self.shards.hash(&key);
+        let mut shard = self.shards.write_at(hash);
         let entries = Self::entries_mut(&mut shard);
-        let before = entries.insert(key, value);
+        let before = entries.insert(self.shards.hasher(), hash, key, value);
         let is_full = entries.len() > FULL;
         drop(shard);
         self.grow_if(is_full);
@@ -246,16 +260,20 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
     where
         K: Borrow<Q>,
     {
-        let mut shard = self.shards.write_at(self.shards.hash(key));
+        let hash = self.shards.hash(key);
+        let mut shard = self.shards.write_at(hash);
         shard.map?;
-        Self::entries_mut(&mut shard).remove(key)
+        Self::entries_mut(&mut shard).remove(self.shards.hasher(), hash, key)
     }
 
     /// Looks at each entry, in no order. Entries that are there all the while are seen once each; of those that come
     /// or go meanwhile, some may be.
     pub fn for_each(&self, mut look: impl FnMut(&K, &V)) {
         self.shards.each(|shard| {
-            Self::entries(shard).into_iter().flatten().for_each(|(key, value)| look(key, value));
+            Self::entries(shard)
+                .into_iter()
+                .flat_map(Entries::iter)
+                .for_each(|(key, value)| look(key, value));
         });
     }
 
@@ -272,7 +290,7 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
     pub fn retain(&self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.shards.each_mut(|shard| {
             if shard.map.is_some() {
-                Self::entries_mut(shard).retain(&mut keep);
+                Self::entries_mut(shard).retain(self.shards.hasher(), &mut keep);
             }
         });
     }
@@ -287,13 +305,7 @@ impl<K: State + Eq + Hash, V: State> Sharded<K, V> {
             self.shards.grow_with(|map, goes| {
                 // SAFETY: the shard is settled and locked, so its map is of the collection's types.
                 let entries = unsafe { map.get_mut::<K, V>() };
-                // Asked of all before any is taken out: a key whose hash panics loses nobody then.
-                let going: Vec<bool> = entries.keys().map(|key| goes(self.shards.hash(key))).collect();
-                let mut going = going.into_iter();
-                let (go, stay): (Vec<_>, Vec<_>) =
-                    std::mem::take(entries).into_iter().partition(|_| going.next() == Some(true));
-                entries.extend(stay);
-                Map::new::<K, V>(go.into_iter().collect())
+                Map::new(entries.split(self.shards.hasher(), goes))
             });
         }
     }

@@ -24,8 +24,7 @@ use crate::{Fingerprint, MigrateError};
 /// How many shards a collection begins with, for threads that use it at the same time.
 const FIRST: usize = 16;
 
-/// With so many entries, a shard asks for one more shard. Its table has 256 places, of which it uses 224 at most; it
-/// may have to wait for its turn with more than this.
+/// With so many entries, a shard asks for one more shard. It may have to wait for its turn with more than this.
 pub(super) const FULL: usize = 200;
 
 /// The first segment has [`FIRST`] shards, and each further one as many as all before it.
@@ -77,6 +76,10 @@ impl Shards {
         };
         shards.segment(0);
         shards
+    }
+
+    pub(super) fn hasher(&self) -> &RandomState {
+        &self.hasher
     }
 
     pub(super) fn hash(&self, key: &(impl Hash + ?Sized)) -> u64 {
@@ -313,7 +316,7 @@ impl Shards {
 #[inline]
 fn index(hash: u64, count: usize) -> usize {
     let whole = 1 << count.ilog2();
-    // The maps themselves look at other hashes: each has a key of its own.
+    // The shards themselves look at the other bits.
     let place = hash as usize & (2 * whole - 1);
     if place < count { place } else { place - whole }
 }

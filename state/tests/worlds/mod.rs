@@ -220,7 +220,7 @@ pub struct Held {
 }
 
 impl Held {
-    pub fn new<T: State>(state: T) -> Self {
+    pub fn new<T: State + Send + Sync>(state: T) -> Self {
         Self { table: StateTable::of::<T>(), state: Box::into_raw(Box::new(state)).cast() }
     }
 
@@ -280,12 +280,12 @@ impl Held {
     }
 
     /// To a type that came from this one, one step or more.
-    pub fn upgrade<T: State>(&mut self) -> Result<Vec<Handle>, String> {
+    pub fn upgrade<T: State + Send + Sync>(&mut self) -> Result<Vec<Handle>, String> {
         let (steps, to) = self.upgrades::<T>();
         self.migrate(&steps, to)
     }
 
-    pub fn upgrades<T: State>(&self) -> (Vec<Step>, StateTable) {
+    pub fn upgrades<T: State + Send + Sync>(&self) -> (Vec<Step>, StateTable) {
         let to = StateTable::of::<T>();
         let mut steps = Vec::new();
         let mut table = to;
@@ -298,7 +298,7 @@ impl Held {
     }
 
     /// To a type that this one came from, one step or more.
-    pub fn downgrade<T: State>(&mut self) -> Result<Vec<Handle>, String> {
+    pub fn downgrade<T: State + Send + Sync>(&mut self) -> Result<Vec<Handle>, String> {
         self.migrate(&self.downgrades::<T>(), StateTable::of::<T>())
     }
 

@@ -76,25 +76,37 @@ impl Module {
     /// Tries the migration on copies, if there is one.
     pub(super) fn check(&mut self, settings: &Settings) -> Result<(), PushError> {
         self.needed = self.needs()?;
+        if self.needed.is_some() {
+            self.cancel_snapshot();
+        }
         let Some(needed) = &self.needed else { return Ok(()) };
+        // Until then the board shows the one before.
+        self.wait_for_sweep(needed, settings)?;
         lock(&self.board).migration = Some(needed.progress.clone());
         let outcome = self.check_needed(needed, settings);
         self.note_failure(outcome)
     }
 
+    /// Waits for what the migration before has left. Falling back turns that one back, and needn't wait.
+    fn wait_for_sweep(&self, needed: &Needed, settings: &Settings) -> Result<(), PushError> {
+        let Some(sweep) = &self.sweep else { return Ok(()) };
+        let falls_back = self.staged.is_none() && Arc::ptr_eq(&sweep.converter, &needed.converter);
+        if falls_back || sweep.wait(Instant::now().checked_add(settings.sweep_deadline)) {
+            return Ok(());
+        }
+        let module = self.name();
+        let waits_for = if sweep.is_stuck() {
+            format!(
+                "the last migration of module `{module}` is stuck at a value that can't be migrated (see its status)"
+            )
+        } else {
+            format!("the state of module `{module}` is still being migrated")
+        };
+        Err(PushError::Busy { waits_for })
+    }
+
     fn check_needed(&self, needed: &Needed, settings: &Settings) -> Result<(), PushError> {
         let Needed { migration, converter, progress } = needed;
-        // Falling back turns the last migration back, and needn't wait for its end.
-        if let Some(sweep) = &self.sweep
-            && !(self.staged.is_none() && Arc::ptr_eq(&sweep.converter, converter))
-            && !sweep.wait(Instant::now().checked_add(settings.sweep_deadline))
-        {
-            let waits_for = format!("the state of module `{}` is still being migrated", self.name());
-            return Err(PushError::Busy { waits_for });
-        }
-        if let Some(snapshots) = &self.snapshots {
-            snapshots.cancel();
-        }
         let pointer = self.state.as_ref().expect("there is one to migrate").pointer.0;
         let captured = self.retry(settings, |deadline| {
             // SAFETY: the state is of this type, and nobody is in it.
@@ -198,22 +210,23 @@ impl Module {
         settings: &Settings,
     ) -> Result<Sweep, MigrationError> {
         if let Some(sweep) = self.sweep.take_if(|sweep| Arc::ptr_eq(&sweep.converter, converter))
-            && !sweep.is_ended()
+            && sweep.keep()
         {
             return Ok(sweep);
         }
         let wake = settings.wake.clone();
         // If it's full, somebody else has woken the control thread.
-        let stuck = move || {
+        let rests = move || {
             let _ = wake.try_send(());
         };
-        Sweep::start(self.name(), converter.clone(), progress.clone(), stuck)
+        Sweep::start(self.name(), converter.clone(), progress.clone(), rests)
             .map_err(MigrationError::NoThread)
     }
 
     /// The hand-over didn't happen: a sweep that it would have turned back goes on.
     fn keep_running(&mut self, sweep: Sweep) {
         if !sweep.is_waiting() {
+            sweep.let_be();
             self.sweep = Some(sweep);
         }
     }
@@ -263,10 +276,26 @@ impl Module {
         outcome
     }
 
+    /// Whether a rollback takes the state back where the sweep's migration came from. Not if that was a rollback itself,
+    /// or if another version was published since.
+    fn is_turned_back_by_rollback(&self, sweep: &Sweep) -> bool {
+        let (Some(active), Some(standby), Some(state)) = (self.active(), self.standby(), &self.state) else {
+            return false;
+        };
+        let way = way(&standby.manifest.state, &state.manifest);
+        Arc::ptr_eq(&sweep.converter, &active.footprint) && matches!(way, Ok(Way::Downgrade { .. }))
+    }
+
     /// If a part of the state turned out not to be migratable, goes back to the predecessor, if there is one.
     pub(super) fn tend_sweep(&mut self, settings: &Settings) {
-        if self.sweep.as_ref().is_some_and(Sweep::take_stuck) {
+        if let Some(sweep) = self.sweep.as_ref().filter(|sweep| sweep.take_stuck()) {
             let module = self.name().to_owned();
+            if !self.is_turned_back_by_rollback(sweep) {
+                let what = "a part of the state can't be migrated, and no rollback would turn that back: calls that need \
+                            it fail";
+                tell(|| tracing::error!(module, "{what}"));
+                return;
+            }
             match self.rollback(settings) {
                 Ok(published) => {
                     let to = published.swap.to;

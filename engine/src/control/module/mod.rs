@@ -105,6 +105,8 @@ pub(crate) struct Module {
     pub(super) snapshots: Option<Snapshots>,
     /// The suspicion that was dealt with last.
     suspicion: Option<Suspicion>,
+    /// The last snapshot is to take the place of the state, and hasn't yet.
+    is_to_be_restored: bool,
     /// The predecessors of the active version, the latest last: what a rollback returns to. Their files
     /// are kept, whether or not they are still loaded.
     lineage: Vec<Arc<PrivateCopy>>,
@@ -138,6 +140,7 @@ impl Module {
             sweep: None,
             snapshots,
             suspicion: None,
+            is_to_be_restored: false,
             lineage: Vec::new(),
             published: Vec::new(),
         }
@@ -250,7 +253,9 @@ impl Module {
 
     /// When there will be something to look after.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.snapshots.as_ref().and_then(Snapshots::due)
+        // What keeps a snapshot from being taken wakes the thread when it's over.
+        let can_be_taken = self.is_at_rest() && !self.is_barred();
+        self.snapshots.as_ref().filter(|_| can_be_taken).and_then(Snapshots::due)
     }
 
     /// Nobody enters the module any more.

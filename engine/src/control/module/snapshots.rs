@@ -27,18 +27,25 @@ use crate::snapshot::folder::{Newest, SnapshotFolder};
 use crate::status::{SnapshotStatus, SnapshotTaken};
 use crate::tell::tell;
 
+/// How many snapshots that were passed over are told of in the status.
+const PASSED_OVER_MAX: usize = 8;
+
 type Outcome = Result<SnapshotTaken, TakeError>;
 
 /// What a module's snapshots are taken with.
 pub(crate) struct Snapshots {
     folder: Arc<Mutex<SnapshotFolder>>,
     interval: Option<Duration>,
+    /// Whether one is taken when the engine ends.
+    at_end: bool,
     /// When the next one is due.
     due: Option<Instant>,
     under_way: Option<UnderWay>,
     /// Who waits for the one that is under way, and who for the next.
     waiting: Vec<Reply<SnapshotTaken, TakeError>>,
     asked: Vec<Reply<SnapshotTaken, TakeError>>,
+    /// What is to be answered once the board shows it.
+    answers: Vec<(Reply<SnapshotTaken, TakeError>, Outcome)>,
     status: SnapshotStatus,
 }
 
@@ -54,27 +61,42 @@ impl Snapshots {
         module: &str,
         keep: NonZeroUsize,
         interval: Option<Duration>,
+        at_end: bool,
     ) -> std::io::Result<Self> {
         let folder = SnapshotFolder::open(folder, module, keep)?;
         Ok(Self {
             folder: Arc::new(Mutex::new(folder)),
             interval,
+            at_end,
             due: None,
             under_way: None,
             waiting: Vec::new(),
             asked: Vec::new(),
+            answers: Vec::new(),
             status: SnapshotStatus::default(),
         })
     }
 
-    /// Gives the one that is under way up, and waits until it has ended. Whoever asked for it gets the next.
-    pub(super) fn cancel(&self) {
-        let Some(under_way) = &self.under_way else { return };
-        // Relaxed: whoever sees it late writes one shard more.
-        under_way.is_cancelled.store(true, Ordering::Relaxed);
-        while !under_way.thread.is_finished() {
-            thread::park_timeout(Duration::from_micros(100));
+    /// A snapshot has ended, or is about to: takes note of it. Who asked for one that was given up gets the next.
+    fn conclude(&mut self, under_way: UnderWay, module: &str) {
+        // It runs no code that panics, but for what is fenced.
+        let _ = under_way.thread.join();
+        let Some(outcome) = lock(&under_way.outcome).take() else { return };
+        self.note(&outcome, module);
+        let waiting = std::mem::take(&mut self.waiting);
+        if let Err(TakeError::Cancelled { .. }) = outcome {
+            self.asked.extend(waiting);
+        } else {
+            self.answers.extend(waiting.into_iter().map(|reply| (reply, outcome.clone())));
         }
+    }
+
+    /// The one that is due can't even begin.
+    fn refuse(&mut self, error: TakeError, module: &str) {
+        let outcome = Err(error);
+        self.note(&outcome, module);
+        let waiting = std::mem::take(&mut self.waiting);
+        self.answers.extend(waiting.into_iter().map(|reply| (reply, outcome.clone())));
     }
 
     /// For the board.
@@ -95,12 +117,15 @@ impl Snapshots {
         module: &str,
     ) -> Result<Option<*mut ()>, RestoreError> {
         let Newest { intact, refused } = lock(&self.folder).newest()?;
+        self.status.passed_over.clear();
         for error in refused {
             // It may be whole, and newer than what would take its place.
             if matches!(error, SnapshotError::Unreadable { .. }) {
                 return Err(error.into());
             }
             tell(|| tracing::error!(module, code = error.code(), "passed a snapshot over: {error}"));
+            self.status.passed_over.push(error.to_string());
+            self.status.passed_over.truncate(PASSED_OVER_MAX);
         }
         let Some(mut intact) = intact else { return Ok(None) };
         let state = restore(library, manifest, &mut intact)?;
@@ -152,34 +177,54 @@ impl Module {
         let module = self.name().to_owned();
         let Some(snapshots) = &mut self.snapshots else { return };
         if let Some(under_way) = snapshots.under_way.take_if(|it| lock(&it.outcome).is_some()) {
-            // It runs no code that panics, but for what is fenced.
-            let _ = under_way.thread.join();
-            let outcome = lock(&under_way.outcome).take().expect("it was there just now");
-            snapshots.note(&outcome, &module);
-            let waiting = std::mem::take(&mut snapshots.waiting);
-            if let Err(TakeError::Cancelled { .. }) = outcome {
-                snapshots.asked.extend(waiting);
-            } else {
-                waiting.into_iter().for_each(|reply| answer(reply, outcome.clone()));
-            }
+            snapshots.conclude(under_way, &module);
         }
         self.begin_snapshot(settings);
+        self.show_and_answer();
+    }
+
+    /// In this order: who has an answer finds it in the status.
+    fn show_and_answer(&mut self) {
         self.write_board();
+        let answers = self.snapshots.as_mut().map(|snapshots| std::mem::take(&mut snapshots.answers));
+        answers.into_iter().flatten().for_each(|(reply, outcome)| answer(reply, outcome));
+    }
+
+    /// Gives a snapshot that is under way up, and waits until it has ended.
+    pub(super) fn cancel_snapshot(&mut self) {
+        let module = self.name().to_owned();
+        let Some(snapshots) = &mut self.snapshots else { return };
+        if let Some(under_way) = snapshots.under_way.take() {
+            // Relaxed: whoever sees it late writes one shard more.
+            under_way.is_cancelled.store(true, Ordering::Relaxed);
+            snapshots.conclude(under_way, &module);
+            self.show_and_answer();
+        }
+    }
+
+    /// Whether no shard is on its way, or those that are don't get on.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.sweep.as_ref().is_none_or(|sweep| sweep.is_ended() || sweep.is_stuck())
     }
 
     fn begin_snapshot(&mut self, settings: &Settings) {
-        let is_swept = self.sweep.as_ref().is_none_or(super::Sweep::is_ended);
+        let is_stuck = self.sweep.as_ref().is_some_and(super::Sweep::is_stuck);
+        let is_at_rest = self.is_at_rest();
         let is_trusted = !self.is_barred();
         let moment = self.moment(settings);
         let (Some(snapshots), Some(moment)) = (&mut self.snapshots, moment) else { return };
         let now = Instant::now();
         let due = snapshots.interval.map(|interval| *snapshots.due.get_or_insert(now + interval));
         let is_due = due.is_some_and(|due| now >= due) && is_trusted;
-        if snapshots.under_way.is_some() || !is_swept || !(is_due || !snapshots.asked.is_empty()) {
+        if snapshots.under_way.is_some() || !is_at_rest || (!is_due && snapshots.asked.is_empty()) {
             return;
         }
         snapshots.due = snapshots.interval.and_then(|interval| now.checked_add(interval));
         snapshots.waiting.append(&mut snapshots.asked);
+        if is_stuck {
+            let reason = "a part of it can't be migrated".to_owned();
+            return snapshots.refuse(TakeError::Unencodable { reason }, &self.path.module);
+        }
         let (is_cancelled, outcome) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
         let footprint = moment.footprint.clone();
         footprint.begin_start();
@@ -198,12 +243,8 @@ impl Module {
             Ok(thread) => snapshots.under_way = Some(UnderWay { is_cancelled, outcome, thread }),
             Err(error) => {
                 footprint.not_started();
-                let module = self.path.module.clone();
-                let outcome = Err(TakeError::NoThread { reason: error.to_string() });
-                snapshots.note(&outcome, &module);
-                for reply in std::mem::take(&mut snapshots.waiting) {
-                    answer(reply, outcome.clone());
-                }
+                let error = TakeError::NoThread { reason: error.to_string() };
+                snapshots.refuse(error, &self.path.module);
             }
         }
     }
@@ -223,7 +264,13 @@ impl Module {
 
     /// The engine ends: one last snapshot, if nobody is inside any more.
     pub(super) fn end_snapshots(&mut self, drained: bool, settings: &Settings) {
-        if let Some(sweep) = &self.sweep {
+        if !drained {
+            // A call that is still inside may hold the sweep up, and the snapshot: neither is waited for.
+            if let Some(under_way) = self.snapshots.as_mut().and_then(|snapshots| snapshots.under_way.take())
+            {
+                under_way.is_cancelled.store(true, Ordering::Relaxed);
+            }
+        } else if let Some(sweep) = &self.sweep {
             sweep.wait(None);
         }
         let is_trusted = !self.is_barred();
@@ -231,15 +278,15 @@ impl Module {
         let (module, moment) = (self.name().to_owned(), self.moment(settings));
         let Some(snapshots) = &mut self.snapshots else { return };
         if let Some(under_way) = snapshots.under_way.take() {
-            // As above. It ends by itself, since nobody is in the state.
-            let _ = under_way.thread.join();
+            // It ends by itself, since nobody is in the state.
+            snapshots.conclude(under_way, &module);
         }
-        if let Some(moment) = moment.filter(|_| drained && is_trusted && is_swept) {
+        if let Some(moment) = moment.filter(|_| snapshots.at_end && drained && is_trusted && is_swept) {
             let is_cancelled = AtomicBool::new(false);
             let outcome =
                 Capturing { moment, is_cancelled: &is_cancelled }.take(&mut lock(&snapshots.folder));
             snapshots.note(&outcome, &module);
         }
-        self.write_board();
+        self.show_and_answer();
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::Settings;
 use super::super::state::destroy;
-use super::Module;
+use super::{Module, Sweep};
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{HandOver, StatePointer};
 use crate::error::{PushError, RecoverError};
@@ -11,24 +11,29 @@ use crate::tell::tell;
 impl Module {
     /// Whether calls are kept out of the state.
     pub(super) fn is_barred(&self) -> bool {
-        let suspicions = &self.path.suspicions;
-        suspicions.policy() != SuspectPolicy::Continue && suspicions.current().is_some()
+        self.path.suspicions.keeps_out().is_some()
     }
 
     /// If the host wants that, has the last snapshot take the place of a state that may be half changed. Once for
     /// each time.
     pub(super) fn tend_suspicion(&mut self, settings: &Settings) {
         let suspicion = self.path.suspicions.current();
-        if suspicion == self.suspicion {
+        if suspicion != self.suspicion {
+            self.suspicion = suspicion;
+            self.is_to_be_restored =
+                self.suspicion.is_some() && self.path.suspicions.policy() == SuspectPolicy::Restore;
+            if let Some(suspicion) = &self.suspicion {
+                let (module, method) = (self.name(), &suspicion.method);
+                tell(|| tracing::error!(module, method, "a panic may have left the state half changed"));
+            }
+        }
+        // A sweep tells when it's done.
+        if !self.is_to_be_restored || self.sweep.as_ref().is_some_and(Sweep::is_sweeping) {
             return;
         }
-        self.suspicion = suspicion;
-        let Some(suspicion) = &self.suspicion else { return };
-        let (module, method) = (self.name().to_owned(), suspicion.method.clone());
-        tell(|| tracing::error!(module, method, "a panic may have left the state half changed"));
-        if self.path.suspicions.policy() == SuspectPolicy::Restore
-            && let Err(error) = self.recover(settings)
-        {
+        self.is_to_be_restored = false;
+        if let Err(error) = self.recover(settings) {
+            let module = self.name();
             tell(|| tracing::error!(module, code = error.code(), "can't restore the state: {error}"));
         }
     }
@@ -37,8 +42,10 @@ impl Module {
     pub(crate) fn recover(&mut self, settings: &Settings) -> Result<(), RecoverError> {
         let module = self.name().to_owned();
         let from = self.callable().ok_or_else(|| RecoverError::NoState { module: module.clone() })?;
-        let Some(snapshots) = &self.snapshots else { return Err(RecoverError::NotConfigured { module }) };
-        snapshots.cancel();
+        if self.snapshots.is_none() {
+            return Err(RecoverError::NotConfigured { module });
+        }
+        self.cancel_snapshot();
         if self.sweep.as_ref().is_some_and(|sweep| !sweep.is_ended()) {
             let waits_for = format!("the state of module `{module}` is still being migrated");
             return Err(PushError::Busy { waits_for }.into());
@@ -65,7 +72,7 @@ impl Module {
         state.generation += 1;
         hand_over.trust();
         self.path.suspicions.clear();
-        self.suspicion = None;
+        (self.suspicion, self.is_to_be_restored) = (None, false);
         hand_over.publish(self.callable().expect("as above"));
         let active = self.active().expect("as above");
         destroy(&active.library, &active.library.entry().state, before.0);
@@ -85,7 +92,7 @@ impl Module {
         self.retry(settings, |deadline| {
             self.path.trust(generation, deadline).then_some(()).ok_or_else(|| self.path.in_the_state())
         })?;
-        self.suspicion = None;
+        (self.suspicion, self.is_to_be_restored) = (None, false);
         let module = self.name();
         tell(|| tracing::warn!(module, "the state is trusted as it is"));
         Ok(())

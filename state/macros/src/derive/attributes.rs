@@ -148,19 +148,24 @@ impl FieldAttributes {
             Ok(true)
         };
         parse(attributes, known, "known here: `skip`, `new`, `new = VALUE`, `migrate`")?;
-        Ok(this)
+        match this.span {
+            Some(span) if this.migrate && this.new.is_some() => {
+                Err(Error::new(span, "`new` or `migrate`: what is new has nothing to be migrated from"))
+            }
+            _ => Ok(this),
+        }
     }
 
     /// Refuses what only an additive migration looks at.
-    pub(super) fn refuse_migration(&self) -> syn::Result<()> {
+    pub(super) fn refuse_migration(&self, why: &str) -> syn::Result<()> {
         match self.span {
-            Some(span) => Err(Error::new(span, ONLY_ADDITIVE)),
+            Some(span) => Err(Error::new(span, why)),
             None => Ok(()),
         }
     }
 }
 
-const ONLY_ADDITIVE: &str =
+pub(super) const ONLY_ADDITIVE: &str =
     "only in a type with `#[state(from = …, additive)]`: else the migration is written by hand";
 
 impl VariantAttributes {

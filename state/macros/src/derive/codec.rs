@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 use syn::{Data, Fields, Ident};
 
 use super::attributes::FieldAttributes;
-use super::layout::member;
+use super::layout::{fields, member};
 
 /// `encode` and `decode`.
 pub(super) fn functions(data: &Data, is_recursive: bool) -> syn::Result<TokenStream> {
@@ -53,9 +53,12 @@ pub(super) fn functions(data: &Data, is_recursive: bool) -> syn::Result<TokenStr
         ),
         false => (encode, decode),
     };
+    // As for the fingerprint, so that a type that isn't `State` is told once.
+    let types: Vec<_> = fields(data).iter().map(|field| &field.ty).collect();
     Ok(quote! {
         #[allow(unused_variables, reason = "there may be no field to write")]
         fn encode(&self, __liveswap_encoder: &mut ::liveswap_state::Encoder) {
+            #(::liveswap_state::assert_state::<#types>();)*
             #encode
         }
 
@@ -63,6 +66,7 @@ pub(super) fn functions(data: &Data, is_recursive: bool) -> syn::Result<TokenStr
         fn decode(
             __liveswap_decoder: &mut ::liveswap_state::Decoder<'_>,
         ) -> ::core::result::Result<Self, ::liveswap_state::CodecError> {
+            #(::liveswap_state::assert_state::<#types>();)*
             #decode
         }
     })
@@ -84,7 +88,9 @@ fn encode(fields: &Fields) -> syn::Result<Vec<TokenStream>> {
     for (index, field) in fields.iter().enumerate() {
         if !FieldAttributes::of(&field.attrs)?.skip {
             let name = bound(index);
-            encodes.push(quote!(::liveswap_state::State::encode(#name, __liveswap_encoder);));
+            // By the type's name, which is where an error belongs.
+            let written = &field.ty;
+            encodes.push(quote!(<#written as ::liveswap_state::State>::encode(#name, __liveswap_encoder);));
         }
     }
     Ok(encodes)
@@ -93,10 +99,10 @@ fn encode(fields: &Fields) -> syn::Result<Vec<TokenStream>> {
 fn decode(fields: &Fields) -> syn::Result<TokenStream> {
     let mut values = Vec::new();
     for (index, field) in fields.iter().enumerate() {
-        let member = member(field, index);
+        let (member, written) = (member(field, index), &field.ty);
         let value = match FieldAttributes::of(&field.attrs)?.skip {
-            true => quote!(::core::default::Default::default()),
-            false => quote!(::liveswap_state::State::decode(__liveswap_decoder)?),
+            true => quote!(<#written as ::core::default::Default>::default()),
+            false => quote!(<#written as ::liveswap_state::State>::decode(__liveswap_decoder)?),
         };
         values.push(quote!(#member: #value));
     }

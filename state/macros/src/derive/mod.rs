@@ -52,7 +52,7 @@ pub(crate) fn expand(input: DeriveInput) -> syn::Result<TokenStream> {
     }
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let name = &input.ident;
-    let types = fields.iter().map(|field| &field.ty);
+    let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
     let (name_text, title) = (name.to_string(), format!("{kind} {name}"));
     let hints = representation.iter().map(Ident::to_string);
     let constants = generics.const_params().map(|parameter| &parameter.ident);
@@ -93,12 +93,16 @@ pub(crate) fn expand(input: DeriveInput) -> syn::Result<TokenStream> {
             };
             const NAME: &'static ::core::primitive::str = #name_text;
             const SCHEMA: ::core::primitive::u32 = #schema;
-            const SHAPE: &'static ::liveswap_state::Shape = &::liveswap_state::Shape {
-                name: #name_text,
-                schema: #schema,
-                fingerprint: <Self as ::liveswap_state::State>::FINGERPRINT,
-                parameters: &[#(<#parameters as ::liveswap_state::State>::SHAPE),*],
-                fields: &[#(#shapes),*],
+            const SHAPE: &'static ::liveswap_state::Shape = {
+                // Here too, so that a type that isn't `State` is told once.
+                #(::liveswap_state::assert_state::<#types>();)*
+                &::liveswap_state::Shape {
+                    name: #name_text,
+                    schema: #schema,
+                    fingerprint: <Self as ::liveswap_state::State>::FINGERPRINT,
+                    parameters: &[#(<#parameters as ::liveswap_state::State>::SHAPE),*],
+                    fields: &[#(#shapes),*],
+                }
             };
             #origin
             #codec

@@ -68,15 +68,23 @@ fn what_to_do(arguments: &Arguments, folders: &Folders) -> String {
     let show = |path: &Path| path.display().to_string();
     let (modules, socket) = (show(&folders.modules()), show(&folders.admin_socket()));
     let newer = show(&folders.candidates().join(lay_out::NEWER));
+    let snapshots = show(&folders.snapshots());
+    let first = if folders.has_snapshot() {
+        "The game goes on in a moment, with the version that can."
+    } else {
+        "Version 1001 of the game will serve in a moment."
+    };
     let liveswap = format!("cargo run --quiet --package liveswap-cli -- --admin {socket}");
     format!(
         "
-Version 1001 of the game will serve in a moment. From another terminal, in this folder:
+{first} From another terminal, in this folder:
 
-  curl '{url}/hello'                # which version answers?
-  curl -X POST '{url}/hit?n=3'      # change the state
+  curl '{url}/hello'                   # which version answers?
+  curl -X POST '{url}/hit?n=3'         # change the state
+  curl -X POST '{url}/join?name=ada'   # add a player to it
+  curl '{url}/players'
 
-Upgrade it while it runs, in any of three ways, and ask again:
+Upgrade it while it runs, in any of three ways, and ask again. The new version keeps the players in another shape:
 
   cp {newer} {modules}/
   {liveswap} push {newer}
@@ -87,7 +95,11 @@ Then look at both versions, or return to the older one:
   {liveswap} status
   {liveswap} rollback logic
 
-Ctrl-C ends it.{port_remark}
+To watch a migration, have many join before it:
+
+  curl -X POST '{url}/join?name=bot&n=100000'
+
+Ctrl-C ends it. The next start goes on from there; without {snapshots}, it begins anew.{port_remark}
 
 ",
         name = lay_out::NEWER,

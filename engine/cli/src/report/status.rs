@@ -1,0 +1,177 @@
+//! The status: a block of lines for each module.
+
+use std::fmt::{self, Display, Formatter};
+
+use serde::Deserialize;
+
+use super::migration::Migration;
+use super::snapshots::Snapshots;
+use super::{Swap, size};
+
+/// All modules of an engine.
+#[derive(Deserialize)]
+pub(crate) struct Status {
+    pub(crate) modules: Vec<Module>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Module {
+    pub(crate) name: String,
+    pub(crate) phase: String,
+    active: Option<Slot>,
+    standby: Option<Slot>,
+    retired: Vec<Retired>,
+    swaps: Swaps,
+    last_swap: Option<Swap>,
+    pub(crate) migration: Option<Migration>,
+    snapshots: Option<Snapshots>,
+    suspect: Option<Suspicion>,
+}
+
+#[derive(Deserialize)]
+struct Slot {
+    slot: String,
+    version: String,
+    state_schema: u32,
+    in_flight: usize,
+    holders: Vec<Holder>,
+    live_bytes: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Retired {
+    version: String,
+    state: String,
+    holders: Vec<Holder>,
+    reason: Option<String>,
+    live_bytes: Option<u64>,
+}
+
+/// A thread that holds a version, or is in the state.
+#[derive(Deserialize)]
+pub(super) struct Holder {
+    thread: String,
+    thread_id: i32,
+    holds_by: String,
+    method: Option<String>,
+    age_ms: u64,
+}
+
+#[derive(Deserialize)]
+struct Swaps {
+    committed: u64,
+    rolled_back: u64,
+    refused: u64,
+}
+
+/// The exclusive call that may have left the state half changed.
+#[derive(Deserialize)]
+struct Suspicion {
+    version: String,
+    method: String,
+    message: String,
+    location: String,
+}
+
+impl Module {
+    /// The version that calls enter.
+    pub(crate) fn active(&self) -> Option<&str> {
+        self.active.as_ref().map(|slot| slot.version.as_str())
+    }
+
+    /// Whether no swap of it is under way.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(self.phase.as_str(), "empty" | "serving" | "probation" | "stopped")
+    }
+}
+
+impl Display for Status {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        for (index, module) in self.modules.iter().enumerate() {
+            if index > 0 {
+                writeln!(formatter)?;
+            }
+            write!(formatter, "{module}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Module {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let Self { name, phase, active, standby, retired, swaps, last_swap, migration, snapshots, suspect } =
+            self;
+        writeln!(formatter, "{name}: {phase}")?;
+        for (role, slot) in [("active", active), ("standby", standby)] {
+            match slot {
+                Some(Slot { slot, version, state_schema, in_flight, holders, live_bytes }) => {
+                    let live = live_bytes.map(|bytes| format!("  {} live", size(bytes))).unwrap_or_default();
+                    let what = format!("{slot}  schema {state_schema}  {in_flight} in flight{live}");
+                    row(formatter, role, format_args!("{version:<10} {what}"))?;
+                    lines(formatter, holders)?;
+                }
+                None => row(formatter, role, "-")?,
+            }
+        }
+        for Retired { version, state, holders, reason, live_bytes } in retired {
+            let live = live_bytes.map(|bytes| format!(", {} still live", size(bytes))).unwrap_or_default();
+            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            row(formatter, "retired", format_args!("{version:<10} {state}{live}{reason}"))?;
+            lines(formatter, holders)?;
+        }
+        if let Some(suspicion) = suspect {
+            row(formatter, "suspect", suspicion)?;
+        }
+        if let Some(migration) = migration {
+            row(formatter, "migration", migration)?;
+            lines(formatter, &migration.waits_for)?;
+        }
+        if let Some(snapshots) = snapshots {
+            for (index, line) in snapshots.lines().iter().enumerate() {
+                row(formatter, if index == 0 { "snapshots" } else { "" }, line)?;
+            }
+        }
+        let Swaps { committed, rolled_back, refused } = swaps;
+        let counts = format_args!("{committed} committed, {rolled_back} rolled back, {refused} refused");
+        row(formatter, "swaps", counts)?;
+        match last_swap {
+            Some(swap) => row(formatter, "last swap", swap),
+            None => Ok(()),
+        }
+    }
+}
+
+fn row(formatter: &mut Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
+    writeln!(formatter, "  {name:<10} {value}")
+}
+
+fn lines(formatter: &mut Formatter<'_>, holders: &[Holder]) -> fmt::Result {
+    holders.iter().try_for_each(|holder| row(formatter, "", format_args!("held by {holder}")))
+}
+
+impl Display for Suspicion {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let Self { version, method, message, location } = self;
+        write!(
+            formatter,
+            "`{method}` of {version} panicked and may have left the state half changed: {message} ({location})"
+        )
+    }
+}
+
+impl Display for Holder {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let Self { thread, thread_id, holds_by, method, age_ms } = self;
+        match holds_by.as_str() {
+            "thread" => write!(formatter, "its own thread `{thread}` ({thread_id})")?,
+            _ => write!(formatter, "thread `{thread}` ({thread_id})")?,
+        }
+        if let Some(method) = method {
+            write!(formatter, " in `{method}`")?;
+        }
+        if holds_by == "destructors" {
+            write!(formatter, ", which hasn't called since,")?;
+        }
+        write!(formatter, " for {age_ms} ms")
+    }
+}

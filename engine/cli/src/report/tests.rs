@@ -1,0 +1,217 @@
+use super::*;
+
+#[test]
+fn a_push_is_told_in_one_line() {
+    let told = |answer| serde_json::from_str::<PushOutcome>(answer).unwrap().to_string();
+    assert_eq!(
+        told(
+            r#"{"published": {"module": "logic", "from": "1001", "to": "1002", "committed": "1001",
+                "stages_us": {"accept": 400, "verify": 200, "load": 1130, "publish": 20, "later": 3}}}"#
+        ),
+        "logic 1001 -> 1002 in 1.8 ms (accept 0.4, verify 0.2, load 1.1, publish 0.02, later 0.003); \
+         1001 was on probation and is committed early"
+    );
+    assert_eq!(
+        told(r#"{"published": {"module": "logic", "from": null, "to": "1.4.0", "stages_us": {}}}"#),
+        "logic none -> 1.4.0 in 0.000 ms"
+    );
+    assert_eq!(
+        told(r#"{"unchanged": {"module": "logic", "version": "1002"}}"#),
+        "unchanged: logic 1002 is active already"
+    );
+}
+
+#[test]
+fn a_status_names_every_holder() {
+    let status: Status = serde_json::from_str(
+        r#"{"modules": [
+            {"name": "logic", "phase": "probation", "later": true,
+             "active": {"slot": "B", "version": "1002", "state_schema": 1, "in_flight": 1,
+                        "holders": [{"thread": "worker", "thread_id": 7, "holds_by": "call", "method": null,
+                                     "age_ms": 0}], "live_bytes": 1023},
+             "standby": null,
+             "retired": [
+                {"version": "1000", "state": "draining",
+                 "holders": [{"thread": "main", "thread_id": 6, "holds_by": "call", "method": "slow",
+                              "age_ms": 1200}]},
+                {"version": "999", "state": "retained", "reason": "threads still hold it", "live_bytes": 1048576,
+                 "holders": [{"thread": "pool", "thread_id": 8, "holds_by": "destructors", "method": null,
+                              "age_ms": 30},
+                             {"thread": "timer", "thread_id": 9, "holds_by": "thread", "method": null,
+                              "age_ms": 40}]},
+                {"version": "998", "state": "unmapped", "holders": [], "live_bytes": 1228}],
+             "swaps": {"committed": 1, "rolled_back": 0, "refused": 2},
+             "last_swap": {"from": "1001", "to": "1002", "stages_us": {"publish": 20}}},
+            {"name": "chat", "phase": "empty", "active": null, "standby": null, "retired": [],
+             "swaps": {"committed": 0, "rolled_back": 0, "refused": 0}, "last_swap": null}]}"#,
+    )
+    .unwrap();
+    let expected = "\
+logic: probation
+  active     1002       B  schema 1  1 in flight  1023 bytes live
+             held by thread `worker` (7) for 0 ms
+  standby    -
+  retired    1000       draining
+             held by thread `main` (6) in `slow` for 1200 ms
+  retired    999        retained, 1.0 MiB still live: threads still hold it
+             held by thread `pool` (8), which hasn't called since, for 30 ms
+             held by its own thread `timer` (9) for 40 ms
+  retired    998        unmapped, 1.2 KiB still live
+  swaps      1 committed, 0 rolled back, 2 refused
+  last swap  1001 -> 1002 in 0.02 ms (publish 0.02)
+
+chat: empty
+  active     -
+  standby    -
+  swaps      0 committed, 0 rolled back, 0 refused
+";
+    assert_eq!(status.to_string(), expected);
+}
+
+#[test]
+fn a_push_that_migrates_the_state_says_so() {
+    let told = |migrated: &str| {
+        let answer = format!(
+            r#"{{"published": {{"module": "logic", "from": "1001", "to": "1002", "committed": "1001",
+                "stages_us": {{"hand_over": 1500}}, "migrated": {migrated}}}}}"#
+        );
+        serde_json::from_str::<PushOutcome>(&answer).unwrap().to_string()
+    };
+    assert_eq!(
+        told(r#"{"from_schema": 1, "to_schema": 2, "attempts": 3, "pause_us": 50, "shards": 1024}"#),
+        "logic 1001 -> 1002 in 1.5 ms (hand over 1.5); schema 1 -> 2, paused 0.05 ms after 3 tries, \
+         1024 shards; 1001 was on probation and is committed early"
+    );
+    let told = told(r#"{"from_schema": 2, "to_schema": 1, "attempts": 1, "pause_us": 400, "shards": 1}"#);
+    assert!(told.contains("; schema 2 -> 1, paused 0.4 ms after 1 try, 1 shard; "), "{told}");
+}
+
+fn migration(fields: &str) -> Migration {
+    let holder =
+        r#"{"thread": "worker", "thread_id": 7, "holds_by": "call", "method": "slow", "age_ms": 12}"#;
+    let fields = fields.replace("HOLDER", holder);
+    serde_json::from_str(&format!(
+        r#"{{"from_schema": 1, "to_schema": 2, "later": 1, {fields}, "done": 410, "attempts": 3}}"#
+    ))
+    .unwrap()
+}
+
+#[test]
+fn a_migration_is_told_in_one_line() {
+    for (fields, line) in [
+        (r#""stage": "checking", "shards": 1024, "waits_for": []"#, "checking 40 % (410 of 1024 shards)"),
+        (r#""stage": "checking", "shards": 0, "waits_for": []"#, "checking"),
+        (
+            r#""stage": "checking", "shards": 0, "waits_for": [HOLDER]"#,
+            "waiting for a moment without a call in the state, 3 tries so far",
+        ),
+        (r#""stage": "handing-over", "shards": 0, "waits_for": []"#, "handing over"),
+        (
+            r#""stage": "sweeping", "shards": 1024, "waits_for": [], "pause_us": 50"#,
+            "sweeping 40 % (410 of 1024 shards), paused 0.05 ms after 3 tries",
+        ),
+        (
+            r#""stage": "stuck", "shards": 1024, "waits_for": [], "pause_us": 50, "reason": "`health`: too large""#,
+            "stuck after 410 of 1024 shards, paused 0.05 ms after 3 tries: `health`: too large",
+        ),
+        (
+            r#""stage": "done", "shards": 1, "waits_for": [], "pause_us": 50"#,
+            "done, 1 shard, paused 0.05 ms after 3 tries",
+        ),
+        (r#""stage": "failed", "shards": 1, "waits_for": [], "reason": "no""#, "failed: no"),
+        (r#""stage": "later", "shards": 1, "waits_for": []"#, "under way"),
+    ] {
+        assert_eq!(migration(fields).to_string(), format!("schema 1 -> 2  {line}"), "{fields}");
+    }
+}
+
+#[test]
+fn who_is_in_the_way_is_named_while_it_waits() {
+    let waits = |holders: &str| {
+        let fields = format!(r#""stage": "handing-over", "shards": 0, "waits_for": [{holders}]"#);
+        migration(&fields).doing()
+    };
+    let one = "held by thread `worker` (7) in `slow` for 12 ms";
+    assert_eq!(
+        waits("HOLDER"),
+        format!("waiting for a moment without a call in the state: {one}, 3 tries so far")
+    );
+    assert_eq!(
+        waits("HOLDER, HOLDER, HOLDER, HOLDER, HOLDER"),
+        format!(
+            "waiting for a moment without a call in the state: {one}, {one}, {one}, and 2 more, 3 tries so far"
+        )
+    );
+}
+
+#[test]
+fn a_status_tells_of_migrations_snapshots_and_suspicions() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let taken_at = now - 5 * 60_000 - 30_000;
+    let status: Status = serde_json::from_str(&format!(
+        r#"{{"modules": [
+            {{"name": "logic", "phase": "handing-over",
+              "active": {{"slot": "A", "version": "1001", "state_schema": 1, "in_flight": 0, "holders": []}},
+              "standby": null, "retired": [],
+              "swaps": {{"committed": 0, "rolled_back": 0, "refused": 0}}, "last_swap": null,
+              "migration": {{"from_schema": 1, "to_schema": 2, "stage": "handing-over", "shards": 0, "done": 0,
+                             "attempts": 1, "waits_for": [{{"thread": "worker", "thread_id": 7, "holds_by": "call",
+                             "method": "slow", "age_ms": 12}}]}},
+              "snapshots": {{"taken": 3, "failed": 1, "under_way": true, "last_failure": "the disk is full",
+                             "restored_from": "snapshots/logic.000001.snapshot",
+                             "passed_over": ["snapshots/logic.000002.snapshot is damaged"],
+                             "last": {{"path": "snapshots/logic.000004.snapshot", "bytes": 2048,
+                                       "taken_at_ms": {taken_at}, "took_us": 3100, "pause_us": 50}}}},
+              "suspect": {{"version": "1001", "method": "hit", "message": "the sky fell",
+                           "location": "src/lib.rs:1:1"}}}},
+            {{"name": "chat", "phase": "empty", "active": null, "standby": null, "retired": [],
+              "swaps": {{"committed": 0, "rolled_back": 0, "refused": 0}}, "last_swap": null,
+              "snapshots": {{"taken": 0, "failed": 0, "under_way": false, "last": null, "last_failure": null,
+                             "restored_from": null}}}}]}}"#
+    ))
+    .unwrap();
+    let expected = "\
+logic: handing-over
+  active     1001       A  schema 1  0 in flight
+  standby    -
+  suspect    `hit` of 1001 panicked and may have left the state half changed: the sky fell (src/lib.rs:1:1)
+  migration  schema 1 -> 2  waiting for a moment without a call in the state, 1 try so far
+             held by thread `worker` (7) in `slow` for 12 ms
+  snapshots  3 taken, 1 failed, one is being taken
+             last 5 min ago: snapshots/logic.000004.snapshot, 2.0 KiB, in 3.1 ms, paused 0.05 ms
+             last failure: the disk is full
+             the state was restored from snapshots/logic.000001.snapshot
+             passed over: snapshots/logic.000002.snapshot is damaged
+  swaps      0 committed, 0 rolled back, 0 refused
+
+chat: empty
+  active     -
+  standby    -
+  snapshots  0 taken, 0 failed
+  swaps      0 committed, 0 rolled back, 0 refused
+";
+    assert_eq!(status.to_string(), expected);
+}
+
+#[test]
+fn an_age_has_two_digits_if_it_can() {
+    for (age_ms, told) in [
+        (0, "0 s ago"),
+        (119_999, "119 s ago"),
+        (120_000, "2 min ago"),
+        (7_200_000, "2 h ago"),
+        (172_800_000, "2 days ago"),
+    ] {
+        assert_eq!(snapshots::ago(age_ms), told);
+    }
+}
+
+#[test]
+fn what_was_done_about_a_state_is_told() {
+    let restored: Restored = serde_json::from_str(r#"{"module": "logic", "path": "a.snapshot"}"#).unwrap();
+    assert_eq!(restored.to_string(), "the state of logic is restored from a.snapshot");
+    let restored: Restored = serde_json::from_str(r#"{"module": "logic", "path": null}"#).unwrap();
+    assert_eq!(restored.to_string(), "the state of logic is restored from its last snapshot");
+    let trusted: Trusted = serde_json::from_str(r#"{"module": "logic"}"#).unwrap();
+    assert_eq!(trusted.to_string(), "the state of logic is trusted as it is");
+}

@@ -1,0 +1,25 @@
+//! Each mark in its place.
+
+use liveswap_state::{Migrate, State};
+
+mod v1 {
+    #[derive(liveswap_state::State)]
+    pub struct World {
+        pub day: u32,
+        pub mana: u32,
+    }
+}
+
+#[derive(State)]
+#[state(version = 2, from = v1::World, additive)]
+struct World {
+    day: u32,
+    mana: u32,
+    #[state(new = 7)]
+    gold: u32,
+}
+
+fn main() {
+    let world = World::migrate(v1::World { day: 5, mana: 2 }).unwrap();
+    assert_eq!((world.day, world.mana, world.gold), (5, 2, 7));
+}

@@ -1,0 +1,21 @@
+//! `from` says where from.
+
+use liveswap_state::{Migrate, State};
+
+mod v1 {
+    #[derive(liveswap_state::State)]
+    pub struct World {
+        pub day: u32,
+        pub mana: u32,
+    }
+}
+
+#[derive(State)]
+#[state(version = 2, from = v1::World, additive, one_way, removed(mana))]
+struct World {
+    day: u32,
+}
+
+fn main() {
+    assert_eq!(World::migrate(v1::World { day: 5, mana: 2 }).unwrap().day, 5);
+}

@@ -247,8 +247,8 @@ fn target(url: &str) -> &str {
     url.strip_prefix("localhost:12345").expect("it is the demo's")
 }
 
-/// Without what is another one each time: numbers with a decimal point, how often something was tried, and lines that
-/// a terminal shows for a moment only.
+/// Without what is another one each time: numbers with a decimal point, how often something was tried, how long a
+/// snapshot is (its players may share a shard, or not), and lines that a terminal shows for a moment only.
 fn timeless(text: &str) -> String {
     let lines = text.trim_end().lines().filter(|line| !(line.starts_with("schema ") && line.contains(": ")));
     let lines: Vec<_> = lines.map(timeless_line).collect();
@@ -257,11 +257,13 @@ fn timeless(text: &str) -> String {
 
 fn timeless_line(line: &str) -> String {
     let mut words = vec![""];
-    for word in line.split(' ') {
+    let mut rest = line.split(' ').peekable();
+    while let Some(word) = rest.next() {
         let number = word.trim_end_matches([',', ')', ';']);
         let is_number = number.starts_with(|first: char| first.is_ascii_digit());
         let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        let is_count = words.last() == Some(&"after");
+        let is_count =
+            words.last() == Some(&"after") || rest.peek().is_some_and(|next| next.starts_with("bytes"));
         words.push(match word.trim_end_matches(',') {
             _ if is_number && is_plain && (is_count || number.contains('.')) => "NUMBER",
             "try" => "tries",

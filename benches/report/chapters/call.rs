@@ -1,0 +1,65 @@
+//! What a call costs, at one thread and at two.
+
+use liveswap::Engine;
+use liveswap_benches::Smallest;
+use liveswap_tests::fixture::Fixture;
+
+use crate::figure::{Chapter, Figure, Target};
+use crate::measure::contest::{self, Contender};
+use crate::options::Options;
+use crate::peers::cell::{self, POINTER, time};
+
+const HELD: &str = "liveswap, through a held handle";
+const ONE: &str = "liveswap, one call";
+
+pub(crate) fn measure(options: &Options) -> Chapter {
+    let engine = Engine::builder().module::<dyn Smallest>("logic").build().expect("the engine starts");
+    engine.push(Fixture::package("bench-logic", "1").optimized().build()).expect("the logic loads");
+    let module = engine.module::<dyn Smallest>("logic").expect("the module is declared");
+
+    let mut contenders = cell::contenders();
+    contenders.push(Contender::new(HELD, |count| {
+        let held = module.enter().expect("a version is active");
+        time(count, |number| held.next(number).expect("it doesn't panic"))
+    }));
+    contenders.push(Contender::new("liveswap, held, sharing the state", |count| {
+        let held = module.enter().expect("a version is active");
+        time(count, |number| held.next_shared(number).expect("it doesn't panic"))
+    }));
+    contenders.push(Contender::new(ONE, |count| {
+        time(count, |number| module.call(|logic| logic.next(number)).expect("it doesn't panic"))
+    }));
+    contenders.push(Contender::new("liveswap, one call, sharing the state", |count| {
+        time(count, |number| module.call(|logic| logic.next_shared(number)).expect("it doesn't panic"))
+    }));
+    contenders.push(Contender::new("liveswap, one call, with the state alone", |count| {
+        time(count, |number| module.call(|logic| logic.next_alone(number)).expect("it doesn't panic"))
+    }));
+
+    let mut figures = Vec::new();
+    for threads in [1, 2] {
+        let times = contest::hold(&contenders, threads, options.either(30, 300));
+        let at = if threads == 1 { "at 1 thread" } else { "at 2 threads" };
+        for of_one in &times {
+            let figure = Figure::new(format!("{}, {at}", of_one.name), of_one.median(), "ns");
+            let figure = if of_one.name == POINTER {
+                figure
+            } else {
+                figure.compared(format!("{POINTER}, {at}"), of_one.ratio_to(&times[0]))
+            };
+            figures.push(match of_one.name {
+                HELD => figure.target(Target::RatioAtMost(1.3)),
+                ONE => figure.target(Target::RatioAtMost(1.6)),
+                _ => figure,
+            });
+        }
+    }
+    Chapter {
+        title: "A call",
+        text: "One method that adds 1, called over and over, each call's argument being the result of the one before. \
+               Of a held handle, a unit of work makes many calls; one call enters and leaves each time."
+            .to_owned(),
+        figures,
+        ..Chapter::default()
+    }
+}

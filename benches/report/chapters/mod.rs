@@ -1,0 +1,9 @@
+//! What is measured, a chapter each.
+
+mod call;
+
+use crate::figure::Chapter;
+use crate::options::Options;
+
+/// Each by the name that the command line has for it, in the report's order.
+pub(crate) const ALL: [(&str, fn(&Options) -> Chapter); 1] = [("call", call::measure)];

@@ -45,7 +45,7 @@ impl<I: Interface + ?Sized> Module<I> {
     /// # Errors
     ///
     /// If there is no active version; and whatever `work` returns.
-    #[inline]
+    #[inline(always)]
     pub fn call<R>(
         &self,
         work: impl FnOnce(&I::Proxy<Guard<'_>>) -> Result<R, CallError>,
@@ -59,9 +59,12 @@ impl<I: Interface + ?Sized> Module<I> {
     /// # Errors
     ///
     /// If there is no active version.
-    #[inline]
+    #[inline(always)]
     pub fn enter(&self) -> Result<I::Proxy<Guard<'_>>, CallError> {
-        let guard = Guard::enter(&self.path)?;
+        let guard = match Guard::enter(&self.path) {
+            Ok(guard) => guard,
+            Err(error) => return Err(*error),
+        };
         // SAFETY: `I` is what the module was declared with, which `Engine::module` has compared, and a version
         // is accepted only if it offers exactly its methods.
         Ok(I::proxy(unsafe { Passage::new(guard) }))

@@ -169,7 +169,7 @@ impl<I: ?Sized, G: Gate> Passage<I, G> {
     /// # Errors
     ///
     /// As [`Gate::pass`].
-    #[inline]
+    #[inline(always)]
     pub fn pass<R>(
         &self,
         method: usize,

@@ -1,4 +1,4 @@
-//! Announcements: each thread says, in its own cache line, which version it is inside.
+//! Announcements: each thread says, in its own cache line, which version it is inside and what it does there.
 //!
 //! Only its own thread writes a thread's announcement, but for one word ([`wanted`]) in which others say what
 //! they want of the thread. So a call writes no line that another thread writes, as long as nobody waits.
@@ -20,14 +20,24 @@
 //! **Settling.** A thread that is asked to settle what it owes ([`owed`](super::owed)) sees that when it next
 //! leaves. It stays asked until then: giving the state back answers only those who wait for the state.
 //!
+//! **The short way and the long way.** Most calls find all as it was at the thread's last one: nobody wants anything
+//! of the thread, the same version is published, the gate is open. For these there are [`enter_again`] and
+//! [`borrow_again`], which are a store and a load each, and leave all else to [`enter`] and [`borrow`]. Where the kernel has
+//! no `membarrier`, the word `wanted` is never empty: so all take the long way, which has the fences.
+//!
 //! [`wanted`]: Announcement::wanted
+//! [`enter`]: Announcement::enter
+//! [`enter_again`]: Announcement::enter_again
+//! [`borrow`]: Announcement::borrow
+//! [`borrow_again`]: Announcement::borrow_again
 
 use std::sync::Arc;
 
 use super::barrier;
 use super::bell::Bell;
+use super::doing::Doing;
 use super::gate::{Barred, Gate};
-use super::sync::{AtomicBool, AtomicUsize, Ordering};
+use super::sync::{AtomicUsize, Ordering};
 
 /// The serial number of no version: the thread is outside.
 pub(crate) const OUTSIDE: usize = 0;
@@ -35,14 +45,10 @@ pub(crate) const OUTSIDE: usize = 0;
 pub(crate) struct Announcement {
     /// The serial number of the version the thread is inside, or [`OUTSIDE`].
     version: AtomicUsize,
-    /// Whether the thread borrows the state, shared or alone.
-    borrowing: AtomicBool,
-    /// One more than the number of the method the thread is in. For people to read, and for a hand-over, which
-    /// doesn't rely on it; orders nothing.
-    method: AtomicUsize,
-    /// How often the thread has entered: tells one long call from many short ones. Orders nothing.
-    entries: AtomicUsize,
-    /// What others want of the thread: [`RING`] and [`SETTLE`].
+    /// What it [does](Doing) there. Whether it borrows the state is what the gate waits for; the method is for people
+    /// to read, and for a hand-over, which doesn't rely on it.
+    doing: AtomicUsize,
+    /// What others want of the thread: [`RING`], [`SETTLE`], [`WATCH`]; and [`FENCE`].
     wanted: AtomicUsize,
 }
 
@@ -50,108 +56,168 @@ pub(crate) struct Announcement {
 const RING: usize = 1;
 /// The thread owes destructors to a version that has retired.
 const SETTLE: usize = 2;
+/// Somebody wants to know whether the thread has left since. Orders nothing.
+const WATCH: usize = 4;
+/// The light barrier doesn't suffice here. Set from the beginning, and never taken away.
+const FENCE: usize = 8;
 
 impl Announcement {
     pub(crate) fn new() -> Self {
+        let wanted = if barrier::is_asymmetric() { 0 } else { FENCE };
         Self {
             version: AtomicUsize::new(OUTSIDE),
-            borrowing: AtomicBool::new(false),
-            method: AtomicUsize::new(0),
-            entries: AtomicUsize::new(0),
-            wanted: AtomicUsize::new(0),
+            doing: AtomicUsize::new(Doing::NOTHING.to_word()),
+            wanted: AtomicUsize::new(wanted),
         }
+    }
+
+    /// Begins to enter a version again that this thread has entered before. False if something is in the way, or if the
+    /// thread is inside already; then [`enter`](Self::enter) is left to do. Else, if that version turns out to be published, the thread is inside; if
+    /// not, it has to [turn back](Self::turn_back).
+    #[inline(always)]
+    pub(crate) fn enter_again(&self, version: usize) -> bool {
+        // Relaxed: the one it wrote itself, and what is wanted of a thread outside is to be done when it leaves.
+        if self.version.load(Ordering::Relaxed) | self.wanted.load(Ordering::Relaxed) != OUTSIDE {
+            return false;
+        }
+        self.version.store(version, Ordering::Relaxed);
+        // Pairs with the heavy barrier in `CallPath::publish`. The light one does: `FENCE` isn't set.
+        barrier::light();
+        true
     }
 
     /// Enters the published version and returns its serial number; [`OUTSIDE`] if there is none.
     ///
     /// `guess` is the version that this thread entered last; it mostly still is the published one.
     /// `published` gives the serial number of the one that is published now.
-    #[inline]
     pub(crate) fn enter(
         &self,
         guess: usize,
         mut published: impl FnMut() -> usize,
         bell: &Arc<Bell>,
     ) -> usize {
+        // Relaxed: whoever watched has looked at an earlier entry.
+        self.wanted.fetch_and(!WATCH, Ordering::Relaxed);
         let mut version = if guess == OUTSIDE { published() } else { guess };
         while version != OUTSIDE {
             self.version.store(version, Ordering::Relaxed);
             // Pairs with the heavy barrier in `CallPath::publish`.
-            barrier::light();
+            self.pass_barrier();
             let now = published();
             if now == version {
-                self.entries.store(self.entries.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
                 return version;
             }
-            self.clear();
-            self.answer(bell);
+            self.turn_back(bell);
             version = now;
         }
         OUTSIDE
     }
 
     /// Leaves the version that was entered. True if the thread is asked to settle what it owes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn leave(&self, bell: &Arc<Bell>) -> bool {
         self.clear();
-        self.answer(bell) && self.is_asked_to_settle()
+        self.answer(RING | WATCH, bell) && self.is_asked_to_settle()
     }
 
-    #[inline]
+    #[inline(always)]
     fn clear(&self) {
         // Release: pairs with the Acquire load in `version`. All that the call did with the version's
         // code happens before whoever sees it gone unmaps it.
         self.version.store(OUTSIDE, Ordering::Release);
     }
 
-    /// Borrows the state of this generation, shared; waits while the gate is closed.
-    #[inline]
-    pub(crate) fn borrow(&self, gate: &Gate, generation: usize, bell: &Arc<Bell>) -> Result<(), Barred> {
-        loop {
-            self.borrowing.store(true, Ordering::Relaxed);
-            // Pairs with the heavy barrier in `Gate::shut`.
+    /// Is outside again, without having been inside.
+    #[cold]
+    pub(crate) fn turn_back(&self, bell: &Arc<Bell>) {
+        self.clear();
+        self.answer(RING, bell);
+    }
+
+    /// The light barrier, or what must stand for it.
+    fn pass_barrier(&self) {
+        if self.wanted.load(Ordering::Relaxed) & FENCE == 0 {
             barrier::light();
+        } else {
+            barrier::full();
+        }
+    }
+
+    /// Begins to borrow the state, shared. If the gate then admits the thread, it does; if not, it has to
+    /// [give back](Self::give_back) what it hasn't got.
+    ///
+    /// For a thread that was between two calls, and not for where the light barrier doesn't suffice; see
+    /// [`is_fenced`](Self::is_fenced).
+    #[inline(always)]
+    pub(crate) fn borrow_again(&self, doing: Doing) {
+        self.doing.store(doing.borrowing().to_word(), Ordering::Relaxed);
+        // Pairs with the heavy barrier in `Gate::shut`.
+        barrier::light();
+    }
+
+    /// Borrows the state of this generation, shared, for `doing`; waits while the gate is closed. `outer` is what the
+    /// thread does until then.
+    pub(crate) fn borrow(
+        &self,
+        gate: &Gate,
+        generation: usize,
+        doing: Doing,
+        outer: Doing,
+        bell: &Arc<Bell>,
+    ) -> Result<(), Barred> {
+        loop {
+            self.doing.store(doing.borrowing().to_word(), Ordering::Relaxed);
+            // Pairs with the heavy barrier in `Gate::shut`.
+            self.pass_barrier();
             if gate.admits(generation) {
                 return Ok(());
             }
-            self.give_back(bell);
+            self.give_back(outer, bell);
             gate.wait_for(generation)?;
         }
     }
 
-    /// Says that the thread has the state alone, which the closed gate has made so.
-    pub(crate) fn seclude(&self) {
-        // Relaxed: read only by a hand-over, which takes its turn at the gate afterwards.
-        self.borrowing.store(true, Ordering::Relaxed);
+    /// Says what the thread does, which doesn't change whether it borrows the state; or says that it has the state
+    /// alone, which the closed gate has made so.
+    #[inline(always)]
+    pub(crate) fn say(&self, doing: Doing) {
+        // Relaxed: read for people, and by a hand-over, which takes its turn at the gate afterwards.
+        self.doing.store(doing.to_word(), Ordering::Relaxed);
     }
 
-    /// Gives the borrowed state back.
-    #[inline]
-    pub(crate) fn give_back(&self, bell: &Arc<Bell>) {
-        // Release: pairs with the Acquire load in `is_borrowing`. What the call read and wrote happens
+    /// Gives the borrowed state back, and goes on with `outer`.
+    #[inline(always)]
+    pub(crate) fn give_back(&self, outer: Doing, bell: &Arc<Bell>) {
+        // Release: pairs with the Acquire load in `doing`. What the call read and wrote happens
         // before whoever then has the state alone.
-        self.borrowing.store(false, Ordering::Release);
-        self.answer(bell);
+        self.doing.store(outer.to_word(), Ordering::Release);
+        self.answer(RING, bell);
     }
 
-    /// Rings if somebody waits for what has just been stored. True if anything was wanted.
-    #[inline]
-    fn answer(&self, bell: &Arc<Bell>) -> bool {
-        // Pairs with the heavy barrier between `expect` and the second look in `Participants::is_held`.
+    /// Rings if somebody waits for what has just been stored, and takes away what is `answered`. True if anything was
+    /// wanted.
+    #[inline(always)]
+    fn answer(&self, answered: usize, bell: &Arc<Bell>) -> bool {
+        // Pairs with the heavy barrier between `expect` and the second look in `Participants::is_held`. Where the light
+        // one doesn't suffice, the word isn't empty, and is looked at again behind a fence.
         barrier::light();
         let anything = self.wanted.load(Ordering::Relaxed) != 0;
         if anything {
-            self.answer_slowly(bell);
+            self.answer_slowly(answered, bell);
         }
         anything
     }
 
     #[cold]
-    fn answer_slowly(&self, bell: &Arc<Bell>) {
+    fn answer_slowly(&self, answered: usize, bell: &Arc<Bell>) {
+        self.pass_barrier();
+        if self.wanted.load(Ordering::Relaxed) & answered == 0 {
+            return;
+        }
         // Acquire, so that a wish taken away here brings along what its owner did before it: the owner
         // closed its gate first, and this thread's next `borrow` must see that. Pairs with `expect`. (The
         // loom model can't show this: loom lets no store overtake another in one word's order.)
-        if self.wanted.fetch_and(!RING, Ordering::AcqRel) & RING != 0 {
+        if self.wanted.fetch_and(!answered, Ordering::AcqRel) & RING != 0 {
             bell.ring();
         }
     }
@@ -159,7 +225,8 @@ impl Announcement {
     #[cold]
     fn is_asked_to_settle(&self) -> bool {
         // Acquire: pairs with the Release in `ask_to_settle`. That the version has retired was noted first.
-        self.wanted.fetch_and(!SETTLE, Ordering::AcqRel) & SETTLE != 0
+        let is_asked = self.wanted.load(Ordering::Relaxed) & SETTLE != 0;
+        is_asked && self.wanted.fetch_and(!SETTLE, Ordering::AcqRel) & SETTLE != 0
     }
 
     /// Asks the thread to ring when it next leaves or gives back.
@@ -174,32 +241,40 @@ impl Announcement {
         self.wanted.fetch_or(SETTLE, Ordering::Release);
     }
 
-    /// The version the thread is inside. Acquire: pairs with the Release store in `leave`.
+    /// Whether the thread has been inside all the time since this was asked before.
+    pub(crate) fn is_still_inside(&self) -> bool {
+        // Relaxed: nothing is read or written on the strength of this.
+        self.wanted.fetch_or(WATCH, Ordering::Relaxed) & WATCH != 0
+    }
+
+    /// Whether the light barrier doesn't suffice here.
+    pub(crate) fn is_fenced(&self) -> bool {
+        // Relaxed: it never changes.
+        self.wanted.load(Ordering::Relaxed) & FENCE != 0
+    }
+
+    /// Whether the thread is inside any version. For that thread itself.
+    #[inline(always)]
+    pub(crate) fn is_inside(&self) -> bool {
+        // Relaxed: the thread reads what it wrote itself.
+        self.version.load(Ordering::Relaxed) != OUTSIDE
+    }
+
+    /// The version the thread is inside. Acquire: pairs with the Release store in `clear`.
     pub(crate) fn version(&self) -> usize {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Whether the thread borrows the state. Acquire: pairs with the Release store in `give_back`.
-    pub(crate) fn is_borrowing(&self) -> bool {
-        self.borrowing.load(Ordering::Acquire)
+    /// What the thread does inside. For that thread itself.
+    #[inline(always)]
+    pub(crate) fn own_doing(&self) -> Doing {
+        // Relaxed: the thread reads what it wrote itself.
+        Doing::of_word(self.doing.load(Ordering::Relaxed))
     }
 
-    /// Notes which method the thread is in, for [`method`](Self::method), and returns what was noted.
-    #[inline]
-    pub(crate) fn note_method(&self, note: usize) -> usize {
-        let outer = self.method.load(Ordering::Relaxed);
-        self.method.store(note, Ordering::Relaxed);
-        outer
-    }
-
-    /// The number of the method the thread is in.
-    pub(crate) fn method(&self) -> Option<usize> {
-        self.method.load(Ordering::Relaxed).checked_sub(1)
-    }
-
-    /// How often the thread has entered.
-    pub(crate) fn entries(&self) -> usize {
-        self.entries.load(Ordering::Relaxed)
+    /// What the thread does inside. Acquire: pairs with the Release store in `give_back`.
+    pub(crate) fn doing(&self) -> Doing {
+        Doing::of_word(self.doing.load(Ordering::Acquire))
     }
 }
 
@@ -208,6 +283,8 @@ mod tests {
     use super::super::gate::FIRST;
     use super::*;
 
+    const DOING: Doing = Doing::calling(0);
+
     /// Otherwise a thread whose every call shares the state would never get to settle.
     #[test]
     fn a_thread_that_is_asked_to_settle_stays_asked_until_it_leaves() {
@@ -215,8 +292,8 @@ mod tests {
         announcement.enter(OUTSIDE, || 1, &bell);
         announcement.ask_to_settle();
         announcement.expect();
-        announcement.borrow(&gate, FIRST, &bell).unwrap();
-        announcement.give_back(&bell);
+        announcement.borrow(&gate, FIRST, DOING, Doing::NOTHING, &bell).unwrap();
+        announcement.give_back(Doing::NOTHING, &bell);
         assert_eq!(bell.rings(), 1, "who waits for the state is answered");
         assert!(announcement.leave(&bell));
     }
@@ -229,5 +306,19 @@ mod tests {
         assert!(announcement.leave(&bell));
         announcement.enter(2, || 2, &bell);
         assert!(!announcement.leave(&bell), "it is asked once");
+    }
+
+    #[test]
+    fn who_has_left_and_come_back_was_not_inside_all_the_time() {
+        let (announcement, bell) = (Announcement::new(), Arc::new(Bell::new()));
+        announcement.enter(OUTSIDE, || 1, &bell);
+        assert!(!announcement.is_still_inside(), "nobody has asked before");
+        assert!(announcement.is_still_inside());
+        announcement.borrow(&Gate::new(), FIRST, DOING, Doing::NOTHING, &bell).unwrap();
+        announcement.give_back(Doing::NOTHING, &bell);
+        assert!(announcement.is_still_inside());
+        announcement.leave(&bell);
+        announcement.enter(1, || 1, &bell);
+        assert!(!announcement.is_still_inside());
     }
 }

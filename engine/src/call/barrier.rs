@@ -7,10 +7,11 @@
 //! A full fence costs a caller some 6 ns. On Linux, `membarrier(2)` in its private expedited form makes
 //! every running thread of the process pass a full barrier, so the caller's fence can shrink to one for
 //! the compiler alone ([`light`]) and the swapper pays with a system call ([`heavy`]). Where the kernel
-//! doesn't offer it, both sides use a SeqCst fence.
+//! doesn't offer it, both sides use a SeqCst fence: callers pass [`full`] instead. Which of the two, a caller's
+//! announcement remembers from its beginning.
 
 #[cfg(not(liveswap_loom))]
-pub(crate) use real::{heavy, light, prepare};
+pub(crate) use real::{full, heavy, is_asymmetric, light, prepare};
 
 #[cfg(not(liveswap_loom))]
 mod real {
@@ -20,7 +21,7 @@ mod real {
     use rustix::thread::{MembarrierCommand, membarrier};
 
     /// Whether callers may rely on [`heavy`] to fence them. Goes from false to true once, in [`prepare`].
-    /// Relaxed: a caller that reads a stale false only fences more than it must; and `heavy` always
+    /// Relaxed: a caller that has read a stale false only fences more than it must; and `heavy` always
     /// includes a fence of its own for such callers.
     static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
 
@@ -35,18 +36,24 @@ mod real {
         });
     }
 
-    /// The caller's side: what is before it is visible to whoever runs [`heavy`] afterwards, or the other
-    /// way round.
-    #[inline]
-    pub(crate) fn light() {
-        if ASYMMETRIC.load(Ordering::Relaxed) {
-            compiler_fence(Ordering::SeqCst);
-        } else {
-            fence(Ordering::SeqCst);
-        }
+    /// Whether [`light`] suffices for callers; if not, they must pass [`full`].
+    pub(crate) fn is_asymmetric() -> bool {
+        ASYMMETRIC.load(Ordering::Relaxed)
     }
 
-    /// The waiting side. Pairs with every [`light`] of every thread.
+    /// The caller's side: what is before it is visible to whoever runs [`heavy`] afterwards, or the other
+    /// way round.
+    #[inline(always)]
+    pub(crate) fn light() {
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    /// The caller's side where the kernel doesn't help.
+    pub(crate) fn full() {
+        fence(Ordering::SeqCst);
+    }
+
+    /// The waiting side. Pairs with every [`light`] and every [`full`] of every thread.
     pub(crate) fn heavy() {
         fence(Ordering::SeqCst);
         if ASYMMETRIC.load(Ordering::Relaxed) {
@@ -68,7 +75,15 @@ mod model {
 
     pub(crate) fn prepare() {}
 
+    pub(crate) fn is_asymmetric() -> bool {
+        true
+    }
+
     pub(crate) fn light() {
+        fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn full() {
         fence(Ordering::SeqCst);
     }
 
@@ -78,4 +93,4 @@ mod model {
 }
 
 #[cfg(liveswap_loom)]
-pub(crate) use model::{heavy, light, prepare};
+pub(crate) use model::{full, heavy, is_asymmetric, light, prepare};

@@ -36,17 +36,17 @@ impl Door {
         self.opened.notify_all();
     }
 
-    /// Enters, if need be after the door was opened. False if there is no version to enter, and none to come.
+    /// Enters, if need be after the door was opened. None if there is no version to enter, and none to come.
     #[cold]
-    pub(crate) fn enter(&self, enter: impl Fn() -> bool) -> bool {
+    pub(crate) fn enter<V>(&self, enter: impl Fn() -> Option<V>) -> Option<V> {
         loop {
             let before = lock(&self.state).openings;
-            if enter() {
-                return true;
+            if let Some(version) = enter() {
+                return Some(version);
             }
             let mut state = lock(&self.state);
             if !state.is_closed && state.openings == before {
-                return false;
+                return None;
             }
             while state.is_closed && state.openings == before {
                 state = self.opened.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -49,7 +49,7 @@ impl Gate {
 
     /// Acquire: pairs with the Release store that opens the gate. What was done to the state while it was closed
     /// happens before whatever a shared call then reads.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admits(&self, generation: usize) -> bool {
         self.open_for.load(Ordering::Acquire) == generation
     }
@@ -82,7 +82,7 @@ impl Gate {
             _ => {}
         }
         self.shut();
-        participants.wait_until_free(|other| other.announcement.is_borrowing());
+        participants.wait_until_free(|other| other.announcement.doing().is_borrowing());
         Ok(closed)
     }
 
@@ -95,7 +95,7 @@ impl Gate {
     ) -> Option<Closed<'_>> {
         let closed = self.take_turn(deadline)?;
         self.shut();
-        participants.is_free_by(|other| other.announcement.is_borrowing(), deadline).then_some(closed)
+        participants.is_free_by(|other| other.announcement.doing().is_borrowing(), deadline).then_some(closed)
     }
 
     fn take_turn(&self, deadline: Option<Instant>) -> Option<Closed<'_>> {

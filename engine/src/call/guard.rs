@@ -11,6 +11,7 @@ use super::gate::Barred;
 use super::local::{self, Local};
 use super::owed;
 use super::suspicion::Suspicion;
+use super::version::Version;
 
 /// Keeps its thread on one version of a module. While it lives, that version's library stays mapped.
 ///
@@ -18,33 +19,52 @@ use super::suspicion::Suspicion;
 /// which the engine's status shows.
 pub struct Guard<'module> {
     local: NonNull<Local>,
+    version: NonNull<Version>,
     module: PhantomData<&'module CallPath>,
 }
 
 impl<'module> Guard<'module> {
-    #[inline]
-    pub(crate) fn enter(path: &'module Arc<CallPath>) -> Result<Self, CallError> {
+    #[inline(always)]
+    pub(crate) fn enter(path: &'module Arc<CallPath>) -> Result<Self, Box<CallError>> {
         let Some(local) = local::local(path) else { return Err(thread_ending(path)) };
         // SAFETY: `local` gave this thread's own, which lives until the thread ends.
-        let this = unsafe { local.as_ref() };
-        if !this.enter() && (this.is_alone() || !path.door.enter(|| this.enter())) {
-            // A pass through the engine, though it leads nowhere.
-            owed::settle();
-            return Err(no_active_version(path));
+        match unsafe { local.as_ref() }.enter(path) {
+            Some(version) => Ok(Self { local, version, module: PhantomData }),
+            None => Self::enter_by_the_door(path, local),
         }
-        Ok(Self { local, module: PhantomData })
     }
 
-    #[inline]
+    #[cold]
+    fn enter_by_the_door(path: &'module Arc<CallPath>, local: NonNull<Local>) -> Result<Self, Box<CallError>> {
+        // SAFETY: as in `enter`.
+        let this = unsafe { local.as_ref() };
+        let entered = if this.is_alone() { None } else { path.door.enter(|| this.enter(path)) };
+        match entered {
+            Some(version) => Ok(Self { local, version, module: PhantomData }),
+            None => {
+                // A pass through the engine, though it leads nowhere.
+                owed::settle();
+                Err(no_active_version(path))
+            }
+        }
+    }
+
+    #[inline(always)]
     fn local(&self) -> &Local {
         // SAFETY: the guard doesn't leave its thread (`NonNull` isn't `Send`), and a `Local` isn't freed
-        // while its depth, which this guard counts in, is above 0.
+        // while its thread is inside, as which this guard counts.
         unsafe { self.local.as_ref() }
+    }
+
+    #[inline(always)]
+    fn version(&self) -> &Version {
+        // SAFETY: `Local::enter` gave it, and keeps it until the last guard is gone.
+        unsafe { self.version.as_ref() }
     }
 }
 
 impl Drop for Guard<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if self.local().leave() {
             // Destructors may call a module, which may drop this guard's own side of it if that has stopped.
@@ -55,7 +75,7 @@ impl Drop for Guard<'_> {
 
 impl std::fmt::Debug for Guard<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let context = &self.local().version().context;
+        let context = &self.version().context;
         formatter
             .debug_struct("Guard")
             .field("module", &context.module())
@@ -68,71 +88,81 @@ impl std::fmt::Debug for Guard<'_> {
 // code is; its state is what that code was accepted for; `share` and `seclude` enforce the access; and the
 // announcement keeps the library mapped as long as the guard lives.
 unsafe impl Gate for Guard<'_> {
-    #[inline]
+    #[inline(always)]
     fn pass<R>(
         &self,
         method: usize,
         access: Access,
         call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
     ) -> Result<R, CallError> {
-        let local = self.local();
-        let run = || {
-            let version = local.version();
-            let _noted = local.note(method);
-            call(version.code[method], version.state.0, &version.context)
-        };
+        let version = self.version();
+        let run = move || call(version.code[method], version.state.0, &version.context);
         // `access` is a constant in each proxy's method, so only one of these is compiled into it.
         let result = match access {
-            Access::Stateless => run(),
-            Access::Shared => {
-                let _shared = local.share().map_err(|why| barred(local, method, why))?;
-                run()
+            Access::Stateless => {
+                let _call = self.local().call(method);
+                Ok(run())
             }
-            Access::Exclusive => {
-                let mut alone = local.seclude().map_err(|why| barred(local, method, why))?;
-                let result = run();
-                if let Err(panic) = &result {
-                    alone.suspect(suspicion(local, method, panic));
-                    drop(alone);
-                    local.path().suspicions.tell();
-                }
-                result
-            }
+            Access::Shared => self.local().share(method, version.generation).map(|_shared| run()),
+            Access::Exclusive => run_alone(self.local(), version, method, run),
         };
-        result.map_err(|panic| panicked(local, method, *panic))
+        match result {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(panic)) => Err(*panicked(self.local(), version, method, *panic)),
+            Err(why) => Err(*barred(self.local(), version, method, why)),
+        }
     }
 }
 
-#[cold]
-fn no_active_version(path: &CallPath) -> CallError {
-    CallError::NoActiveVersion { module: path.module.clone() }
+// These take what they need of a guard and not the guard, which for that would have to be in memory.
+
+fn run_alone<R>(
+    local: &Local,
+    version: &Version,
+    method: usize,
+    run: impl FnOnce() -> Fenced<R>,
+) -> Result<Fenced<R>, Barred> {
+    let mut alone = local.seclude(method, version.generation)?;
+    let result = run();
+    if let Err(panic) = &result {
+        alone.suspect(suspicion(local, version, method, panic));
+        drop(alone);
+        local.path().suspicions.tell();
+    }
+    Ok(result)
 }
 
 #[cold]
-fn thread_ending(path: &CallPath) -> CallError {
-    CallError::ThreadEnding { module: path.module.clone() }
+fn no_active_version(path: &CallPath) -> Box<CallError> {
+    Box::new(CallError::NoActiveVersion { module: path.module.clone() })
 }
 
 #[cold]
-fn barred(local: &Local, method: usize, why: Barred) -> CallError {
+fn thread_ending(path: &CallPath) -> Box<CallError> {
+    Box::new(CallError::ThreadEnding { module: path.module.clone() })
+}
+
+/// Boxed, as the other errors here are, so that the result of a good call stays in registers.
+#[cold]
+fn barred(local: &Local, version: &Version, method: usize, why: Barred) -> Box<CallError> {
     let path = local.path();
     let (module, method) = (path.module.clone(), path.methods[method].name.to_owned());
-    match why {
+    Box::new(match why {
         Barred::Reentrant => CallError::Reentrant { module, method },
         Barred::Superseded => {
-            let version = local.version().context.version().to_owned();
+            let version = version.context.version().to_owned();
             CallError::Superseded { module, version, method }
         }
         Barred::Suspect => {
             let by = path.suspicions.current().map_or_else(String::new, |suspicion| suspicion.method);
             CallError::Suspect { module, method, by }
         }
-    }
+    })
 }
 
 #[cold]
-fn suspicion(local: &Local, method: usize, panic: &Panic) -> Suspicion {
-    let (version, method) = (local.version().context.version(), local.path().methods[method].name);
+fn suspicion(local: &Local, version: &Version, method: usize, panic: &Panic) -> Suspicion {
+    let (version, method) = (version.context.version(), local.path().methods[method].name);
     Suspicion {
         version: version.to_owned(),
         method: method.to_owned(),
@@ -142,8 +172,14 @@ fn suspicion(local: &Local, method: usize, panic: &Panic) -> Suspicion {
 }
 
 #[cold]
-fn panicked(local: &Local, method: usize, Panic { message, location }: Panic) -> CallError {
-    let (module, version) = (local.path().module.clone(), local.version().context.version().to_owned());
-    let method = local.path().methods[method].name.to_owned();
-    CallError::Panicked { module, version, method, message, location }
+fn panicked(
+    local: &Local,
+    version: &Version,
+    method: usize,
+    Panic { message, location }: Panic,
+) -> Box<CallError> {
+    let path = local.path();
+    let (module, version) = (path.module.clone(), version.context.version().to_owned());
+    let method = path.methods[method].name.to_owned();
+    Box::new(CallError::Panicked { module, version, method, message, location })
 }

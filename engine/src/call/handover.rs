@@ -54,7 +54,7 @@ impl HandOver {
     ) -> Result<Self, Vec<Holding>> {
         let is_in_the_way = |thread: &Participant| is_in_the_way(thread, |method| path.is_stateless(method));
         let entrance = path.entrance();
-        match entrance.close(|| path.active.store(None), is_in_the_way, Some(deadline)) {
+        match entrance.close(|| path.published.set(None), is_in_the_way, Some(deadline)) {
             Some(was_open_for) => {
                 let (next, is_suspect) = (from.generation + 1, was_open_for == SUSPECT);
                 Ok(Self { path: path.clone(), next, is_suspect, to: None, _apart: Apart::new(path) })
@@ -145,7 +145,8 @@ impl Entrance<'_> {
 /// Whether the thread may touch the state before it leaves.
 pub(super) fn is_in_the_way(thread: &Participant, is_stateless: impl Fn(Option<usize>) -> bool) -> bool {
     let announcement = &thread.announcement;
-    announcement.version() != OUTSIDE && (announcement.is_borrowing() || !is_stateless(announcement.method()))
+    let doing = announcement.doing();
+    announcement.version() != OUTSIDE && (doing.is_borrowing() || !is_stateless(doing.method()))
 }
 
 #[cfg(all(test, not(liveswap_loom)))]

@@ -4,51 +4,42 @@
 //! number. A `Local` stays where it is until its thread ends; while a guard lives, not even then. The table's
 //! destructor is also how the engine hears that a thread ends, whoever has started it.
 
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
-use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
-use arc_swap::{ArcSwapOption, Cache};
-
 use super::CallPath;
 use super::announcement::{Announcement, OUTSIDE};
+use super::bell::Bell;
+use super::doing::Doing;
 use super::gate::{Barred, Closed};
 use super::owed;
 use super::participants::Participant;
 use super::suspicion::Suspicion;
 use super::version::Version;
 
-/// Lets arc-swap's cache look at the cell inside a shared call path.
-struct Active(Arc<CallPath>);
-
-impl Deref for Active {
-    type Target = ArcSwapOption<Version>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0.active
-    }
-}
-
 pub(super) struct Local {
     path: Arc<CallPath>,
     participant: Arc<Participant>,
-    /// arc-swap's own cache: one relaxed load tells whether the version it holds is still the active one.
-    /// Touched only by [`Local::enter`] at depth 0, and never while that runs already.
-    active: UnsafeCell<Cache<Active, Option<Arc<Version>>>>,
-    /// How many guards this thread holds.
-    depth: Cell<usize>,
-    /// The serial number of the version this thread entered last.
+    /// The version this thread entered last. It stays until the thread enters another one.
+    kept: RefCell<Option<Arc<Version>>>,
+    /// Its serial number.
     entered: Cell<usize>,
-    /// Valid while `depth` is above 0: the cache keeps it alive, and isn't touched then.
-    version: Cell<*const Version>,
-    /// How many calls of this thread share the state now, one inside the other.
-    sharing: Cell<usize>,
+    /// Its address, or [`NO_VERSION`].
+    version: Cell<NonNull<Version>>,
+    /// How many guards this thread holds beside its first one.
+    nested: Cell<usize>,
     /// Whether a call of this thread has the state alone, or the engine has on this thread: see [`Apart`].
     alone: Cell<bool>,
+    /// Whether a call that shares the state may do so the short way: not if the thread has the state alone already, or if
+    /// the light barrier doesn't suffice.
+    shares_shortly: Cell<bool>,
 }
+
+/// Equal to no version's address.
+const NO_VERSION: NonNull<Version> = NonNull::dangling();
 
 impl Local {
     fn new(path: Arc<CallPath>) -> Self {
@@ -61,97 +52,150 @@ impl Local {
         }
         path.participants.join(participant.clone());
         Self {
-            active: UnsafeCell::new(Cache::new(Active(path.clone()))),
+            kept: RefCell::new(None),
             path,
-            participant,
-            depth: Cell::new(0),
             entered: Cell::new(OUTSIDE),
-            version: Cell::new(ptr::null()),
-            sharing: Cell::new(0),
+            version: Cell::new(NO_VERSION),
+            nested: Cell::new(0),
             alone: Cell::new(false),
+            shares_shortly: Cell::new(!participant.announcement.is_fenced()),
+            participant,
         }
     }
 
-    /// Enters the active version; false if there is none. A nested entry stays on the outer one's.
-    #[inline]
-    pub(super) fn enter(&self) -> bool {
-        let depth = self.depth.get();
-        if depth == 0 && !self.announce() {
-            return false;
-        }
-        self.depth.set(depth + 1);
-        true
+    #[inline(always)]
+    fn announcement(&self) -> &Announcement {
+        &self.participant.announcement
     }
 
-    #[inline]
-    fn announce(&self) -> bool {
-        // SAFETY: this is the cell's only user. At depth 0 nobody borrows from it, and nothing called below
-        // comes back here: reloading the cache may drop an old `Version`, which owns data of the engine's and no
-        // code that calls a module.
-        let cache = unsafe { &mut *self.active.get() };
-        let mut version = ptr::null();
-        let entered = self.participant.announcement.enter(
-            self.entered.get(),
-            || match cache.load() {
-                Some(active) => {
-                    version = Arc::as_ptr(active);
-                    active.serial
-                }
-                None => OUTSIDE,
-            },
-            &self.path.participants.bell,
-        );
+    #[inline(always)]
+    fn bell(&self) -> &Arc<Bell> {
+        &self.path.participants.bell
+    }
+
+    /// Enters the published version; none if there isn't one. A nested entry stays on the outer one's.
+    ///
+    /// What is returned is valid until [`leave`](Self::leave). `path` is this side's own; who calls this has it at hand.
+    #[inline(always)]
+    pub(super) fn enter(&self, path: &CallPath) -> Option<NonNull<Version>> {
+        let version = self.version.get();
+        let is_announced = self.announcement().enter_again(self.entered.get());
+        if is_announced && path.published.is(version) { Some(version) } else { self.enter_slowly(is_announced) }
+    }
+
+    #[cold]
+    fn enter_slowly(&self, is_announced: bool) -> Option<NonNull<Version>> {
+        let announcement = self.announcement();
+        if is_announced {
+            announcement.turn_back(self.bell());
+        } else if announcement.is_inside() {
+            self.nested.set(self.nested.get() + 1);
+            return Some(self.version.get());
+        }
+        // Dropping the version before runs no code but the engine's own, so nothing comes back here meanwhile.
+        let mut kept = self.kept.borrow_mut();
+        let published = || {
+            *kept = self.path.published.get();
+            kept.as_ref().map_or(OUTSIDE, |version| version.serial)
+        };
+        let entered = announcement.enter(self.entered.get(), published, self.bell());
+        let version = kept.as_ref().map(|version| NonNull::from(&**version));
         self.entered.set(entered);
-        self.version.set(version);
-        entered != OUTSIDE
+        self.version.set(version.unwrap_or(NO_VERSION));
+        version
     }
 
     /// True if this thread is asked to settle what it owes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn leave(&self) -> bool {
-        let depth = self.depth.get() - 1;
-        self.depth.set(depth);
-        depth == 0 && self.participant.announcement.leave(&self.path.participants.bell)
+        if self.nested.get() == 0 { self.announcement().leave(self.bell()) } else { self.leave_nested() }
     }
 
-    /// The version this thread is inside.
-    #[inline]
-    pub(super) fn version(&self) -> &Version {
-        debug_assert!(self.depth.get() > 0, "only a guard asks, and it has entered");
-        // SAFETY: set by `enter`; the cache holds it, and is left alone until the last guard is gone.
-        unsafe { &*self.version.get() }
+    #[cold]
+    #[inline(never)]
+    fn leave_nested(&self) -> bool {
+        self.nested.set(self.nested.get() - 1);
+        false
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn path(&self) -> &CallPath {
         &self.path
     }
 
-    /// Borrows the state that the version was made for, together with others.
-    #[inline]
-    pub(super) fn share(&self) -> Result<Shared<'_>, Barred> {
+    /// Begins a call that doesn't touch the state.
+    #[inline(always)]
+    pub(super) fn call(&self, method: usize) -> Call<'_> {
+        let (doing, outer) = (Doing::calling(method), self.announcement().own_doing());
+        if outer == Doing::NOTHING {
+            self.announcement().say(doing);
+        } else {
+            self.call_nested(doing, outer);
+        }
+        Call { local: self, outer }
+    }
+
+    /// Begins one within another call, which may be one that borrows the state, and then still is.
+    #[cold]
+    fn call_nested(&self, doing: Doing, outer: Doing) {
+        self.announcement().say(doing.within(outer));
+    }
+
+    /// Out of line, lest the compiler makes one store of this and the one that it stands beside.
+    #[cold]
+    #[inline(never)]
+    fn say_outer(&self, outer: Doing) {
+        self.announcement().say(outer);
+    }
+
+    /// Begins a call that borrows the state of this generation together with others.
+    #[inline(always)]
+    pub(super) fn share(&self, method: usize, generation: usize) -> Result<Shared<'_>, Barred> {
+        let (doing, outer) = (Doing::calling(method), self.announcement().own_doing());
+        let is_possible = outer == Doing::NOTHING && self.shares_shortly.get();
+        if is_possible {
+            self.announcement().borrow_again(doing);
+        }
+        if !(is_possible && self.path.gate.admits(generation)) {
+            self.share_slowly(doing, outer, generation)?;
+        }
+        Ok(Shared { local: self, outer })
+    }
+
+    #[cold]
+    fn share_slowly(&self, doing: Doing, outer: Doing, generation: usize) -> Result<(), Barred> {
+        let announcement = self.announcement();
+        if announcement.own_doing() != outer {
+            // The gate hasn't admitted it.
+            announcement.give_back(outer, self.bell());
+        }
         if self.alone.get() {
             return Err(Barred::Reentrant);
         }
-        let outer = self.sharing.get();
-        if outer == 0 {
-            let (generation, path) = (self.version().generation, &self.path);
-            self.participant.announcement.borrow(&path.gate, generation, &path.participants.bell)?;
+        if outer.is_borrowing() {
+            announcement.say(doing.borrowing());
+            return Ok(());
         }
-        self.sharing.set(outer + 1);
-        Ok(Shared { local: self })
+        announcement.borrow(&self.path.gate, generation, doing, outer, self.bell())
     }
 
-    /// Borrows the state that the version was made for, alone.
-    pub(super) fn seclude(&self) -> Result<Alone<'_>, Barred> {
-        if self.alone.get() || self.sharing.get() > 0 {
+    /// As [`say_outer`](Self::say_outer).
+    #[cold]
+    #[inline(never)]
+    fn give_back_to(&self, outer: Doing) {
+        self.announcement().give_back(outer, self.bell());
+    }
+
+    /// Borrows the state of this generation alone, for a call.
+    pub(super) fn seclude(&self, method: usize, generation: usize) -> Result<Alone<'_>, Barred> {
+        let outer = self.announcement().own_doing();
+        if self.alone.get() || outer.is_borrowing() {
             return Err(Barred::Reentrant);
         }
-        let (generation, path) = (self.version().generation, &self.path);
-        let closed = path.gate.close_for(generation, &path.participants)?;
-        self.participant.announcement.seclude();
-        self.alone.set(true);
-        Ok(Alone { local: self, closed })
+        let closed = self.path.gate.close_for(generation, &self.path.participants)?;
+        self.announcement().say(Doing::calling(method).borrowing());
+        self.set_alone(true);
+        Ok(Alone { local: self, outer, closed })
     }
 
     /// Whether this thread has the state alone.
@@ -159,26 +203,44 @@ impl Local {
         self.alone.get()
     }
 
-    /// Says which method this thread is in, for people who ask.
-    #[inline]
-    pub(super) fn note(&self, method: usize) -> Noted<'_> {
-        let announcement = &self.participant.announcement;
-        Noted { announcement, outer: announcement.note_method(method + 1) }
+    fn set_alone(&self, is_alone: bool) {
+        self.alone.set(is_alone);
+        self.shares_shortly.set(!is_alone && !self.announcement().is_fenced());
     }
 }
 
-/// A shared borrow of the state, for one call.
+/// A call that doesn't touch the state.
+pub(super) struct Call<'local> {
+    local: &'local Local,
+    outer: Doing,
+}
+
+impl Drop for Call<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // Stores what is known, not what was loaded: else each call would wait for the store of the one before.
+        if self.outer == Doing::NOTHING {
+            self.local.announcement().say(Doing::NOTHING);
+        } else {
+            self.local.say_outer(self.outer);
+        }
+    }
+}
+
+/// A call that shares the state.
 pub(super) struct Shared<'local> {
     local: &'local Local,
+    outer: Doing,
 }
 
 impl Drop for Shared<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        let outer = self.local.sharing.get() - 1;
-        self.local.sharing.set(outer);
-        if outer == 0 {
-            self.local.participant.announcement.give_back(&self.local.path.participants.bell);
+        // As in `Call`.
+        if self.outer == Doing::NOTHING {
+            self.local.announcement().give_back(Doing::NOTHING, self.local.bell());
+        } else {
+            self.local.give_back_to(self.outer);
         }
     }
 }
@@ -186,6 +248,7 @@ impl Drop for Shared<'_> {
 /// The exclusive borrow of the state, for one call.
 pub(super) struct Alone<'local> {
     local: &'local Local,
+    outer: Doing,
     /// Opens the gate when it is dropped, which is after [`Alone`]'s own drop.
     closed: Closed<'local>,
 }
@@ -204,8 +267,8 @@ impl Alone<'_> {
 
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
-        self.local.alone.set(false);
-        self.local.participant.announcement.give_back(&self.local.path.participants.bell);
+        self.local.set_alone(false);
+        self.local.announcement().give_back(self.outer, self.local.bell());
     }
 }
 
@@ -232,20 +295,7 @@ impl Drop for Apart {
 fn set_alone(path: &Arc<CallPath>, is_alone: bool) {
     if let Some(local) = local(path) {
         // SAFETY: it was given just now.
-        unsafe { local.as_ref() }.alone.set(is_alone);
-    }
-}
-
-/// The note of which method a thread is in, for one call.
-pub(super) struct Noted<'local> {
-    announcement: &'local Announcement,
-    outer: usize,
-}
-
-impl Drop for Noted<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.announcement.note_method(self.outer);
+        unsafe { local.as_ref() }.set_alone(is_alone);
     }
 }
 
@@ -276,7 +326,7 @@ impl Locals {
             // through `LATEST`, which was just cleared, or through guards. With a guard alive (kept in
             // another thread-local), it is left.
             unsafe {
-                if !local.is_null() && (*local).depth.get() == 0 {
+                if !local.is_null() && !(*local).announcement().is_inside() {
                     drop(Box::from_raw(local));
                 }
             }
@@ -284,23 +334,24 @@ impl Locals {
     }
 }
 
-/// No module's number: they are counted from 0, and memory ends long before this.
-const NONE: (usize, *mut Local) = (usize::MAX, ptr::null_mut());
+/// No module and nothing of it.
+const NONE: (*const CallPath, *mut Local) = (ptr::null(), ptr::null_mut());
 
 thread_local! {
     static LOCALS: Locals = const { Locals(RefCell::new(Vec::new())) };
     /// The module that this thread called last. Without a destructor it is one load away, while the table
-    /// asks each time whether it has been destroyed. What it points to is in the table.
-    static LATEST: Cell<(usize, *mut Local)> = const { Cell::new(NONE) };
+    /// asks each time whether it has been destroyed. What it points to is in the table, and holds the call path, whose
+    /// address therefore isn't another module's.
+    static LATEST: Cell<(*const CallPath, *mut Local)> = const { Cell::new(NONE) };
 }
 
 /// This thread's side of the module. Valid until the thread ends, and while it holds a guard.
 ///
 /// `None` while the thread is ending and has run the table's destructor already.
-#[inline]
+#[inline(always)]
 pub(super) fn local(path: &Arc<CallPath>) -> Option<NonNull<Local>> {
-    let (number, latest) = LATEST.get();
-    if number == path.number { NonNull::new(latest) } else { find(path) }
+    let (latest, local) = LATEST.get();
+    if latest == Arc::as_ptr(path) { NonNull::new(local) } else { find(path) }
 }
 
 #[cold]
@@ -309,7 +360,7 @@ fn find(path: &Arc<CallPath>) -> Option<NonNull<Local>> {
         .try_with(|locals| {
             let known = locals.0.borrow().get(path.number).copied().unwrap_or(ptr::null_mut());
             let local = NonNull::new(known).unwrap_or_else(|| register(locals, path));
-            LATEST.set((path.number, local.as_ptr()));
+            LATEST.set((Arc::as_ptr(path), local.as_ptr()));
             local
         })
         .ok()
@@ -347,7 +398,7 @@ pub(super) fn is_inside(serial: usize) -> bool {
         let table = locals.0.borrow();
         // SAFETY: what the table holds is valid.
         let mut locals = table.iter().filter_map(|local| unsafe { local.as_ref() });
-        locals.any(|local| local.depth.get() > 0 && local.entered.get() == serial)
+        locals.any(|local| local.announcement().is_inside() && local.entered.get() == serial)
     };
     LOCALS.try_with(is_inside).unwrap_or(false)
 }
@@ -360,9 +411,9 @@ pub(crate) fn method_in(serial: usize) -> Option<&'static str> {
         let mut inside = table
             .iter()
             .filter_map(|local| unsafe { local.as_ref() })
-            .filter(|local| local.depth.get() > 0 && local.entered.get() == serial);
+            .filter(|local| local.announcement().is_inside() && local.entered.get() == serial);
         let local = inside.next()?;
-        let method = local.participant.announcement.method()?;
+        let method = local.announcement().own_doing().method()?;
         Some(local.path.methods[method].name)
     };
     LOCALS.try_with(method_in).ok().flatten()
@@ -379,7 +430,7 @@ fn register(locals: &Locals, path: &Arc<CallPath>) -> NonNull<Local> {
         unsafe {
             let idle = {
                 let other = &**other;
-                other.path.stopped.load(Ordering::Relaxed) && other.depth.get() == 0
+                other.path.stopped.load(Ordering::Relaxed) && !other.announcement().is_inside()
             };
             if idle {
                 drop(Box::from_raw(std::mem::replace(other, ptr::null_mut())));

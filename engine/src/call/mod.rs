@@ -7,6 +7,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`announcement`] | the protocol between a caller and whoever waits for it |
+//! | [`doing`] | what a caller does inside, in one word |
 //! | [`barrier`] | the fence that only the waiting side pays for |
 //! | [`bell`] | how a caller that leaves wakes whoever waits |
 //! | [`gate`] | exclusive calls against shared ones |
@@ -22,6 +23,7 @@
 //! | [`thread_locals`] | making a thread new to a library |
 //! | [`guard`] | what a caller holds |
 //! | [`version`] | what a call needs of a version |
+//! | [`published`] | which version that is |
 //!
 //! It knows nothing of how versions come to be or end: no staging, no files, no dlopen. `loom_model`
 //! checks the protocol over all interleavings.
@@ -30,6 +32,7 @@ mod announcement;
 mod barrier;
 mod bell;
 mod door;
+mod doing;
 pub(crate) mod footprint;
 mod gate;
 mod guard;
@@ -37,6 +40,7 @@ mod handover;
 mod local;
 pub(crate) mod owed;
 mod participants;
+mod published;
 pub(crate) mod suspicion;
 mod sync;
 mod thread;
@@ -51,7 +55,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use arc_swap::ArcSwapOption;
 use liveswap_state::{Access, MethodSpec};
 
 pub(crate) use bell::Bell;
@@ -66,6 +69,7 @@ use local::Apart;
 pub(crate) use local::method_in;
 use participants::Participants;
 pub(crate) use participants::{Hold, Holding};
+use published::Published;
 use suspicion::{SuspectPolicy, Suspicions};
 pub(crate) use version::{StatePointer, Version};
 
@@ -77,7 +81,7 @@ pub(crate) struct CallPath {
     pub(crate) methods: &'static [MethodSpec],
     /// The module's place in each thread's table. Never used twice in a process.
     number: usize,
-    active: ArcSwapOption<Version>,
+    published: Published,
     participants: Participants,
     gate: Gate,
     door: Door,
@@ -100,7 +104,7 @@ impl CallPath {
             methods,
             // Relaxed: all that counts is that no number is given out twice.
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
-            active: ArcSwapOption::empty(),
+            published: Published::none(),
             participants: Participants::new(bell),
             gate: Gate::new(),
             door: Door::new(),
@@ -111,14 +115,14 @@ impl CallPath {
 
     /// Publishes a version: from here on nobody enters another one. It can't fail.
     pub(crate) fn publish(&self, version: Arc<Version>) {
-        self.active.store(Some(version));
+        self.published.set(Some(version));
         // Pairs with the light barrier in `Announcement::enter`.
         barrier::heavy();
     }
 
     /// Takes the active version away for good: from here on nobody enters any.
     pub(crate) fn stop(&self) {
-        self.active.store(None);
+        self.published.set(None);
         // Relaxed: a hint for cleaning up; calls are turned away by the empty cell.
         self.stopped.store(true, Ordering::Relaxed);
         // As in `publish`.
@@ -134,7 +138,7 @@ impl CallPath {
 
     /// Who is in the state, with names.
     pub(crate) fn in_the_state(&self) -> Vec<Holding> {
-        self.participants.holding(|thread| thread.announcement.is_borrowing())
+        self.participants.holding(|thread| thread.announcement.doing().is_borrowing())
     }
 
     /// Lets calls back to a state that was suspect. False if somebody is in the way at the deadline.

@@ -17,9 +17,9 @@ use super::thread::Thread;
 pub(crate) struct Participant {
     pub(crate) announcement: CachePadded<Announcement>,
     thread: Arc<Thread>,
-    /// Which entry was seen here first, and when. A call doesn't read the clock, so its age is counted
+    /// When the thread was first seen inside since it entered. A call doesn't read the clock, so its age is counted
     /// from when somebody first looked; a swap looks when it publishes.
-    seen: Mutex<Option<(usize, Instant)>>,
+    seen: Mutex<Option<Instant>>,
 }
 
 impl Participant {
@@ -30,15 +30,11 @@ impl Participant {
 
     /// For how long, at least, the thread has been in the call it is in.
     fn age(&self) -> Duration {
-        let entries = self.announcement.entries();
         let mut seen = lock(&self.seen);
-        match *seen {
-            Some((entry, since)) if entry == entries => since.elapsed(),
-            _ => {
-                *seen = Some((entries, Instant::now()));
-                Duration::ZERO
-            }
-        }
+        let is_still_inside = self.announcement.is_still_inside();
+        let since = seen.filter(|_| is_still_inside).unwrap_or_else(Instant::now);
+        *seen = Some(since);
+        since.elapsed()
     }
 }
 
@@ -146,7 +142,7 @@ impl Participants {
             .map(|participant| Holding {
                 thread: participant.thread.name(),
                 thread_id: participant.thread.id,
-                hold: Hold::Call(participant.announcement.method()),
+                hold: Hold::Call(participant.announcement.doing().method()),
                 age: participant.age(),
             })
             .collect()

@@ -327,7 +327,7 @@ fn proxy(input: &ItemTrait, methods: &[Method]) -> TokenStream {
                     &self.passage,
                     #index,
                     #access,
-                    |__liveswap_code, __liveswap_state, __liveswap_context| {
+                    move |__liveswap_code, __liveswap_state, __liveswap_context| {
                         // SAFETY: the passage leads to the code of this interface and so gives that of this
                         // method, whose fingerprint says that it has this type, and the state, borrowed as
                         // its access says.

@@ -50,7 +50,18 @@ impl<I: Interface + ?Sized> Module<I> {
         &self,
         work: impl FnOnce(&I::Proxy<Guard<'_>>) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
-        work(&self.enter()?)
+        let entered = self.enter()?;
+        // Left in each branch by itself, so that the good one needn't ask afterwards which it was.
+        match work(&entered) {
+            Ok(result) => {
+                drop(entered);
+                Ok(result)
+            }
+            Err(error) => {
+                drop(entered);
+                Err(error)
+            }
+        }
     }
 
     /// Enters the active version until what is returned is dropped. Drop it soon: until then, that version

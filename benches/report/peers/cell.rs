@@ -16,7 +16,7 @@ type Method = fn(u64) -> u64;
 
 #[inline(never)]
 fn next(number: u64) -> u64 {
-    number.wrapping_add(1)
+    number.checked_add(1).expect("nobody counts that far")
 }
 
 fn method() -> Method {
@@ -24,7 +24,7 @@ fn method() -> Method {
 }
 
 /// The floor: no library, no version, no state.
-pub(crate) const POINTER: &str = "raw function pointer";
+pub(crate) const POINTER: &str = "raw function pointer within the program";
 
 /// Each call's argument is the result of the one before, so that calls can't overlap.
 #[inline]

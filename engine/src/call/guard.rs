@@ -35,7 +35,10 @@ impl<'module> Guard<'module> {
     }
 
     #[cold]
-    fn enter_by_the_door(path: &'module Arc<CallPath>, local: NonNull<Local>) -> Result<Self, Box<CallError>> {
+    fn enter_by_the_door(
+        path: &'module Arc<CallPath>,
+        local: NonNull<Local>,
+    ) -> Result<Self, Box<CallError>> {
         // SAFETY: as in `enter`.
         let this = unsafe { local.as_ref() };
         let entered = if this.is_alone() { None } else { path.door.enter(|| this.enter(path)) };
@@ -95,23 +98,38 @@ unsafe impl Gate for Guard<'_> {
         access: Access,
         call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
     ) -> Result<R, CallError> {
-        let version = self.version();
+        let (local, version) = (self.local(), self.version());
         let run = move || call(version.code[method], version.state.0, &version.context);
-        // `access` is a constant in each proxy's method, so only one of these is compiled into it.
-        let result = match access {
+        // `access` is a constant in each proxy's method, so only one of these is compiled into it. A good call and one
+        // that has panicked come to their ends apart, so that the good one needn't ask afterwards which it was.
+        let ended = match access {
             Access::Stateless => {
-                let _call = self.local().call(method);
-                Ok(run())
+                let _call = local.call(method);
+                match run() {
+                    Ok(result) => return Ok(result),
+                    Err(panic) => Ended::Panicked(panic),
+                }
             }
-            Access::Shared => self.local().share(method, version.generation).map(|_shared| run()),
-            Access::Exclusive => run_alone(self.local(), version, method, run),
+            Access::Shared => match local.share(method, version.generation) {
+                Ok(_shared) => match run() {
+                    Ok(result) => return Ok(result),
+                    Err(panic) => Ended::Panicked(panic),
+                },
+                Err(why) => Ended::Barred(why),
+            },
+            Access::Exclusive => match run_alone(local, version, method, run) {
+                Ok(result) => return Ok(result),
+                Err(ended) => ended,
+            },
         };
-        match result {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(panic)) => Err(*panicked(self.local(), version, method, *panic)),
-            Err(why) => Err(*barred(self.local(), version, method, why)),
-        }
+        Err(*ended.error(local, version, method))
     }
+}
+
+/// How a call has ended that wasn't a good one.
+enum Ended {
+    Panicked(Box<Panic>),
+    Barred(Barred),
 }
 
 // These take what they need of a guard and not the guard, which for that would have to be in memory.
@@ -121,15 +139,25 @@ fn run_alone<R>(
     version: &Version,
     method: usize,
     run: impl FnOnce() -> Fenced<R>,
-) -> Result<Fenced<R>, Barred> {
-    let mut alone = local.seclude(method, version.generation)?;
-    let result = run();
-    if let Err(panic) = &result {
-        alone.suspect(suspicion(local, version, method, panic));
+) -> Result<R, Ended> {
+    let mut alone = local.seclude(method, version.generation).map_err(Ended::Barred)?;
+    run().map_err(|panic| {
+        alone.suspect(suspicion(local, version, method, &panic));
         drop(alone);
         local.path().suspicions.tell();
+        Ended::Panicked(panic)
+    })
+}
+
+impl Ended {
+    /// Boxed, as the other errors here are, so that the result of a good call stays in registers.
+    #[cold]
+    fn error(self, local: &Local, version: &Version, method: usize) -> Box<CallError> {
+        Box::new(match self {
+            Self::Panicked(panic) => panicked(local, version, method, *panic),
+            Self::Barred(why) => barred(local, version, method, why),
+        })
     }
-    Ok(result)
 }
 
 #[cold]
@@ -142,12 +170,10 @@ fn thread_ending(path: &CallPath) -> Box<CallError> {
     Box::new(CallError::ThreadEnding { module: path.module.clone() })
 }
 
-/// Boxed, as the other errors here are, so that the result of a good call stays in registers.
-#[cold]
-fn barred(local: &Local, version: &Version, method: usize, why: Barred) -> Box<CallError> {
+fn barred(local: &Local, version: &Version, method: usize, why: Barred) -> CallError {
     let path = local.path();
     let (module, method) = (path.module.clone(), path.methods[method].name.to_owned());
-    Box::new(match why {
+    match why {
         Barred::Reentrant => CallError::Reentrant { module, method },
         Barred::Superseded => {
             let version = version.context.version().to_owned();
@@ -157,10 +183,9 @@ fn barred(local: &Local, version: &Version, method: usize, why: Barred) -> Box<C
             let by = path.suspicions.current().map_or_else(String::new, |suspicion| suspicion.method);
             CallError::Suspect { module, method, by }
         }
-    })
+    }
 }
 
-#[cold]
 fn suspicion(local: &Local, version: &Version, method: usize, panic: &Panic) -> Suspicion {
     let (version, method) = (version.context.version(), local.path().methods[method].name);
     Suspicion {
@@ -171,15 +196,14 @@ fn suspicion(local: &Local, version: &Version, method: usize, panic: &Panic) -> 
     }
 }
 
-#[cold]
 fn panicked(
     local: &Local,
     version: &Version,
     method: usize,
     Panic { message, location }: Panic,
-) -> Box<CallError> {
+) -> CallError {
     let path = local.path();
     let (module, version) = (path.module.clone(), version.context.version().to_owned());
     let method = path.methods[method].name.to_owned();
-    Box::new(CallError::Panicked { module, version, method, message, location })
+    CallError::Panicked { module, version, method, message, location }
 }

@@ -80,7 +80,11 @@ impl Local {
     pub(super) fn enter(&self, path: &CallPath) -> Option<NonNull<Version>> {
         let version = self.version.get();
         let is_announced = self.announcement().enter_again(self.entered.get());
-        if is_announced && path.published.is(version) { Some(version) } else { self.enter_slowly(is_announced) }
+        if is_announced && path.published.is(version) {
+            Some(version)
+        } else {
+            self.enter_slowly(is_announced)
+        }
     }
 
     #[cold]
@@ -130,22 +134,17 @@ impl Local {
         if outer == Doing::NOTHING {
             self.announcement().say(doing);
         } else {
-            self.call_nested(doing, outer);
+            // The outer call may be one that borrows the state, and then still is.
+            self.say_apart(doing.within(outer));
         }
         Call { local: self, outer }
-    }
-
-    /// Begins one within another call, which may be one that borrows the state, and then still is.
-    #[cold]
-    fn call_nested(&self, doing: Doing, outer: Doing) {
-        self.announcement().say(doing.within(outer));
     }
 
     /// Out of line, lest the compiler makes one store of this and the one that it stands beside.
     #[cold]
     #[inline(never)]
-    fn say_outer(&self, outer: Doing) {
-        self.announcement().say(outer);
+    fn say_apart(&self, doing: Doing) {
+        self.announcement().say(doing);
     }
 
     /// Begins a call that borrows the state of this generation together with others.
@@ -179,7 +178,7 @@ impl Local {
         announcement.borrow(&self.path.gate, generation, doing, outer, self.bell())
     }
 
-    /// As [`say_outer`](Self::say_outer).
+    /// As [`say_apart`](Self::say_apart).
     #[cold]
     #[inline(never)]
     fn give_back_to(&self, outer: Doing) {
@@ -222,7 +221,7 @@ impl Drop for Call<'_> {
         if self.outer == Doing::NOTHING {
             self.local.announcement().say(Doing::NOTHING);
         } else {
-            self.local.say_outer(self.outer);
+            self.local.say_apart(self.outer);
         }
     }
 }
@@ -334,15 +333,15 @@ impl Locals {
     }
 }
 
-/// No module and nothing of it.
-const NONE: (*const CallPath, *mut Local) = (ptr::null(), ptr::null_mut());
+/// No module's call path, and nothing of it.
+const NONE: (*const CallPath, NonNull<Local>) = (ptr::null(), NonNull::dangling());
 
 thread_local! {
     static LOCALS: Locals = const { Locals(RefCell::new(Vec::new())) };
     /// The module that this thread called last. Without a destructor it is one load away, while the table
     /// asks each time whether it has been destroyed. What it points to is in the table, and holds the call path, whose
     /// address therefore isn't another module's.
-    static LATEST: Cell<(*const CallPath, *mut Local)> = const { Cell::new(NONE) };
+    static LATEST: Cell<(*const CallPath, NonNull<Local>)> = const { Cell::new(NONE) };
 }
 
 /// This thread's side of the module. Valid until the thread ends, and while it holds a guard.
@@ -351,7 +350,7 @@ thread_local! {
 #[inline(always)]
 pub(super) fn local(path: &Arc<CallPath>) -> Option<NonNull<Local>> {
     let (latest, local) = LATEST.get();
-    if latest == Arc::as_ptr(path) { NonNull::new(local) } else { find(path) }
+    if latest == Arc::as_ptr(path) { Some(local) } else { find(path) }
 }
 
 #[cold]
@@ -360,7 +359,7 @@ fn find(path: &Arc<CallPath>) -> Option<NonNull<Local>> {
         .try_with(|locals| {
             let known = locals.0.borrow().get(path.number).copied().unwrap_or(ptr::null_mut());
             let local = NonNull::new(known).unwrap_or_else(|| register(locals, path));
-            LATEST.set((Arc::as_ptr(path), local.as_ptr()));
+            LATEST.set((Arc::as_ptr(path), local));
             local
         })
         .ok()

@@ -31,8 +31,8 @@
 mod announcement;
 mod barrier;
 mod bell;
-mod door;
 mod doing;
+mod door;
 pub(crate) mod footprint;
 mod gate;
 mod guard;

@@ -1,6 +1,7 @@
 //! A module's handle: how a host calls logic.
 
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use liveswap_state::{CallError, Interface, Passage};
@@ -50,15 +51,18 @@ impl<I: Interface + ?Sized> Module<I> {
         &self,
         work: impl FnOnce(&I::Proxy<Guard<'_>>) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
-        let entered = self.enter()?;
-        // Left in each branch by itself, so that the good one needn't ask afterwards which it was.
+        let guard = self.guard()?;
+        // SAFETY: the guard goes into what is never dropped, and `work` has returned before this leaves.
+        let leave = unsafe { guard.leave() };
+        let entered = ManuallyDrop::new(Self::proxy(guard));
+        // It leaves in each branch by itself, so that the good one needn't ask afterwards which it was.
         match work(&entered) {
             Ok(result) => {
-                drop(entered);
+                leave.now();
                 Ok(result)
             }
             Err(error) => {
-                drop(entered);
+                leave.now();
                 Err(error)
             }
         }
@@ -72,13 +76,22 @@ impl<I: Interface + ?Sized> Module<I> {
     /// If there is no active version.
     #[inline(always)]
     pub fn enter(&self) -> Result<I::Proxy<Guard<'_>>, CallError> {
-        let guard = match Guard::enter(&self.path) {
-            Ok(guard) => guard,
-            Err(error) => return Err(*error),
-        };
+        Ok(Self::proxy(self.guard()?))
+    }
+
+    #[inline(always)]
+    fn guard(&self) -> Result<Guard<'_>, CallError> {
+        match Guard::enter(&self.path) {
+            Ok(guard) => Ok(guard),
+            Err(error) => Err(*error),
+        }
+    }
+
+    #[inline(always)]
+    fn proxy(guard: Guard<'_>) -> I::Proxy<Guard<'_>> {
         // SAFETY: `I` is what the module was declared with, which `Engine::module` has compared, and a version
         // is accepted only if it offers exactly its methods.
-        Ok(I::proxy(unsafe { Passage::new(guard) }))
+        I::proxy(unsafe { Passage::new(guard) })
     }
 }
 

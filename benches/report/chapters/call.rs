@@ -8,11 +8,8 @@ use liveswap_tests::fixture::Fixture;
 use crate::figure::{Chapter, Figure, Target};
 use crate::measure::contest::{self, Contender};
 use crate::options::Options;
-use crate::peers::cell::{self, time};
+use crate::peers::cell::{self, Method, POINTER, time};
 
-/// What the others are compared with. A processor may take longer to get to code that is far away, as a library's is
-/// from the program's; that isn't liveswap's doing.
-const POINTER: &str = "raw function pointer into the library";
 const HELD: &str = "liveswap, through a held handle";
 const ONE: &str = "liveswap, one call";
 
@@ -21,16 +18,12 @@ pub(crate) fn measure(options: &Options) -> Chapter {
     // SAFETY: a library of this project without constructors. It's never told of a host, which `bench_next` doesn't need.
     let library = unsafe { Library::new(&candidate) }.expect("it can be loaded");
     // SAFETY: the library declares it so.
-    let raw = unsafe { library.get::<extern "C" fn(u64) -> u64>(b"bench_next") }.expect("it is exported");
+    let raw = unsafe { library.get::<Method>(b"bench_next") }.expect("it is exported");
     let engine = Engine::builder().module::<dyn Smallest>("logic").build().expect("the engine starts");
     engine.push(candidate).expect("the logic loads");
     let module = engine.module::<dyn Smallest>("logic").expect("the module is declared");
 
-    let mut contenders = vec![Contender::new(POINTER, |count| {
-        let method = *raw;
-        time(count, |number| method(number))
-    })];
-    contenders.extend(cell::contenders());
+    let mut contenders = cell::contenders(*raw);
     contenders.push(Contender::new(HELD, |count| {
         let held = module.enter().expect("a version is active");
         time(count, |number| held.next(number).expect("it doesn't panic"))
@@ -70,9 +63,9 @@ pub(crate) fn measure(options: &Options) -> Chapter {
     Chapter {
         title: "A call",
         text: "One method that adds 1, and panics if that doesn't fit, called over and over, each call's argument being the \
-               result of the one before. Of a held handle, a unit of work makes many calls; one call enters and leaves \
-               each time. liveswap's calls go into a library, and so are compared with a raw pointer into that same \
-               library; the other crates' go to a function of the program, which is nearer."
+               result of the one before. All call into the same library, which lies far from the program: processors may \
+               take longer to get there, as the row within the program shows. Of a held handle, a unit of work makes many \
+               calls; one call enters and leaves each time."
             .to_owned(),
         figures,
         ..Chapter::default()

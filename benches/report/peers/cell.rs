@@ -1,5 +1,6 @@
-//! Calls through a function pointer that another thread may replace: what the crates one would take for it cost. None of
-//! them knows when a library may be unmapped, or has a fence against panics.
+//! Calls through a function pointer that another thread may replace: what the crates one would take for it cost. The
+//! function is the same for all, and lies in a library. None of them knows when that may be unmapped, or has a fence
+//! against panics.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -11,20 +12,17 @@ use seize::Guard as _;
 
 use crate::measure::contest::Contender;
 
-/// The method that all contenders call.
-type Method = fn(u64) -> u64;
+/// The function that all contenders call.
+pub(crate) type Method = extern "C" fn(u64) -> u64;
 
+/// The floor: no version, no state, no fence.
+pub(crate) const POINTER: &str = "raw function pointer";
+
+/// The same function, within the program.
 #[inline(never)]
-fn next(number: u64) -> u64 {
+extern "C" fn near(number: u64) -> u64 {
     number.checked_add(1).expect("nobody counts that far")
 }
-
-fn method() -> Method {
-    black_box(next)
-}
-
-/// The floor: no library, no version, no state.
-pub(crate) const POINTER: &str = "raw function pointer within the program";
 
 /// Each call's argument is the result of the one before, so that calls can't overlap.
 #[inline]
@@ -39,28 +37,33 @@ pub(crate) fn time(count: u64, mut call: impl FnMut(u64) -> u64) -> Duration {
     took
 }
 
-pub(crate) fn contenders() -> Vec<Contender<'static>> {
-    let raw = Contender::new(POINTER, |count| {
-        let method = method();
-        time(count, method)
+/// The first one is [`POINTER`].
+pub(crate) fn contenders(method: Method) -> Vec<Contender<'static>> {
+    let raw = Contender::new(POINTER, move |count| {
+        let method = black_box(method);
+        time(count, |number| method(number))
+    });
+    let near = Contender::new("raw function pointer, within the program", |count| {
+        let method: Method = black_box(near);
+        time(count, |number| method(number))
     });
     let cache = {
-        let cell = Arc::new(ArcSwap::from_pointee(method()));
+        let cell = Arc::new(ArcSwap::from_pointee(method));
         Contender::new("arc-swap, Cache", move |count| {
             let mut cache = Cache::new(cell.clone());
             time(count, |number| cache.load()(number))
         })
     };
     let load = {
-        let cell = ArcSwap::from_pointee(method());
+        let cell = ArcSwap::from_pointee(method);
         Contender::new("arc-swap, load", move |count| time(count, |number| cell.load()(number)))
     };
     let load_full = {
-        let cell = ArcSwap::from_pointee(method());
+        let cell = ArcSwap::from_pointee(method);
         Contender::new("arc-swap, load_full", move |count| time(count, |number| cell.load_full()(number)))
     };
     let epoch = {
-        let cell = crossbeam_epoch::Atomic::new(method());
+        let cell = crossbeam_epoch::Atomic::new(method);
         Contender::new("crossbeam-epoch, pin", move |count| {
             time(count, |number| {
                 let guard = crossbeam_epoch::pin();
@@ -72,7 +75,7 @@ pub(crate) fn contenders() -> Vec<Contender<'static>> {
         })
     };
     let seize = {
-        let (collector, cell) = (seize::Collector::new(), AtomicPtr::new(Box::into_raw(Box::new(method()))));
+        let (collector, cell) = (seize::Collector::new(), AtomicPtr::new(Box::into_raw(Box::new(method))));
         Contender::new("seize, enter", move |count| {
             time(count, |number| {
                 let guard = collector.enter();
@@ -84,10 +87,10 @@ pub(crate) fn contenders() -> Vec<Contender<'static>> {
         })
     };
     let lock = {
-        let cell = RwLock::new(method());
+        let cell = RwLock::new(method);
         Contender::new("RwLock, read", move |count| {
             time(count, |number| cell.read().expect("no call panics")(number))
         })
     };
-    vec![raw, cache, load, load_full, epoch, seize, lock]
+    vec![raw, near, cache, load, load_full, epoch, seize, lock]
 }

@@ -37,7 +37,7 @@ use super::barrier;
 use super::bell::Bell;
 use super::doing::Doing;
 use super::gate::{Barred, Gate};
-use super::sync::{AtomicUsize, Ordering};
+use super::sync::{AtomicBool, AtomicUsize, Ordering};
 
 /// The serial number of no version: the thread is outside.
 pub(crate) const OUTSIDE: usize = 0;
@@ -50,6 +50,14 @@ pub(crate) struct Announcement {
     doing: AtomicUsize,
     /// What others want of the thread: [`RING`], [`SETTLE`], [`WATCH`]; and [`FENCE`].
     wanted: AtomicUsize,
+    // The rest is for the thread itself, and orders nothing. It stands here because the line is at hand.
+    /// How many guards the thread holds beside its first one.
+    nested: AtomicUsize,
+    /// Whether a call of the thread has the state alone, or the engine has on this thread.
+    alone: AtomicBool,
+    /// Whether a call that shares the state may do so the short way: not if the thread has the state alone already, or if
+    /// the light barrier doesn't suffice.
+    shares_shortly: AtomicBool,
 }
 
 /// Somebody waits for the thread to leave or to give the state back.
@@ -68,6 +76,9 @@ impl Announcement {
             version: AtomicUsize::new(OUTSIDE),
             doing: AtomicUsize::new(Doing::NOTHING.to_word()),
             wanted: AtomicUsize::new(wanted),
+            nested: AtomicUsize::new(0),
+            alone: AtomicBool::new(false),
+            shares_shortly: AtomicBool::new(wanted & FENCE == 0),
         }
     }
 
@@ -113,11 +124,20 @@ impl Announcement {
         OUTSIDE
     }
 
-    /// Leaves the version that was entered. True if the thread is asked to settle what it owes.
+    /// Leaves the version that was entered. True if somebody wants something of the thread, which it then has to
+    /// [answer](Self::answer_outside).
     #[inline(always)]
-    pub(crate) fn leave(&self, bell: &Arc<Bell>) -> bool {
+    pub(crate) fn leave(&self) -> bool {
         self.clear();
-        self.answer(RING | WATCH, bell) && self.is_asked_to_settle()
+        self.is_wanted()
+    }
+
+    /// Answers who waits for what has just been stored, when the thread has left. True if the thread is asked to settle
+    /// what it owes.
+    #[cold]
+    pub(crate) fn answer_outside(&self, bell: &Arc<Bell>) -> bool {
+        self.answer_to(RING | WATCH, bell);
+        self.is_asked_to_settle()
     }
 
     #[inline(always)]
@@ -131,7 +151,9 @@ impl Announcement {
     #[cold]
     pub(crate) fn turn_back(&self, bell: &Arc<Bell>) {
         self.clear();
-        self.answer(RING, bell);
+        if self.is_wanted() {
+            self.answer(bell);
+        }
     }
 
     /// The light barrier, or what must stand for it.
@@ -146,8 +168,7 @@ impl Announcement {
     /// Begins to borrow the state, shared. If the gate then admits the thread, it does; if not, it has to
     /// [give back](Self::give_back) what it hasn't got.
     ///
-    /// For a thread that was between two calls, and not for where the light barrier doesn't suffice; see
-    /// [`is_fenced`](Self::is_fenced).
+    /// For a thread that was between two calls and [may do so](Self::shares_shortly).
     #[inline(always)]
     pub(crate) fn borrow_again(&self, doing: Doing) {
         self.doing.store(doing.borrowing().to_word(), Ordering::Relaxed);
@@ -172,7 +193,9 @@ impl Announcement {
             if gate.admits(generation) {
                 return Ok(());
             }
-            self.give_back(outer, bell);
+            if self.give_back(outer) {
+                self.answer(bell);
+            }
             gate.wait_for(generation)?;
         }
     }
@@ -185,44 +208,43 @@ impl Announcement {
         self.doing.store(doing.to_word(), Ordering::Relaxed);
     }
 
-    /// Gives the borrowed state back, and goes on with `outer`.
+    /// Gives the borrowed state back, and goes on with `outer`. True if somebody wants something of the thread, which it
+    /// then has to [answer](Self::answer).
     #[inline(always)]
-    pub(crate) fn give_back(&self, outer: Doing, bell: &Arc<Bell>) {
+    pub(crate) fn give_back(&self, outer: Doing) -> bool {
         // Release: pairs with the Acquire load in `doing`. What the call read and wrote happens
         // before whoever then has the state alone.
         self.doing.store(outer.to_word(), Ordering::Release);
-        self.answer(RING, bell);
+        self.is_wanted()
     }
 
-    /// Rings if somebody waits for what has just been stored, and takes away what is `answered`. True if anything was
-    /// wanted.
     #[inline(always)]
-    fn answer(&self, answered: usize, bell: &Arc<Bell>) -> bool {
+    fn is_wanted(&self) -> bool {
         // Pairs with the heavy barrier between `expect` and the second look in `Participants::is_held`. Where the light
-        // one doesn't suffice, the word isn't empty, and is looked at again behind a fence.
+        // one doesn't suffice, the word isn't empty, and `answer_to` looks again behind a fence.
         barrier::light();
-        let anything = self.wanted.load(Ordering::Relaxed) != 0;
-        if anything {
-            self.answer_slowly(answered, bell);
-        }
-        anything
+        self.wanted.load(Ordering::Relaxed) != 0
     }
 
+    /// Answers who waits for what has just been stored.
     #[cold]
-    fn answer_slowly(&self, answered: usize, bell: &Arc<Bell>) {
+    pub(crate) fn answer(&self, bell: &Arc<Bell>) {
+        self.answer_to(RING, bell);
+    }
+
+    fn answer_to(&self, wishes: usize, bell: &Arc<Bell>) {
         self.pass_barrier();
-        if self.wanted.load(Ordering::Relaxed) & answered == 0 {
+        if self.wanted.load(Ordering::Relaxed) & wishes == 0 {
             return;
         }
         // Acquire, so that a wish taken away here brings along what its owner did before it: the owner
         // closed its gate first, and this thread's next `borrow` must see that. Pairs with `expect`. (The
         // loom model can't show this: loom lets no store overtake another in one word's order.)
-        if self.wanted.fetch_and(!answered, Ordering::AcqRel) & RING != 0 {
+        if self.wanted.fetch_and(!wishes, Ordering::AcqRel) & RING != 0 {
             bell.ring();
         }
     }
 
-    #[cold]
     fn is_asked_to_settle(&self) -> bool {
         // Acquire: pairs with the Release in `ask_to_settle`. That the version has retired was noted first.
         let is_asked = self.wanted.load(Ordering::Relaxed) & SETTLE != 0;
@@ -231,7 +253,7 @@ impl Announcement {
 
     /// Asks the thread to ring when it next leaves or gives back.
     pub(crate) fn expect(&self) {
-        // Release: pairs with the Acquire in `answer_slowly`.
+        // Release: pairs with the Acquire in `answer_to`.
         self.wanted.fetch_or(RING, Ordering::Release);
     }
 
@@ -247,17 +269,44 @@ impl Announcement {
         self.wanted.fetch_or(WATCH, Ordering::Relaxed) & WATCH != 0
     }
 
-    /// Whether the light barrier doesn't suffice here.
-    pub(crate) fn is_fenced(&self) -> bool {
-        // Relaxed: it never changes.
-        self.wanted.load(Ordering::Relaxed) & FENCE != 0
-    }
-
     /// Whether the thread is inside any version. For that thread itself.
     #[inline(always)]
     pub(crate) fn is_inside(&self) -> bool {
         // Relaxed: the thread reads what it wrote itself.
         self.version.load(Ordering::Relaxed) != OUTSIDE
+    }
+
+    /// One guard more than the first.
+    pub(crate) fn nest(&self) {
+        self.nested.store(self.nested.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// One guard less.
+    pub(crate) fn unnest(&self) {
+        self.nested.store(self.nested.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+    }
+
+    /// Whether the thread holds more guards than one.
+    #[inline(always)]
+    pub(crate) fn is_nested(&self) -> bool {
+        self.nested.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether the thread has the state alone.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_alone(&self, is_alone: bool) {
+        self.alone.store(is_alone, Ordering::Relaxed);
+        let is_fenced = self.wanted.load(Ordering::Relaxed) & FENCE != 0;
+        self.shares_shortly.store(!is_alone && !is_fenced, Ordering::Relaxed);
+    }
+
+    /// Whether a call that shares the state may [do so the short way](Self::borrow_again).
+    #[inline(always)]
+    pub(crate) fn shares_shortly(&self) -> bool {
+        self.shares_shortly.load(Ordering::Relaxed)
     }
 
     /// The version the thread is inside. Acquire: pairs with the Release store in `clear`.
@@ -285,6 +334,11 @@ mod tests {
 
     const DOING: Doing = Doing::calling(0);
 
+    /// True if it's asked to settle.
+    fn leaves(announcement: &Announcement, bell: &Arc<Bell>) -> bool {
+        announcement.leave() && announcement.answer_outside(bell)
+    }
+
     /// Otherwise a thread whose every call shares the state would never get to settle.
     #[test]
     fn a_thread_that_is_asked_to_settle_stays_asked_until_it_leaves() {
@@ -293,9 +347,10 @@ mod tests {
         announcement.ask_to_settle();
         announcement.expect();
         announcement.borrow(&gate, FIRST, DOING, Doing::NOTHING, &bell).unwrap();
-        announcement.give_back(Doing::NOTHING, &bell);
+        assert!(announcement.give_back(Doing::NOTHING));
+        announcement.answer(&bell);
         assert_eq!(bell.rings(), 1, "who waits for the state is answered");
-        assert!(announcement.leave(&bell));
+        assert!(leaves(&announcement, &bell));
     }
 
     #[test]
@@ -303,9 +358,9 @@ mod tests {
         let (announcement, bell) = (Announcement::new(), Arc::new(Bell::new()));
         announcement.ask_to_settle();
         assert_eq!(announcement.enter(1, || 2, &bell), 2);
-        assert!(announcement.leave(&bell));
+        assert!(leaves(&announcement, &bell));
         announcement.enter(2, || 2, &bell);
-        assert!(!announcement.leave(&bell), "it is asked once");
+        assert!(!leaves(&announcement, &bell), "it is asked once");
     }
 
     #[test]
@@ -315,9 +370,10 @@ mod tests {
         assert!(!announcement.is_still_inside(), "nobody has asked before");
         assert!(announcement.is_still_inside());
         announcement.borrow(&Gate::new(), FIRST, DOING, Doing::NOTHING, &bell).unwrap();
-        announcement.give_back(Doing::NOTHING, &bell);
+        announcement.give_back(Doing::NOTHING);
+        announcement.answer(&bell);
         assert!(announcement.is_still_inside());
-        announcement.leave(&bell);
+        leaves(&announcement, &bell);
         announcement.enter(1, || 1, &bell);
         assert!(!announcement.is_still_inside());
     }

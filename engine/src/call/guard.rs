@@ -8,6 +8,7 @@ use liveswap_state::{Access, CallError, CodePointer, Context, Fenced, Gate, fenc
 
 use super::CallPath;
 use super::gate::Barred;
+use super::inside::Inside;
 use super::local::{self, Local};
 use super::owed;
 use super::suspicion::Suspicion;
@@ -18,6 +19,7 @@ use super::version::Version;
 /// It belongs to the thread that made it. Leaking one (`std::mem::forget`) holds its version for ever,
 /// which the engine's status shows.
 pub struct Guard<'module> {
+    // No third word: what is as long as two comes back from `enter` in registers.
     local: NonNull<Local>,
     version: NonNull<Version>,
     module: PhantomData<&'module CallPath>,
@@ -41,7 +43,8 @@ impl<'module> Guard<'module> {
     ) -> Result<Self, Box<CallError>> {
         // SAFETY: as in `enter`.
         let this = unsafe { local.as_ref() };
-        let entered = if this.is_alone() { None } else { path.door.enter(|| this.enter(path)) };
+        let is_alone = this.announcement().is_alone();
+        let entered = if is_alone { None } else { path.door.enter(|| this.enter(path)) };
         match entered {
             Some(version) => Ok(Self { local, version, module: PhantomData }),
             None => {
@@ -53,10 +56,10 @@ impl<'module> Guard<'module> {
     }
 
     #[inline(always)]
-    fn local(&self) -> &Local {
+    fn inside(&self) -> Inside<'_> {
         // SAFETY: the guard doesn't leave its thread (`NonNull` isn't `Send`), and a `Local` isn't freed
         // while its thread is inside, as which this guard counts.
-        unsafe { self.local.as_ref() }
+        Inside { local: unsafe { self.local.as_ref() } }
     }
 
     #[inline(always)]
@@ -69,11 +72,52 @@ impl<'module> Guard<'module> {
 impl Drop for Guard<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.local().leave() {
-            // Destructors may call a module, which may drop this guard's own side of it if that has stopped.
+        leave_apart(self.local);
+    }
+}
+
+/// Leaves in place of a guard that then is never dropped: for a unit of work whose end is in sight.
+///
+/// When it's dropped, which is for when the work panics, it leaves out of line. So what is cleaned up then is no more than a
+/// call with one argument, and a guard needn't be in memory for it.
+pub(crate) struct Leave<'guard> {
+    local: NonNull<Local>,
+    guard: PhantomData<&'guard CallPath>,
+}
+
+impl<'module> Guard<'module> {
+    /// # Safety
+    ///
+    /// The guard is never dropped, and not used once this has left.
+    #[inline(always)]
+    pub(crate) unsafe fn leave(&self) -> Leave<'module> {
+        Leave { local: self.local, guard: PhantomData }
+    }
+}
+
+impl Leave<'_> {
+    #[inline(always)]
+    pub(crate) fn now(self) {
+        // SAFETY: as in `Guard::inside`; it stands for a guard.
+        let local = unsafe { self.local.as_ref() };
+        std::mem::forget(self);
+        if (Inside { local }).leave() {
+            // Destructors may call a module, which may drop this thread's side of this one if it has stopped.
             owed::settle();
         }
     }
+}
+
+impl Drop for Leave<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        leave_apart(self.local);
+    }
+}
+
+#[inline(never)]
+fn leave_apart(local: NonNull<Local>) {
+    Leave { local, guard: PhantomData }.now();
 }
 
 impl std::fmt::Debug for Guard<'_> {
@@ -98,66 +142,76 @@ unsafe impl Gate for Guard<'_> {
         access: Access,
         call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
     ) -> Result<R, CallError> {
-        let (local, version) = (self.local(), self.version());
-        let run = move || call(version.code[method], version.state.0, &version.context);
+        let (inside, version) = (self.inside(), self.version());
+        let run = move || {
+            let fenced = AbortOnUnwind;
+            let result = call(version.code[method], version.state.0, &version.context);
+            std::mem::forget(fenced);
+            result
+        };
         // `access` is a constant in each proxy's method, so only one of these is compiled into it. A good call and one
         // that has panicked come to their ends apart, so that the good one needn't ask afterwards which it was.
-        let ended = match access {
+        match access {
             Access::Stateless => {
-                let _call = local.call(method);
+                let call = inside.call(method);
                 match run() {
-                    Ok(result) => return Ok(result),
-                    Err(panic) => Ended::Panicked(panic),
+                    Ok(result) => {
+                        drop(call);
+                        Ok(result)
+                    }
+                    Err(panic) => {
+                        drop(call);
+                        Err(*panicked(inside.path(), version, method, panic))
+                    }
                 }
             }
-            Access::Shared => match local.share(method, version.generation) {
-                Ok(_shared) => match run() {
-                    Ok(result) => return Ok(result),
-                    Err(panic) => Ended::Panicked(panic),
+            Access::Shared => match inside.share(method, version.generation) {
+                Ok(shared) => match run() {
+                    Ok(result) => {
+                        drop(shared);
+                        Ok(result)
+                    }
+                    Err(panic) => {
+                        drop(shared);
+                        Err(*panicked(inside.path(), version, method, panic))
+                    }
                 },
-                Err(why) => Ended::Barred(why),
+                Err(why) => Err(*barred(inside.path(), version, method, why)),
             },
-            Access::Exclusive => match run_alone(local, version, method, run) {
-                Ok(result) => return Ok(result),
-                Err(ended) => ended,
-            },
-        };
-        Err(*ended.error(local, version, method))
+            Access::Exclusive => run_alone(inside, version, method, run).map_err(|error| *error),
+        }
     }
 }
 
-/// How a call has ended that wasn't a good one.
-enum Ended {
-    Panicked(Box<Panic>),
-    Barred(Barred),
+/// Nothing unwinds out of logic: its fence has caught it. Unwinding from one library into another isn't defined, so
+/// should it happen nevertheless, that's the end.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    #[cold]
+    fn drop(&mut self) {
+        std::process::abort();
+    }
 }
 
-// These take what they need of a guard and not the guard, which for that would have to be in memory.
+// These take what they need of a guard and not the guard, which for that would have to be in memory. For the same reason
+// their errors are boxed: the result of a good call stays in registers.
 
 fn run_alone<R>(
-    local: &Local,
+    inside: Inside<'_>,
     version: &Version,
     method: usize,
     run: impl FnOnce() -> Fenced<R>,
-) -> Result<R, Ended> {
-    let mut alone = local.seclude(method, version.generation).map_err(Ended::Barred)?;
+) -> Result<R, Box<CallError>> {
+    let path = inside.path();
+    let mut alone =
+        inside.seclude(method, version.generation).map_err(|why| barred(path, version, method, why))?;
     run().map_err(|panic| {
-        alone.suspect(suspicion(local, version, method, &panic));
+        alone.suspect(suspicion(path, version, method, &panic));
         drop(alone);
-        local.path().suspicions.tell();
-        Ended::Panicked(panic)
+        path.suspicions.tell();
+        panicked(path, version, method, panic)
     })
-}
-
-impl Ended {
-    /// Boxed, as the other errors here are, so that the result of a good call stays in registers.
-    #[cold]
-    fn error(self, local: &Local, version: &Version, method: usize) -> Box<CallError> {
-        Box::new(match self {
-            Self::Panicked(panic) => panicked(local, version, method, *panic),
-            Self::Barred(why) => barred(local, version, method, why),
-        })
-    }
 }
 
 #[cold]
@@ -170,10 +224,10 @@ fn thread_ending(path: &CallPath) -> Box<CallError> {
     Box::new(CallError::ThreadEnding { module: path.module.clone() })
 }
 
-fn barred(local: &Local, version: &Version, method: usize, why: Barred) -> CallError {
-    let path = local.path();
+#[cold]
+fn barred(path: &CallPath, version: &Version, method: usize, why: Barred) -> Box<CallError> {
     let (module, method) = (path.module.clone(), path.methods[method].name.to_owned());
-    match why {
+    Box::new(match why {
         Barred::Reentrant => CallError::Reentrant { module, method },
         Barred::Superseded => {
             let version = version.context.version().to_owned();
@@ -183,11 +237,11 @@ fn barred(local: &Local, version: &Version, method: usize, why: Barred) -> CallE
             let by = path.suspicions.current().map_or_else(String::new, |suspicion| suspicion.method);
             CallError::Suspect { module, method, by }
         }
-    }
+    })
 }
 
-fn suspicion(local: &Local, version: &Version, method: usize, panic: &Panic) -> Suspicion {
-    let (version, method) = (version.context.version(), local.path().methods[method].name);
+fn suspicion(path: &CallPath, version: &Version, method: usize, panic: &Panic) -> Suspicion {
+    let (version, method) = (version.context.version(), path.methods[method].name);
     Suspicion {
         version: version.to_owned(),
         method: method.to_owned(),
@@ -196,14 +250,10 @@ fn suspicion(local: &Local, version: &Version, method: usize, panic: &Panic) -> 
     }
 }
 
-fn panicked(
-    local: &Local,
-    version: &Version,
-    method: usize,
-    Panic { message, location }: Panic,
-) -> CallError {
-    let path = local.path();
+#[cold]
+fn panicked(path: &CallPath, version: &Version, method: usize, panic: Box<Panic>) -> Box<CallError> {
+    let Panic { message, location } = *panic;
     let (module, version) = (path.module.clone(), version.context.version().to_owned());
     let method = path.methods[method].name.to_owned();
-    CallError::Panicked { module, version, method, message, location }
+    Box::new(CallError::Panicked { module, version, method, message, location })
 }

@@ -1,4 +1,4 @@
-//! A thread's own side of a module: its participant, the version it is inside, and how it borrows.
+//! A thread's own side of a module: its participant, and the version that it entered last.
 //!
 //! Each thread keeps one [`Local`] per module it calls, in a thread-local table indexed by the module's
 //! number. A `Local` stays where it is until its thread ends; while a guard lives, not even then. The table's
@@ -12,12 +12,8 @@ use std::sync::{Arc, LazyLock};
 
 use super::CallPath;
 use super::announcement::{Announcement, OUTSIDE};
-use super::bell::Bell;
-use super::doing::Doing;
-use super::gate::{Barred, Closed};
 use super::owed;
 use super::participants::Participant;
-use super::suspicion::Suspicion;
 use super::version::Version;
 
 pub(super) struct Local {
@@ -29,13 +25,6 @@ pub(super) struct Local {
     entered: Cell<usize>,
     /// Its address, or [`NO_VERSION`].
     version: Cell<NonNull<Version>>,
-    /// How many guards this thread holds beside its first one.
-    nested: Cell<usize>,
-    /// Whether a call of this thread has the state alone, or the engine has on this thread: see [`Apart`].
-    alone: Cell<bool>,
-    /// Whether a call that shares the state may do so the short way: not if the thread has the state alone already, or if
-    /// the light barrier doesn't suffice.
-    shares_shortly: Cell<bool>,
 }
 
 /// Equal to no version's address.
@@ -52,30 +41,27 @@ impl Local {
         }
         path.participants.join(participant.clone());
         Self {
-            kept: RefCell::new(None),
             path,
+            participant,
+            kept: RefCell::new(None),
             entered: Cell::new(OUTSIDE),
             version: Cell::new(NO_VERSION),
-            nested: Cell::new(0),
-            alone: Cell::new(false),
-            shares_shortly: Cell::new(!participant.announcement.is_fenced()),
-            participant,
         }
     }
 
     #[inline(always)]
-    fn announcement(&self) -> &Announcement {
+    pub(super) fn announcement(&self) -> &Announcement {
         &self.participant.announcement
     }
 
     #[inline(always)]
-    fn bell(&self) -> &Arc<Bell> {
-        &self.path.participants.bell
+    pub(super) fn path(&self) -> &CallPath {
+        &self.path
     }
 
     /// Enters the published version; none if there isn't one. A nested entry stays on the outer one's.
     ///
-    /// What is returned is valid until [`leave`](Self::leave). `path` is this side's own; who calls this has it at hand.
+    /// What is returned is valid as long as the thread is inside. `path` is this side's own; who calls this has it at hand.
     #[inline(always)]
     pub(super) fn enter(&self, path: &CallPath) -> Option<NonNull<Version>> {
         let version = self.version.get();
@@ -89,11 +75,11 @@ impl Local {
 
     #[cold]
     fn enter_slowly(&self, is_announced: bool) -> Option<NonNull<Version>> {
-        let announcement = self.announcement();
+        let (announcement, bell) = (self.announcement(), &self.path.participants.bell);
         if is_announced {
-            announcement.turn_back(self.bell());
+            announcement.turn_back(bell);
         } else if announcement.is_inside() {
-            self.nested.set(self.nested.get() + 1);
+            announcement.nest();
             return Some(self.version.get());
         }
         // Dropping the version before runs no code but the engine's own, so nothing comes back here meanwhile.
@@ -102,172 +88,11 @@ impl Local {
             *kept = self.path.published.get();
             kept.as_ref().map_or(OUTSIDE, |version| version.serial)
         };
-        let entered = announcement.enter(self.entered.get(), published, self.bell());
+        let entered = announcement.enter(self.entered.get(), published, bell);
         let version = kept.as_ref().map(|version| NonNull::from(&**version));
         self.entered.set(entered);
         self.version.set(version.unwrap_or(NO_VERSION));
         version
-    }
-
-    /// True if this thread is asked to settle what it owes.
-    #[inline(always)]
-    pub(super) fn leave(&self) -> bool {
-        if self.nested.get() == 0 { self.announcement().leave(self.bell()) } else { self.leave_nested() }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn leave_nested(&self) -> bool {
-        self.nested.set(self.nested.get() - 1);
-        false
-    }
-
-    #[inline(always)]
-    pub(super) fn path(&self) -> &CallPath {
-        &self.path
-    }
-
-    /// Begins a call that doesn't touch the state.
-    #[inline(always)]
-    pub(super) fn call(&self, method: usize) -> Call<'_> {
-        let (doing, outer) = (Doing::calling(method), self.announcement().own_doing());
-        if outer == Doing::NOTHING {
-            self.announcement().say(doing);
-        } else {
-            // The outer call may be one that borrows the state, and then still is.
-            self.say_apart(doing.within(outer));
-        }
-        Call { local: self, outer }
-    }
-
-    /// Out of line, lest the compiler makes one store of this and the one that it stands beside.
-    #[cold]
-    #[inline(never)]
-    fn say_apart(&self, doing: Doing) {
-        self.announcement().say(doing);
-    }
-
-    /// Begins a call that borrows the state of this generation together with others.
-    #[inline(always)]
-    pub(super) fn share(&self, method: usize, generation: usize) -> Result<Shared<'_>, Barred> {
-        let (doing, outer) = (Doing::calling(method), self.announcement().own_doing());
-        let is_possible = outer == Doing::NOTHING && self.shares_shortly.get();
-        if is_possible {
-            self.announcement().borrow_again(doing);
-        }
-        if !(is_possible && self.path.gate.admits(generation)) {
-            self.share_slowly(doing, outer, generation)?;
-        }
-        Ok(Shared { local: self, outer })
-    }
-
-    #[cold]
-    fn share_slowly(&self, doing: Doing, outer: Doing, generation: usize) -> Result<(), Barred> {
-        let announcement = self.announcement();
-        if announcement.own_doing() != outer {
-            // The gate hasn't admitted it.
-            announcement.give_back(outer, self.bell());
-        }
-        if self.alone.get() {
-            return Err(Barred::Reentrant);
-        }
-        if outer.is_borrowing() {
-            announcement.say(doing.borrowing());
-            return Ok(());
-        }
-        announcement.borrow(&self.path.gate, generation, doing, outer, self.bell())
-    }
-
-    /// As [`say_apart`](Self::say_apart).
-    #[cold]
-    #[inline(never)]
-    fn give_back_to(&self, outer: Doing) {
-        self.announcement().give_back(outer, self.bell());
-    }
-
-    /// Borrows the state of this generation alone, for a call.
-    pub(super) fn seclude(&self, method: usize, generation: usize) -> Result<Alone<'_>, Barred> {
-        let outer = self.announcement().own_doing();
-        if self.alone.get() || outer.is_borrowing() {
-            return Err(Barred::Reentrant);
-        }
-        let closed = self.path.gate.close_for(generation, &self.path.participants)?;
-        self.announcement().say(Doing::calling(method).borrowing());
-        self.set_alone(true);
-        Ok(Alone { local: self, outer, closed })
-    }
-
-    /// Whether this thread has the state alone.
-    pub(super) fn is_alone(&self) -> bool {
-        self.alone.get()
-    }
-
-    fn set_alone(&self, is_alone: bool) {
-        self.alone.set(is_alone);
-        self.shares_shortly.set(!is_alone && !self.announcement().is_fenced());
-    }
-}
-
-/// A call that doesn't touch the state.
-pub(super) struct Call<'local> {
-    local: &'local Local,
-    outer: Doing,
-}
-
-impl Drop for Call<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // Stores what is known, not what was loaded: else each call would wait for the store of the one before.
-        if self.outer == Doing::NOTHING {
-            self.local.announcement().say(Doing::NOTHING);
-        } else {
-            self.local.say_apart(self.outer);
-        }
-    }
-}
-
-/// A call that shares the state.
-pub(super) struct Shared<'local> {
-    local: &'local Local,
-    outer: Doing,
-}
-
-impl Drop for Shared<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // As in `Call`.
-        if self.outer == Doing::NOTHING {
-            self.local.announcement().give_back(Doing::NOTHING, self.local.bell());
-        } else {
-            self.local.give_back_to(self.outer);
-        }
-    }
-}
-
-/// The exclusive borrow of the state, for one call.
-pub(super) struct Alone<'local> {
-    local: &'local Local,
-    outer: Doing,
-    /// Opens the gate when it is dropped, which is after [`Alone`]'s own drop.
-    closed: Closed<'local>,
-}
-
-impl Alone<'_> {
-    /// The call has panicked, and may have left the state half changed.
-    #[cold]
-    pub(super) fn suspect(&mut self, suspicion: Suspicion) {
-        let suspicions = &self.local.path.suspicions;
-        suspicions.note(suspicion);
-        if !suspicions.lets_in() {
-            self.closed.suspect();
-        }
-    }
-}
-
-impl Drop for Alone<'_> {
-    fn drop(&mut self) {
-        self.local.set_alone(false);
-        self.local.announcement().give_back(self.outer, self.local.bell());
     }
 }
 
@@ -294,7 +119,7 @@ impl Drop for Apart {
 fn set_alone(path: &Arc<CallPath>, is_alone: bool) {
     if let Some(local) = local(path) {
         // SAFETY: it was given just now.
-        unsafe { local.as_ref() }.set_alone(is_alone);
+        unsafe { local.as_ref() }.announcement().set_alone(is_alone);
     }
 }
 

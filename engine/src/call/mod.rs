@@ -16,7 +16,8 @@
 //! | [`handover`] | turning the state into one of another shape, between two versions |
 //! | [`suspicion`] | what is noted when an exclusive call has panicked |
 //! | [`participants`] | all threads of a module: the grace period and its holders |
-//! | [`local`] | one thread's own side |
+//! | [`local`] | one thread's own side: the way in |
+//! | [`inside`] | the calls that it makes there |
 //! | [`thread`] | a thread, by name |
 //! | [`footprint`] | what a version has left on threads, beside the calls inside |
 //! | [`owed`] | one thread's own side of that: destructors that it has to run |
@@ -37,6 +38,7 @@ pub(crate) mod footprint;
 mod gate;
 mod guard;
 mod handover;
+mod inside;
 mod local;
 pub(crate) mod owed;
 mod participants;

@@ -136,7 +136,11 @@ pub unsafe trait Gate {
     /// # Errors
     ///
     /// A panic in logic, or a call that can't share the state with one this thread is already in.
-    fn pass<R>(
+    ///
+    /// # Safety
+    ///
+    /// `method` is the number of a method in that interface, and `access` is its access. `call` doesn't unwind.
+    unsafe fn pass<R>(
         &self,
         method: usize,
         access: Access,
@@ -169,14 +173,19 @@ impl<I: ?Sized, G: Gate> Passage<I, G> {
     /// # Errors
     ///
     /// As [`Gate::pass`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Gate::pass`].
     #[inline(always)]
-    pub fn pass<R>(
+    pub unsafe fn pass<R>(
         &self,
         method: usize,
         access: Access,
         call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
     ) -> Result<R, CallError> {
-        self.gate.pass(method, access, call)
+        // SAFETY: the gate leads to the code of `I`; the rest is the caller's.
+        unsafe { self.gate.pass(method, access, call) }
     }
 }
 

@@ -157,7 +157,7 @@ mod tests {
 
     // SAFETY: it calls nothing.
     unsafe impl Gate for Nowhere {
-        fn pass<R>(
+        unsafe fn pass<R>(
             &self,
             _: usize,
             _: Access,

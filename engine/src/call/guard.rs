@@ -136,16 +136,19 @@ impl std::fmt::Debug for Guard<'_> {
 // announcement keeps the library mapped as long as the guard lives.
 unsafe impl Gate for Guard<'_> {
     #[inline(always)]
-    fn pass<R>(
+    unsafe fn pass<R>(
         &self,
         method: usize,
         access: Access,
         call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
     ) -> Result<R, CallError> {
         let (inside, version) = (self.inside(), self.version());
+        debug_assert!(method < version.code.len(), "the interface has such a method");
         let run = move || {
             let fenced = AbortOnUnwind;
-            let result = call(version.code[method], version.state.0, &version.context);
+            // SAFETY: the interface has a method of this number, and a version has the code of each.
+            let code = unsafe { *version.code.get_unchecked(method) };
+            let result = call(code, version.state.0, &version.context);
             std::mem::forget(fenced);
             result
         };
@@ -160,6 +163,7 @@ unsafe impl Gate for Guard<'_> {
                         Ok(result)
                     }
                     Err(panic) => {
+                        std::hint::cold_path();
                         drop(call);
                         Err(*panicked(inside.path(), version, method, panic))
                     }
@@ -172,6 +176,7 @@ unsafe impl Gate for Guard<'_> {
                         Ok(result)
                     }
                     Err(panic) => {
+                        std::hint::cold_path();
                         drop(shared);
                         Err(*panicked(inside.path(), version, method, panic))
                     }

@@ -10,7 +10,7 @@ use liveswap_state::{CodePointer, Context};
 pub(crate) struct Version {
     /// Never used twice in a process, and never [`OUTSIDE`](super::announcement::OUTSIDE).
     pub(crate) serial: usize,
-    /// The code of the interface's methods, in the order of the host's interface.
+    /// The code of the interface's methods, in the order of the host's interface: as many as that has.
     pub(crate) code: Arc<[CodePointer]>,
     pub(crate) state: StatePointer,
     /// Which generation of the module's state that is.

@@ -323,21 +323,22 @@ fn proxy(input: &ItemTrait, methods: &[Method]) -> TokenStream {
             pub fn #name(&self #(, #names: #types)*)
                 -> ::core::result::Result<#result, ::liveswap_state::CallError>
             {
-                ::liveswap_state::Passage::pass(
-                    &self.passage,
-                    #index,
-                    #access,
-                    move |__liveswap_code, __liveswap_state, __liveswap_context| {
-                        // SAFETY: the passage leads to the code of this interface and so gives that of this
-                        // method, whose fingerprint says that it has this type, and the state, borrowed as
-                        // its access says.
-                        unsafe {
-                            let __liveswap_code =
-                                ::core::mem::transmute::<*const (), #code_type>(__liveswap_code.0);
-                            __liveswap_code(__liveswap_state, __liveswap_context #(, #forwarded)*)
-                        }
-                    },
-                )
+                let __liveswap_call = move |
+                    __liveswap_code: ::liveswap_state::CodePointer,
+                    __liveswap_state: *mut (),
+                    __liveswap_context: &::liveswap_state::Context,
+                | {
+                    // SAFETY: the passage leads to the code of this interface and so gives that of this
+                    // method, whose fingerprint says that it has this type, and the state, borrowed as
+                    // its access says.
+                    unsafe {
+                        let __liveswap_code =
+                            ::core::mem::transmute::<*const (), #code_type>(__liveswap_code.0);
+                        __liveswap_code(__liveswap_state, __liveswap_context #(, #forwarded)*)
+                    }
+                };
+                // SAFETY: this is the method's place in `METHODS`, and its access there.
+                unsafe { ::liveswap_state::Passage::pass(&self.passage, #index, #access, __liveswap_call) }
             }
         }
     });

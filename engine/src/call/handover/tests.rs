@@ -50,20 +50,24 @@ fn call(guard: &Guard<'_>, method: usize) -> Result<String, CallError> {
 }
 
 fn call_with(guard: &Guard<'_>, method: usize, work: impl FnOnce()) -> Result<String, CallError> {
-    guard.pass(method, METHODS[method].access, |_, _, context| {
+    let call = |_: CodePointer, _: *mut (), context: &Context| {
         work();
         Ok(context.version().to_owned())
-    })
+    };
+    // SAFETY: the interface is `METHODS`, and nothing here is code of logic.
+    unsafe { guard.pass(method, METHODS[method].access, call) }
 }
 
 fn call_once(path: &Arc<CallPath>, method: usize) -> Result<String, CallError> {
-    call(&Guard::enter(path)?, method)
+    call(&Guard::enter(path).map_err(|error| *error)?, method)
 }
 
 fn panic_in(path: &Arc<CallPath>, method: usize) -> CallError {
     let panic = || Box::new(Panic { message: "half".into(), location: "here".into() });
     let guard = Guard::enter(path).unwrap();
-    guard.pass(method, METHODS[method].access, |_, _, _| Err::<(), _>(panic())).unwrap_err()
+    let call = |_: CodePointer, _: *mut (), _: &Context| Err::<(), _>(panic());
+    // SAFETY: as in `call_with`.
+    unsafe { guard.pass(method, METHODS[method].access, call) }.unwrap_err()
 }
 
 fn begin(path: &Arc<CallPath>, from: &Arc<Version>) -> HandOver {
@@ -100,7 +104,7 @@ impl Inside {
     ) -> Self {
         let (path, (go_on, stay), (here, is_here)) = (path.clone(), mpsc::channel(), mpsc::channel());
         let run = move || {
-            let guard = Guard::enter(&path)?;
+            let guard = Guard::enter(&path).map_err(|error| *error)?;
             work(&guard, &mut || wait_inside(&here, &stay))
         };
         let thread = thread::Builder::new().name("inside".into()).spawn(run).unwrap();

@@ -85,9 +85,9 @@ fn who_comes_back_to_the_state_is_let_go_on_or_has_come_too_late() {
         let (model, callers) = Model::new(1);
         // In a call without state from the beginning, so that the switches are left for what comes then.
         let version = model.enter(&callers[0], OLD);
-        let outer = callers[0].announcement.note_method(STATELESS + 1);
+        callers[0].announcement.say(Doing::calling(STATELESS));
         let caller = calling(&model, &callers[0], move |model, caller| {
-            caller.announcement.note_method(outer);
+            caller.announcement.say(Doing::NOTHING);
             let first = model.read(caller, version);
             let second = model.read(caller, version);
             model.leave(caller);

@@ -4,23 +4,23 @@
 //! unmapping or turning it over writes it, and loom fails the model if the two could ever meet. A lost wake-up shows as
 //! a deadlock, which loom reports too.
 //!
-//! All but the cell with the published version and a thread's own side of a module is the real thing.
+//! All but the cells with the published version and a thread's own side of a module (`Local`, `Inside`) is the real thing.
 
 mod handover;
 mod leaving;
 mod state;
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
 use loom::cell::UnsafeCell;
-use loom::sync::atomic::{AtomicUsize, fence};
+use loom::sync::atomic::AtomicUsize;
 use loom::thread;
 
 use super::announcement::OUTSIDE;
 use super::barrier;
 use super::bell::Bell;
+use super::doing::Doing;
 use super::door::Door;
 use super::gate::{Barred, Gate};
 use super::handover::{Entrance, is_in_the_way};
@@ -37,6 +37,8 @@ const STATELESS: usize = 0;
 const STATEFUL: usize = 1;
 
 struct Model {
+    /// What `Published` has of the version: its address, and itself.
+    address: AtomicUsize,
     published: AtomicUsize,
     /// What a library's mapping is to a call. Index 0 stands for no version.
     mapped: [UnsafeCell<bool>; 3],
@@ -55,6 +57,7 @@ unsafe impl Send for Model {}
 impl Model {
     fn new(callers: usize) -> (Arc<Self>, Vec<Arc<Participant>>) {
         let model = Arc::new(Self {
+            address: AtomicUsize::new(OLD),
             published: AtomicUsize::new(OLD),
             mapped: [UnsafeCell::new(false), UnsafeCell::new(true), UnsafeCell::new(true)],
             states: [UnsafeCell::new(None), UnsafeCell::new(Some(0)), UnsafeCell::new(None)],
@@ -74,65 +77,69 @@ impl Model {
 
     /// Enters, as a guard does, and gives the version; or [`OUTSIDE`]. `guess` is the one that the caller was in before.
     fn enter(&self, caller: &Participant, guess: usize) -> usize {
-        let entered = Cell::new(OUTSIDE);
-        let enter = || {
-            let mut known = guess;
-            // As arc-swap's cache: relaxed, and acquired only if it has changed.
-            let published = || {
-                let published = self.published.load(Ordering::Relaxed);
-                if std::mem::replace(&mut known, published) != published {
-                    fence(Ordering::Acquire);
-                }
-                published
-            };
-            entered.set(caller.announcement.enter(guess, published, &self.participants.bell));
-            entered.get() != OUTSIDE
-        };
-        if !enter() {
-            self.door.enter(enter);
+        self.enter_once(caller, guess)
+            .or_else(|| self.door.enter(|| self.enter_once(caller, guess)))
+            .unwrap_or(OUTSIDE)
+    }
+
+    /// As `Local::enter` does: the short way, or else the long one.
+    fn enter_once(&self, caller: &Participant, guess: usize) -> Option<usize> {
+        let (announcement, bell) = (&caller.announcement, &self.participants.bell);
+        if announcement.enter_again(guess) {
+            if guess != OUTSIDE && self.address.load(Ordering::Relaxed) == guess {
+                return Some(guess);
+            }
+            announcement.turn_back(bell);
         }
-        entered.get()
+        let entered = announcement.enter(guess, || self.published.load(Ordering::Acquire), bell);
+        (entered != OUTSIDE).then_some(entered)
     }
 
     fn leave(&self, caller: &Participant) -> bool {
-        caller.announcement.leave(&self.participants.bell)
+        caller.announcement.leave() && caller.announcement.answer_outside(&self.participants.bell)
+    }
+
+    fn give_back(&self, caller: &Participant) {
+        if caller.announcement.give_back(Doing::NOTHING) {
+            caller.announcement.answer(&self.participants.bell);
+        }
     }
 
     /// One call that doesn't touch the state, by who is inside: its code must be mapped while it runs.
     fn call_without_state(&self, caller: &Participant, version: usize) {
-        let outer = caller.announcement.note_method(STATELESS + 1);
+        caller.announcement.say(Doing::calling(STATELESS));
         // SAFETY: loom checks that nobody writes the cell meanwhile.
         assert!(self.mapped[version].with(|mapped| unsafe { *mapped }));
-        caller.announcement.note_method(outer);
+        caller.announcement.say(Doing::NOTHING);
     }
 
-    /// One call that reads the state, by who is inside.
+    /// One call that reads the state, by who is inside: the short way, or else the long one.
     fn read(&self, caller: &Participant, version: usize) -> Result<usize, Barred> {
-        let bell = &self.participants.bell;
-        caller.announcement.borrow(&self.gate, version, bell)?;
-        let outer = caller.announcement.note_method(STATEFUL + 1);
+        let (announcement, doing) = (&caller.announcement, Doing::calling(STATEFUL));
+        announcement.borrow_again(doing);
+        if !self.gate.admits(version) {
+            self.give_back(caller);
+            announcement.borrow(&self.gate, version, doing, Doing::NOTHING, &self.participants.bell)?;
+        }
         // SAFETY: loom checks that nobody writes the cell meanwhile.
         let value = self.states[version].with(|state| unsafe { *state });
-        caller.announcement.note_method(outer);
-        caller.announcement.give_back(bell);
+        self.give_back(caller);
         Ok(value.expect("the state is of this generation"))
     }
 
     /// One call that changes the state, by who is inside. If it panics, it leaves the state suspect.
     fn change(&self, caller: &Participant, version: usize, panics: bool) -> Result<(), Barred> {
         let mut closed = self.gate.close_for(version, &self.participants)?;
-        caller.announcement.seclude();
-        let outer = caller.announcement.note_method(STATEFUL + 1);
+        caller.announcement.say(Doing::calling(STATEFUL).borrowing());
         // SAFETY: loom checks that nobody reads or writes the cell meanwhile.
         self.states[version].with_mut(|state| unsafe {
             let value = (*state).as_mut().expect("the state is of this generation");
             *value += 1;
         });
-        caller.announcement.note_method(outer);
         if panics {
             closed.suspect();
         }
-        caller.announcement.give_back(&self.participants.bell);
+        self.give_back(caller);
         Ok(())
     }
 
@@ -142,8 +149,14 @@ impl Model {
         closed.trust(generation);
     }
 
-    fn publish(&self, version: usize) {
+    /// As `Published::set` does.
+    fn set(&self, version: usize) {
+        self.address.store(version, Ordering::Relaxed);
         self.published.store(version, Ordering::Release);
+    }
+
+    fn publish(&self, version: usize) {
+        self.set(version);
         barrier::heavy();
     }
 
@@ -160,7 +173,7 @@ impl Model {
 
     /// What a hand-over does until nobody is in the state. Gives what the gate was open for; or all is as before.
     fn begin_hand_over(&self, deadline: Option<Instant>) -> Option<usize> {
-        let take_away = || self.published.store(OUTSIDE, Ordering::Release);
+        let take_away = || self.set(OUTSIDE);
         let is_stateless = |method| method == Some(STATELESS);
         let is_in_the_way = |thread: &Participant| is_in_the_way(thread, is_stateless);
         let begun = self.entrance().close(take_away, is_in_the_way, deadline);

@@ -95,7 +95,7 @@ struct Direct(*mut u64);
 
 // SAFETY: the code is that of `CastleV1`, and nothing else borrows the state.
 unsafe impl Gate for Direct {
-    fn pass<R>(
+    unsafe fn pass<R>(
         &self,
         method: usize,
         _: Access,

@@ -110,6 +110,8 @@ pub(crate) struct Module {
     /// The predecessors of the active version, the latest last: what a rollback returns to. Their files
     /// are kept, whether or not they are still loaded.
     lineage: Vec<Arc<PrivateCopy>>,
+    /// What isn't kept any longer. Their files go as soon as nobody waits.
+    surplus: Vec<Arc<PrivateCopy>>,
     published: Vec<(VersionNumber, Digest)>,
 }
 
@@ -142,6 +144,7 @@ impl Module {
             suspicion: None,
             is_to_be_restored: false,
             lineage: Vec::new(),
+            surplus: Vec::new(),
             published: Vec::new(),
         }
     }
@@ -192,7 +195,8 @@ impl Module {
         self.drive(event, settings).map_err(|halt| self.push_error(halt))?;
         self.lineage.extend(predecessor);
         let surplus = self.lineage.len().saturating_sub(settings.kept_max);
-        self.lineage.drain(..surplus);
+        // Removing a file takes its time, and whoever has pushed waits for an answer.
+        self.surplus.extend(self.lineage.drain(..surplus));
         if let Some(committed) = &committed {
             lock(&self.board).swaps.committed += 1;
             let module = self.name();
@@ -246,6 +250,7 @@ impl Module {
 
     /// Looks after what goes on by itself: what it has come to, and what is due.
     pub(crate) fn tend(&mut self, settings: &Settings) {
+        self.surplus.clear();
         self.tend_sweep(settings);
         self.tend_suspicion(settings);
         self.tend_snapshots(settings);

@@ -1,5 +1,6 @@
 //! How it's measured: contenders take turns on pinned threads, and latencies keep their percentiles.
 
+pub(crate) mod callers;
 pub(crate) mod contest;
 pub(crate) mod latency;
 pub(crate) mod pinned;

@@ -59,7 +59,8 @@ pub(crate) fn measure(options: &Options) -> Chapter {
 
     let grown = (after.resident_kib - before.resident_kib) / swaps as f64;
     let mib = |holdings: &Holdings| holdings.resident_kib / 1024.0;
-    let line = [(0, before)].iter().chain(&looks).map(|(swaps, holdings)| (*swaps as f64, mib(holdings))).collect();
+    let line =
+        [(0, before)].iter().chain(&looks).map(|(swaps, holdings)| (*swaps as f64, mib(holdings))).collect();
     let row = |name: &str, holdings: &Holdings| {
         let Holdings { mappings, files, threads, .. } = holdings;
         let cells = vec![

@@ -2,7 +2,7 @@
 
 use std::hint::spin_loop;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::thread::{MembarrierCommand, membarrier};
@@ -96,7 +96,9 @@ fn measure_with(
         return;
     }
 
-    let of = |what: fn(&Publish) -> Duration| publishes.iter().map(|publish| micros(what(publish))).collect::<Times>();
+    let of = |what: fn(&Publish) -> Duration| {
+        publishes.iter().map(|publish| micros(what(publish))).collect::<Times>()
+    };
     let overlaps = of(Publish::overlap);
     if setting.callers.len() > 1 {
         chapter.figures.push(figure("callers switch within", &overlaps).target(Target::ValueAtMost(0.5)));
@@ -122,20 +124,8 @@ fn measure_with(
 
 /// The barrier that makes all callers pass a fence: what any such wait costs at least.
 fn barrier(setting: &Setting, times: usize) -> Times {
-    let busy = |_, ended: &Ended| {
-        while !ended.yet() {
-            spin_loop();
-        }
-    };
-    let work = || {
-        let one = |_| {
-            let started = Instant::now();
-            membarrier(MembarrierCommand::PrivateExpedited).expect("it has worked before");
-            micros(started.elapsed())
-        };
-        (0..times).map(one).collect()
-    };
-    setting.during(busy, work).0
+    let barrier = || membarrier(MembarrierCommand::PrivateExpedited).expect("it has worked before");
+    beside_running(setting, times, spin_loop, barrier)
 }
 
 /// What callers see of a pointer that is replaced, without any engine.
@@ -153,19 +143,38 @@ fn pointer(setting: &Setting, publishes: usize) -> Vec<Publish> {
 }
 
 fn exclusive(setting: &Setting, live: &Live, times: usize) -> Times {
-    let share = |_, ended: &Ended| {
-        let mut number = 0;
+    let share = || {
+        live.module.call(|logic| logic.next_shared(1)).expect("it doesn't panic");
+    };
+    let alone = || {
+        live.module.call(|logic| logic.next_alone(1)).expect("it doesn't panic");
+    };
+    beside_running(setting, times, share, alone)
+}
+
+/// How often a caller has called, on cache lines of its own.
+#[repr(align(128))]
+struct Turns(AtomicU64);
+
+/// How long `work` takes while callers repeat `call`. A caller that the kernel has taken off its processor is in nobody's
+/// way, so each time one is awaited that is running.
+fn beside_running(setting: &Setting, times: usize, call: impl Fn() + Sync, work: impl Fn() + Sync) -> Times {
+    let turns: Vec<_> = setting.callers.iter().map(|_| Turns(AtomicU64::new(0))).collect();
+    let caller = |number: usize, ended: &Ended| {
         while !ended.yet() {
-            number = live.module.call(|logic| logic.next_shared(number)).expect("it doesn't panic");
+            call();
+            turns[number].0.fetch_add(1, Ordering::Relaxed);
         }
     };
-    let work = || {
-        let one = |_| {
-            let started = Instant::now();
-            live.module.call(|logic| logic.next_alone(1)).expect("it doesn't panic");
-            micros(started.elapsed())
-        };
-        (0..times).map(one).collect()
+    let seen = || -> Vec<u64> { turns.iter().map(|turns| turns.0.load(Ordering::Relaxed)).collect() };
+    let once = |_| {
+        let before = seen();
+        while !turns.is_empty() && seen() == before {
+            spin_loop();
+        }
+        let started = Instant::now();
+        work();
+        micros(started.elapsed())
     };
-    setting.during(share, work).0
+    setting.during(caller, || (0..times).map(once).collect()).0
 }

@@ -166,7 +166,10 @@ fn by_stage(settings: &[Vec<Vec<(&'static str, f64)>>]) -> Vec<(String, Vec<Stri
         .enumerate()
         .map(|(stage, name)| {
             let median = |rounds: &Vec<Vec<(&str, f64)>>| median(rounds.iter().map(|round| round[stage].1));
-            (name.to_owned(), settings.iter().map(|rounds| format!("{} µs", number(median(rounds)))).collect())
+            (
+                name.to_owned(),
+                settings.iter().map(|rounds| format!("{} µs", number(median(rounds)))).collect(),
+            )
         })
         .collect()
 }

@@ -75,6 +75,7 @@ pub(crate) fn measure(options: &Options) -> Chapter {
         tables,
         charts,
         not_run,
+        ..Chapter::default()
     }
 }
 
@@ -126,7 +127,9 @@ fn compare(setting: &Setting, stretches: &[Vec<Stretch>; 3]) -> Vec<Figure> {
     let [control, storms @ ..] = stretches;
     let mut figures = Vec::new();
     for (storm, stretches) in Storm::ALL[1..].iter().zip(storms) {
-        for (name, part, most) in [("p50", 0.5, None), ("p99", 0.99, Some(0.1)), ("p99.99", 0.9999, Some(1.0))] {
+        for (name, part, most) in
+            [("p50", 0.5, None), ("p99", 0.99, Some(0.1)), ("p99.99", 0.9999, Some(1.0))]
+        {
             let pairs = stretches.iter().zip(control);
             let above = median(pairs.map(|(storm, control)| {
                 (storm.latencies.quantile(part) - control.latencies.quantile(part)) / 1e3
@@ -149,25 +152,25 @@ fn merged(stretches: &[Stretch]) -> Latencies {
 }
 
 fn table(setting: &Setting, stretches: &[Vec<Stretch>; 3]) -> Table {
-    let per_second = |stretches: &[Stretch], count: &dyn Fn(&Stretch) -> u64| {
-        let took: f64 = stretches.iter().map(|stretch| stretch.took.as_secs_f64()).sum();
-        stretches.iter().map(count).sum::<u64>() as f64 / took
-    };
-    let calls = |stretches: &[Stretch]| per_second(stretches, &|stretch| stretch.latencies.count());
-    let of_control = calls(&stretches[0]);
+    let calls = |stretch: &Stretch| stretch.latencies.count() as f64 / stretch.took.as_secs_f64();
+    let swaps = |stretch: &Stretch| stretch.swaps as f64 / stretch.took.as_secs_f64();
+    let control = &stretches[0];
     let rows = Storm::ALL.iter().zip(stretches).map(|(storm, stretches)| {
         let latencies = merged(stretches);
-        let mut cells = vec![
-            number(per_second(stretches, &|stretch| stretch.swaps as u64)),
-            format!("{:.1} %", 100.0 * calls(stretches) / of_control),
-        ];
+        let made = stretches.iter().zip(control).map(|(storm, control)| calls(storm) / calls(control));
+        let mut cells =
+            vec![number(median(stretches.iter().map(swaps))), format!("{} %", number(100.0 * median(made)))];
         cells.extend(QUANTILES.map(|(_, part)| format!("{} µs", number(latencies.quantile(part) / 1e3))));
         cells.push(format!("{} µs", number(latencies.longest() / 1e3)));
         (storm.name().to_owned(), cells)
     });
     let rows = rows.collect();
     let columns = ["swaps/s", "calls made"].into_iter().chain(QUANTILES.map(|(name, _)| name)).chain(["max"]);
-    Table { title: format!("How long calls take: {}", setting.name), columns: columns.map(str::to_owned).collect(), rows }
+    Table {
+        title: format!("How long calls take: {}", setting.name),
+        columns: columns.map(str::to_owned).collect(),
+        rows,
+    }
 }
 
 fn chart(setting: &Setting, stretches: &[Vec<Stretch>; 3]) -> Chart {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::machine::Machine;
+use crate::output::bars::Bars;
 use crate::output::chart::Chart;
 
 /// All that one run has measured.
@@ -25,6 +26,8 @@ pub(crate) struct Chapter {
     pub(crate) figures: Vec<Figure>,
     #[serde(skip)]
     pub(crate) tables: Vec<Table>,
+    #[serde(skip)]
+    pub(crate) bars: Vec<Bars>,
     #[serde(skip)]
     pub(crate) charts: Vec<Chart>,
     /// What couldn't be measured here, and why.

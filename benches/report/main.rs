@@ -11,11 +11,13 @@
 //! | [`peers`] | what one would pick instead |
 //! | [`measure`] | taking turns, pinning, percentiles |
 //! | [`figure`] | a figure with its target, and what a chapter is made of |
+//! | [`live`] | an engine that serves, and versions to push |
 //! | [`machine`] | what it was measured on |
 //! | [`output`] | the two files |
 
 mod chapters;
 mod figure;
+mod live;
 mod machine;
 mod measure;
 mod options;

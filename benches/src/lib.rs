@@ -11,4 +11,6 @@ pub trait Smallest {
     fn next_shared(&self, number: u64) -> u64;
     /// One more, with the state alone.
     fn next_alone(&mut self, number: u64) -> u64;
+    /// The number of the version that answers.
+    fn version() -> u64;
 }

@@ -31,6 +31,10 @@ impl SmallestLogic for Adding {
     fn next_alone(step: &mut Step, _: &Context, number: u64) -> u64 {
         number.wrapping_add(step.0)
     }
+
+    fn version(_: &Context) -> u64 {
+        NUMBER
+    }
 }
 
 /// The same without liveswap: what a pointer into a library costs by itself.
@@ -44,6 +48,12 @@ pub extern "C" fn bench_next(number: u64) -> u64 {
 const VERSION: &str = match option_env!("LIVESWAP_FIXTURE_VERSION") {
     Some(version) => version,
     None => "0",
+};
+
+/// The version as a number, for callers that ask at every call.
+const NUMBER: u64 = match u64::from_str_radix(VERSION, 10) {
+    Ok(number) => number,
+    Err(_) => panic!("the benchmarks number their versions"),
 };
 
 liveswap_logic::export! { module: "logic", version: VERSION, logic: Adding as SmallestLogic }

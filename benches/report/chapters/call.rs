@@ -8,6 +8,7 @@ use liveswap_tests::fixture::Fixture;
 use crate::figure::{Chapter, Figure, Target};
 use crate::measure::contest::{self, Contender};
 use crate::options::Options;
+use crate::output::bars::{Bars, Row};
 use crate::peers::cell::{self, Method, POINTER, time};
 
 const HELD: &str = "liveswap, through a held handle";
@@ -43,10 +44,14 @@ pub(crate) fn measure(options: &Options) -> Chapter {
     }));
 
     let mut figures = Vec::new();
+    let own = |name: &str| name.starts_with("liveswap");
+    let row = |of: &Contender| Row { name: of.name.to_owned(), is_own: own(of.name), values: Vec::new() };
+    let mut rows: Vec<Row> = contenders.iter().map(row).collect();
     for threads in [1, 2] {
         let times = contest::hold(&contenders, threads, options.either(30, 300));
         let at = if threads == 1 { "at 1 thread" } else { "at 2 threads" };
-        for of_one in &times {
+        for (of_one, row) in times.iter().zip(&mut rows) {
+            row.values.push(of_one.median());
             let figure = Figure::new(format!("{}, {at}", of_one.name), of_one.median(), "ns");
             let figure = if of_one.name == POINTER {
                 figure
@@ -68,6 +73,12 @@ pub(crate) fn measure(options: &Options) -> Chapter {
                calls; one call enters and leaves each time."
             .to_owned(),
         figures,
+        bars: vec![Bars {
+            title: "What a call takes".to_owned(),
+            unit: "ns",
+            of: ["at 1 thread", "at 2 threads"].map(str::to_owned).into(),
+            rows,
+        }],
         ..Chapter::default()
     }
 }

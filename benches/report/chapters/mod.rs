@@ -1,9 +1,19 @@
 //! What is measured, a chapter each.
 
 mod call;
+mod memory;
+mod publish;
+mod push;
+mod storm;
 
 use crate::figure::Chapter;
 use crate::options::Options;
 
 /// Each by the name that the command line has for it, in the report's order.
-pub(crate) const ALL: [(&str, fn(&Options) -> Chapter); 1] = [("call", call::measure)];
+pub(crate) const ALL: [(&str, fn(&Options) -> Chapter); 5] = [
+    ("call", call::measure),
+    ("publish", publish::measure),
+    ("push", push::measure),
+    ("storm", storm::measure),
+    ("memory", memory::measure),
+];

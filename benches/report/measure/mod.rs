@@ -1,8 +1,10 @@
 //! How it's measured: contenders take turns on pinned threads, and latencies keep their percentiles.
 
+pub(crate) mod callers;
 pub(crate) mod contest;
 pub(crate) mod latency;
 pub(crate) mod pinned;
+pub(crate) mod switches;
 
 /// The middle one; of an even number, the lower of the two.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {

@@ -39,7 +39,7 @@ impl Pinned {
 }
 
 /// The processors that this process may run on.
-fn allowed() -> Vec<usize> {
+pub(crate) fn allowed() -> Vec<usize> {
     let set = sched_getaffinity(None).expect("a process may look at its own");
     (0..CpuSet::MAX_CPU).filter(|&processor| set.is_set(processor)).collect()
 }

@@ -1,5 +1,6 @@
 //! The two files that a run leaves: `report.html` for people and `report.json` for programs.
 
+pub(crate) mod bars;
 pub(crate) mod chart;
 mod html;
 

@@ -3,15 +3,16 @@
 
 -export([main/4]).
 
-%% The source of the server, how many calls, how many changes of each world, and how many entities each has.
-main(Source, Calls, Changes, Sizes) ->
+%% The source of the server, how many calls, how many swaps, and for each world how many entities it has and how often
+%% they are changed.
+main(Source, Calls, Swaps, Worlds) ->
     Old = compiled(Source, []),
     New = compiled(Source, [{d, 'NEW'}]),
     load(Old),
-    calls(Calls),
+    memory(Old, New, Swaps),
     loads(Old, New),
-    memory(Old, New),
-    [changes(Old, New, Changes, Size) || Size <- Sizes],
+    calls(Calls),
+    [changes(Old, New, Count, Size) || {Size, Count} <- Worlds],
     halt(0).
 
 compiled(Source, Options) ->
@@ -21,7 +22,7 @@ compiled(Source, Options) ->
 load(Code) ->
     {module, world} = code:load_binary(world, "world.beam", Code).
 
-now_ns() ->
+clock() ->
     erlang:monotonic_time(nanosecond).
 
 print(Name, Value) ->
@@ -48,9 +49,9 @@ calls(Count) ->
 timed_calls(_Server, _Times, 0, Number) ->
     Number;
 timed_calls(Server, Times, Index, Number) ->
-    Started = now_ns(),
+    Started = clock(),
     Next = gen_server:call(Server, {next, Number}),
-    atomics:put(Times, Index, now_ns() - Started),
+    atomics:put(Times, Index, clock() - Started),
     timed_calls(Server, Times, Index - 1, Next).
 
 %% A server is there that runs the module, as each purge looks at all processes. It waits in gen_server's code, so the
@@ -62,17 +63,20 @@ loads(Old, New) ->
     gen_server:cast(Server, stop).
 
 swap(Code) ->
-    Started = now_ns(),
+    Started = clock(),
     load(Code),
     true = code:soft_purge(world),
-    now_ns() - Started.
+    clock() - Started.
 
 %% After a hundred swaps that fill what is kept anyway.
-memory(Old, New) ->
-    [swap(Code) || _ <- lists:seq(1, 50), Code <- [New, Old]],
+memory(Old, New, Count) ->
+    swaps(Old, New, 100),
     Before = resident(),
-    [swap(Code) || _ <- lists:seq(1, 500), Code <- [New, Old]],
-    print(swap_bytes, (resident() - Before) / 1000).
+    swaps(Old, New, Count),
+    print(swap_bytes, (resident() - Before) / Count).
+
+swaps(Old, New, Count) ->
+    [swap(Code) || _ <- lists:seq(1, Count div 2), Code <- [New, Old]].
 
 resident() ->
     {ok, Status} = file:read_file("/proc/self/smaps_rollup"),
@@ -94,11 +98,11 @@ changes(Old, New, Count, Size) ->
 %% From the first moment in which the server answers nobody to the last.
 change(Server, Code, Kind, Size) ->
     code:purge(world),
-    Started = now_ns(),
+    Started = clock(),
     ok = sys:suspend(Server, infinity),
     load(Code),
     ok = sys:change_code(Server, world, undefined, [], infinity),
     ok = sys:resume(Server, infinity),
-    Took = now_ns() - Started,
+    Took = clock() - Started,
     Kind = gen_server:call(Server, {kind, Size}, infinity),
     Took.

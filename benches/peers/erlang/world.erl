@@ -26,7 +26,7 @@ code_change(_From, World, _Extra) ->
     {ok, maps:map(fun(_Id, Entity) -> changed(Entity) end, World)}.
 
 name(Id) ->
-    iolist_to_binary(io_lib:format("being ~6.16.0b", [Id band 16#ffffff])).
+    <<"being ", (integer_to_binary(Id))/binary>>.
 
 -ifdef(NEW).
 

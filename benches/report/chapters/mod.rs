@@ -1,9 +1,10 @@
 //! What is measured, a chapter each.
 
 mod call;
+mod peers;
 
 use crate::figure::Chapter;
 use crate::options::Options;
 
 /// Each by the name that the command line has for it, in the report's order.
-pub(crate) const ALL: [(&str, fn(&Options) -> Chapter); 1] = [("call", call::measure)];
+pub(crate) const ALL: [(&str, fn(&Options) -> Chapter); 2] = [("call", call::measure), ("peers", peers::measure)];

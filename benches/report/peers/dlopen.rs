@@ -5,8 +5,8 @@ use std::fs;
 use libloading::Library;
 use liveswap_tests::{Fixture, maps};
 
-use super::{Measured, Peer};
 use super::cell::Method;
+use super::{Measured, Peer};
 use crate::figure::{Figure, NotRun};
 use crate::machine::said_by;
 use crate::options::Options;
@@ -37,7 +37,9 @@ fn measure(options: &Options) -> Result<Measured, NotRun> {
     let bytes = (maps::resident() as f64 - before as f64) / count as f64;
     let left = maps::mapped(folder.path()).len();
     Ok(Measured {
-        version: said_by("ldd", &["--version"]).and_then(|said| said.lines().next().map(str::to_owned)).unwrap_or_default(),
+        version: said_by("ldd", &["--version"])
+            .and_then(|said| said.lines().next().map(str::to_owned))
+            .unwrap_or_default(),
         figures: vec![
             Figure::new(format!("{NAME}, memory a swap, over {count}"), bytes / 1024.0, "KiB"),
             Figure::new(format!("{NAME}, libraries still mapped after {count} swaps"), left as f64, ""),

@@ -59,7 +59,11 @@ fn measure_as(version: String, options: &Options) -> Result<Measured, String> {
     for (entities, ..) in WORLDS {
         let pause = microseconds(&format!("change_{entities}_ns"))?;
         pauses.push((entities as f64, pause));
-        figures.push(Figure::new(format!("{NAME}, change_code of {entities} entities"), pause / 1000.0, "ms"));
+        figures.push(Figure::new(
+            format!("{NAME}, change_code of {entities} entities"),
+            pause / 1000.0,
+            "ms",
+        ));
     }
     let bytes = printed.figure("swap_bytes")?;
     figures.push(Figure::new(format!("{NAME}, memory a swap, over {SWAPS}"), bytes / 1024.0, "KiB"));

@@ -54,7 +54,8 @@ fn build(version: &str) -> Result<(PathBuf, Vec<PathBuf>), String> {
     let read = |name: &str| fs::read_to_string(source.join(name)).map_err(|error| format!("{name}: {error}"));
     let made_of = format!("{version}\n{}\n{}", read("measure.go")?, read("plugin.go")?);
     let (program, stamp) = (built.join("measure"), built.join("made-of"));
-    let plugins: Vec<PathBuf> = (0..PLUGINS).map(|number| built.join(format!("v{}.so", 1000 + number))).collect();
+    let plugins: Vec<PathBuf> =
+        (0..PLUGINS).map(|number| built.join(format!("v{}.so", 1000 + number))).collect();
     if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == made_of) {
         return Ok((program, plugins));
     }

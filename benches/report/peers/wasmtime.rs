@@ -12,7 +12,8 @@ pub(crate) static PEER: Peer = Peer::new(with_it::measure);
 
 #[cfg(not(feature = "wasmtime"))]
 pub(crate) static PEER: Peer = Peer::new(|_| {
-    let reason = "it takes long to build; `cargo bench -p liveswap-benches --features wasmtime` has it".to_owned();
+    let reason =
+        "it takes long to build; `cargo bench -p liveswap-benches --features wasmtime` has it".to_owned();
     Err(NotRun { name: NAME, reason })
 });
 

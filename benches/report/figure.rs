@@ -57,7 +57,7 @@ pub(crate) enum Target {
 }
 
 /// A peer that isn't here.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct NotRun {
     pub(crate) name: &'static str,
     pub(crate) reason: String,

@@ -2,6 +2,8 @@
 
 use clap::Parser;
 
+use crate::peers::restart::Served;
+
 /// Measures liveswap beside what one would pick instead.
 #[derive(Debug, Parser)]
 pub(crate) struct Options {
@@ -12,6 +14,9 @@ pub(crate) struct Options {
     /// Only the chapters with these names.
     #[arg(value_name = "CHAPTER", value_parser = known)]
     only: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) served: Option<Served>,
 
     /// Cargo passes this to every benchmark.
     #[arg(long, hide = true)]

@@ -6,94 +6,16 @@
 //! what is tested is that nothing is lost.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fixture_api::world::{Realm, Thing};
-use hdrhistogram::Histogram;
-use liveswap::Module;
+use fixture_api::world::Realm;
 use liveswap_tests::Host;
+use liveswap_tests::crowd::{Account, CALLERS};
 use liveswap_tests::world::{self, figures, migration, realm, schema, wait_until_swept};
-
-const CALLERS: u64 = 2;
-
-/// What callers have waited for in one phase, in nanoseconds.
-type Waited = Histogram<u64>;
-
-/// Up to a minute, to three digits.
-fn nothing() -> Waited {
-    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are in order")
-}
 
 fn microseconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1000.0
-}
-
-/// The callers' own account: how much each entity has learned.
-struct Account {
-    learned: Vec<AtomicU64>,
-}
-
-impl Account {
-    /// The sum that the world must have.
-    fn checksum(&self) -> u64 {
-        let checksum = |(id, learned): (usize, &AtomicU64)| {
-            let thing = Thing { experience: learned.load(Ordering::Relaxed), ..Thing::first(id as u64) };
-            thing.checksum(id as u64)
-        };
-        self.learned.iter().enumerate().map(checksum).fold(0, u64::wrapping_add)
-    }
-
-    /// Calls until it's told to stop, and notes how long each call took.
-    fn call(&self, realm: &Module<dyn Realm>, number: u64, stop: &AtomicBool) -> Waited {
-        let count = self.learned.len() as u64;
-        let (mut waited, mut mixed) = (nothing(), number + 1);
-        while !stop.load(Ordering::Relaxed) {
-            // Xorshift: any order that leaves no shard out.
-            mixed ^= mixed << 13;
-            mixed ^= mixed >> 7;
-            mixed ^= mixed << 17;
-            let id = mixed % count;
-            let started = Instant::now();
-            if mixed & 0x100 == 0 {
-                realm.call(|realm| realm.train(id, 1)).expect("it answers").expect("it's there");
-                self.learned[id as usize].fetch_add(1, Ordering::Relaxed);
-            } else {
-                realm.call(|realm| realm.look(id)).expect("it answers").expect("it's there");
-            }
-            waited.saturating_record(started.elapsed().as_nanos() as u64);
-        }
-        waited
-    }
-
-    /// Runs `work` while callers call.
-    fn during<R>(&self, host: &Host, work: impl FnOnce() -> R) -> (R, Waited) {
-        /// Also if the work failed.
-        struct Stop<'flag>(&'flag AtomicBool);
-
-        impl Drop for Stop<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        }
-
-        let stop = AtomicBool::new(false);
-        let realm = realm(host);
-        thread::scope(|scope| {
-            let (stop, realm) = (&stop, &realm);
-            let callers: Vec<_> =
-                (0..CALLERS).map(|number| scope.spawn(move || self.call(realm, number, stop))).collect();
-            let stopping = Stop(stop);
-            let result = work();
-            drop(stopping);
-            let mut waited = nothing();
-            for caller in callers {
-                waited.add(caller.join().expect("it only calls")).expect("both have the same bounds");
-            }
-            (result, waited)
-        })
-    }
 }
 
 /// The most memory that the process has had since it was asked to forget, and what it has now, in KiB.
@@ -129,7 +51,7 @@ fn run(entities: u64) {
     let host = Host::of::<dyn Realm>(|builder, _| builder);
     host.push(version(1));
     realm(&host).call(|realm| realm.fill(0, entities)).unwrap();
-    let account = Account { learned: (0..entities).map(|_| AtomicU64::new(0)).collect() };
+    let account = Account::new(entities);
     let length = Duration::from_millis(if entities < 100_000 { 200 } else { 3000 });
     println!("{entities} entities, {CALLERS} callers");
     for Step { name, schema: expected, take } in STEPS {

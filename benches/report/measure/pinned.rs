@@ -50,3 +50,10 @@ pub(crate) fn stay_on(processor: usize) {
     set.set(processor);
     sched_setaffinity(None, &set).expect("a process may choose among its own processors");
 }
+
+/// Keeps this thread on one processor of all that are there; threads of different numbers stay on different ones, as far
+/// as there are enough.
+pub(crate) fn stay_on_one_of_all(number: usize) {
+    let allowed = allowed();
+    stay_on(allowed[number % allowed.len()]);
+}

@@ -19,7 +19,8 @@ pub(crate) fn write(report: &Report) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-fn folder() -> PathBuf {
+/// Where they lie, and what the peers have built.
+pub(crate) fn folder() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
     let target = target.canonicalize().unwrap_or(target);

@@ -108,6 +108,7 @@ pub(crate) fn measure(options: &Options) -> Chapter {
             lines,
         }],
         not_run,
+        ..Chapter::default()
     }
 }
 

@@ -5,7 +5,7 @@ use liveswap::Engine;
 use liveswap_benches::Smallest;
 use liveswap_tests::fixture::Fixture;
 
-use crate::figure::{Chapter, Figure, Target};
+use crate::figure::{Chapter, Figure, Table, Target, number};
 use crate::measure::contest::{self, Contender};
 use crate::options::Options;
 use crate::output::bars::{Bars, Row};
@@ -43,7 +43,7 @@ pub(crate) fn measure(options: &Options) -> Chapter {
         time(count, |number| module.call(|logic| logic.next_alone(number)).expect("it doesn't panic"))
     }));
 
-    let mut figures = Vec::new();
+    let (mut figures, mut spread) = (Vec::new(), Vec::new());
     let own = |name: &str| name.starts_with("liveswap");
     let row = |of: &Contender| Row { name: of.name.to_owned(), is_own: own(of.name), values: Vec::new() };
     let mut rows: Vec<Row> = contenders.iter().map(row).collect();
@@ -52,6 +52,9 @@ pub(crate) fn measure(options: &Options) -> Chapter {
         let at = if threads == 1 { "at 1 thread" } else { "at 2 threads" };
         for (of_one, row) in times.iter().zip(&mut rows) {
             row.values.push(of_one.median());
+            let (low, high) = of_one.spread();
+            let cells = [low, of_one.median(), high].map(|value| format!("{} ns", number(value)));
+            spread.push((format!("{}, {at}", of_one.name), cells.into()));
             let figure = Figure::new(format!("{}, {at}", of_one.name), of_one.median(), "ns");
             let figure = if of_one.name == POINTER {
                 figure
@@ -73,6 +76,11 @@ pub(crate) fn measure(options: &Options) -> Chapter {
                calls; one call enters and leaves each time."
             .to_owned(),
         figures,
+        tables: vec![Table {
+            title: "How much it varies from round to round".to_owned(),
+            columns: ["p10", "p50", "p90"].map(str::to_owned).into(),
+            rows: spread,
+        }],
         bars: vec![Bars {
             title: "What a call takes".to_owned(),
             unit: "ns",

@@ -34,7 +34,8 @@ pub(crate) fn measure(options: &Options) -> Chapter {
                is before it came; a caller that the kernel has taken off its processor inside the old version counts \
                until it's back. The second part is the barrier that the engine passes before it looks who is \
                inside, measured by itself beside callers that are as busy. An exclusive call waits in the same \
-               way for those that share the state, all of it seen from outside: that row is how long it takes."
+               way for those that share the state, all of it seen from outside: that row is how long it takes. Two callers on two \
+               processors share them with the engine; one caller has its own, and the engine is apart on another."
             .to_owned(),
         ..Chapter::default()
     };

@@ -68,8 +68,9 @@ pub(crate) fn measure(options: &Options) -> Chapter {
     Chapter {
         title: "Push to live",
         text: format!(
-            "From asking the engine to push a library of {} KiB until the new version has answered a call, with the \
-             program's other threads idle and with two callers that keep calling. Beside it, what nobody can do \
+            "From asking the engine to push a library of {} KiB until the new version has answered a call, without \
+             callers; with two that keep calling, and share their processors with the engine; and with one, the engine's \
+             threads and whoever pushes apart from it on another processor. Beside it, what nobody can do \
              without: copying the same file, loading it, and calling into it. The two take turns, and change order \
              from round to round. A push also hashes the file, verifies it before any of its code may run, makes the \
              copy one that can be unmapped, and calls the version's hooks. What the old version leaves \

@@ -69,7 +69,8 @@ pub(crate) fn measure(options: &Options) -> Chapter {
                differences between neighbours. A call that is held up counts once, however long it takes, as it does for \
                whoever waits for it; the share of calls that were made at all shows what the swaps took from the callers. \
                With two callers on two processors, the swapping thread and the engine's take turns with them, and the \
-               kernel decides for how long a caller waits: its turns are in the longest calls."
+               kernel decides for how long a caller waits: its turns are in the longest \
+               calls. So the same once more with one caller, and all who swap apart from it on another processor."
             .to_owned(),
         figures,
         tables,

@@ -18,7 +18,7 @@ pub(crate) struct Setting {
 
 pub(crate) const NOBODY: &str = "without callers";
 pub(crate) const TWO: &str = "two callers";
-pub(crate) const ONE: &str = "one caller, the engine on another processor";
+pub(crate) const ONE: &str = "one caller, engine apart";
 
 impl Setting {
     pub(crate) fn without_callers() -> Self {

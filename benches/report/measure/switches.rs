@@ -67,17 +67,19 @@ pub(crate) fn watch(
 ) -> Vec<Publish> {
     let begin = Instant::now();
     let counts: Vec<AtomicUsize> = setting.callers.iter().map(|_| AtomicUsize::new(0)).collect();
-    let work = || {
-        for published in 0..publishes {
-            // Each caller must have seen one publish before the next, or they would count differently.
-            while counts.iter().any(|count| count.load(Ordering::Relaxed) < published) {
-                thread::yield_now();
-            }
-            publish();
-        }
-        while counts.iter().any(|count| count.load(Ordering::Relaxed) < publishes) {
+    // Each caller must have called before the first publish, and have seen each one before the next, or they would count
+    // differently.
+    let wait = |publishes| {
+        while counts.iter().any(|count| count.load(Ordering::Relaxed) <= publishes) {
             thread::yield_now();
         }
+    };
+    let work = || {
+        for published in 0..publishes {
+            wait(published);
+            publish();
+        }
+        wait(publishes);
     };
     let caller = |number: usize, ended: &Ended| look(begin, &call, &counts[number], ended);
     let ((), of_callers) = setting.during(caller, work);
@@ -87,6 +89,8 @@ pub(crate) fn watch(
 fn look(begin: Instant, call: impl Fn() -> u64, count: &AtomicUsize, ended: &Ended) -> Vec<Seen> {
     let mut all: Vec<Seen> = Vec::new();
     let (mut version, mut last_old) = (call(), (Duration::ZERO, Duration::ZERO));
+    // Relaxed: what was seen is handed over when the thread is joined.
+    count.store(1, Ordering::Relaxed);
     let mut is_clear_awaited = false;
     while !ended.yet() || is_clear_awaited {
         let from = begin.elapsed();
@@ -101,8 +105,7 @@ fn look(begin: Instant, call: impl Fn() -> u64, count: &AtomicUsize, ended: &End
         if is_clear_awaited && to - from < INTERRUPTED {
             all.last_mut().expect("it was just put in").first_new_clear = from;
             is_clear_awaited = false;
-            // Relaxed: what was seen is handed over when the thread is joined.
-            count.store(all.len(), Ordering::Relaxed);
+            count.store(1 + all.len(), Ordering::Relaxed);
         }
     }
     all

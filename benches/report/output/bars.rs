@@ -24,14 +24,17 @@ pub(crate) struct Row {
 }
 
 /// Where the names end and the bars begin, how long the longest one is, and how wide it all is.
-const LEFT: f64 = 290.0;
-const LENGTH: f64 = 410.0;
+const LEFT: f64 = 310.0;
+const LENGTH: f64 = 390.0;
 const WIDTH: f64 = 780.0;
+/// A bar that is longer than this many times the shortest is cut off, or one could see nothing of the short ones.
+const SPAN_MAX: f64 = 20.0;
 const BAR: f64 = 13.0;
 const GAP: f64 = 9.0;
 
 pub(crate) fn svg(bars: &Bars) -> Markup {
-    let most = bars.rows.iter().flat_map(|row| &row.values).copied().fold(f64::MIN_POSITIVE, f64::max);
+    let values = || bars.rows.iter().flat_map(|row| &row.values).copied();
+    let most = values().fold(f64::MIN_POSITIVE, f64::max).min(values().fold(f64::MAX, f64::min) * SPAN_MAX);
     let group = BAR * bars.of.len() as f64 + GAP;
     let height = group * bars.rows.len() as f64 + GAP;
     html! {
@@ -44,9 +47,9 @@ pub(crate) fn svg(bars: &Bars) -> Markup {
                 g.own[row.is_own] {
                     text x=(LEFT - 8.0) y=(top + (group - GAP) / 2.0 + 4.5) text-anchor="end" { (row.name) }
                     @for (number_of, &value) in row.values.iter().enumerate() {
-                        @let (y, length) = (top + BAR * number_of as f64, (LENGTH * value / most).max(1.0));
+                        @let (y, length) = (top + BAR * number_of as f64, (LENGTH * value / most).clamp(1.0, LENGTH));
                         rect.{ "shade-" (number_of) } x=(LEFT) y=(y + 0.5) width=(length) height=(BAR - 1.0) {}
-                        text.value x=(LEFT + length + 5.0) y=(y + BAR - 2.5) { (number(value)) " " (bars.unit) }
+                        text.value x=(LEFT + length + 5.0) y=(y + BAR - 2.5) { @if value > most { "… " } (number(value)) " " (bars.unit) }
                     }
                 }
             }

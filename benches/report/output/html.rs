@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{bars, chart};
-use crate::figure::{Chapter, Figure, Report, Table, number};
+use crate::figure::{Chapter, Figure, Report, Table, Target, number};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -112,7 +112,8 @@ fn cells(figure: &Figure) -> Markup {
         }
         td.target {
             @if let (Some(target), Some(pass)) = (figure.target, figure.pass) {
-                (target) @if pass { " ✓" } @else { ": missed" }
+                (target) @if let Target::ValueAtMost(_) = target { " " (figure.unit) }
+                @if pass { " ✓" } @else { ": missed" }
             }
         }
     }

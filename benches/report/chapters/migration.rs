@@ -1,9 +1,11 @@
 //! What a change of the state's shape costs those who call meanwhile, against how much state there is.
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fixture_api::world::Realm;
+use liveswap::status::MigrationStatus;
 use liveswap_tests::Host;
 use liveswap_tests::crowd::{Account, CALLERS, Waited};
 use liveswap_tests::world::{self, figures, migration, realm, schema, wait_until_swept};
@@ -15,9 +17,8 @@ use crate::options::Options;
 use crate::output::chart::Chart;
 use crate::peers::{erlang, restart};
 
-/// A number of entities, and how often their shape changes: quickly, and thoroughly. An even number, so that as many
-/// are upgrades as are rollbacks.
-const WORLDS: [(u64, usize, usize); 3] = [(10_000, 20, 60), (100_000, 8, 40), (1_000_000, 4, 20)];
+/// A number of entities, and how often their shape changes in a round.
+const WORLDS: [(u64, usize); 3] = [(10_000, 5), (100_000, 2), (1_000_000, 1)];
 
 /// How long calls are watched without a change, before each.
 const CONTROL: Duration = Duration::from_millis(500);
@@ -35,10 +36,15 @@ struct Change {
 }
 
 pub(crate) fn measure(options: &Options) -> Chapter {
-    let worlds: Vec<_> = WORLDS
-        .into_iter()
-        .map(|(entities, quick, full)| (entities, changes(entities, options.either(quick, full))))
-        .collect();
+    // All of them are there at once, and take turns.
+    let mut worlds = WORLDS.map(|(entities, changes)| (World::new(entities), changes));
+    // An even number, so that as many are upgrades as are rollbacks.
+    for _ in 0..options.either(4, 20) {
+        for (world, changes) in &mut worlds {
+            (0..*changes).for_each(|_| world.change());
+        }
+    }
+    let worlds = worlds.map(|(world, _)| (world.entities, world.finish()));
 
     let (mut shown, mut rows, mut line) = (Vec::new(), Vec::new(), Vec::new());
     for (entities, changes) in &worlds {
@@ -81,7 +87,7 @@ pub(crate) fn measure(options: &Options) -> Chapter {
             "A world of entities becomes one of another schema, and back: each entity gets a field more and one of another \
              type. {CALLERS} pinned threads call meanwhile without a break, and in the end every entity is what \
              it must be. The pause is the engine's own: for how long the hand-over lets nobody into the \
-             state, a median over upgrades and rollbacks. Beside a call's times stand those of the same calls just before, \
+             state, a median over upgrades and rollbacks. Worlds of all sizes take turns. Beside a call's times stand those of the same calls just before, \
              without a change. Most of a change is check and sweep, which go on while calls do."
         ),
         figures: shown,
@@ -116,45 +122,55 @@ fn name(entities: u64) -> String {
     format!("pause, {entities} entities")
 }
 
-/// There and back, by turns.
-fn changes(entities: u64, count: usize) -> Vec<Change> {
-    let version = |schema| world::fixture(schema).optimized().build();
-    // Built before anything is measured.
-    let (first, second) = (version(1), version(2));
-    let host = Host::of::<dyn Realm>(|builder, _| builder);
-    host.push(first);
-    realm(&host).call(|realm| realm.fill(0, entities)).expect("it's filled");
-    let account = Account::new(entities).beginning(pinned::stay_on_one_of_all);
-    let changes = (0..count).map(|turn| {
-        change(&host, &account, if turn % 2 == 0 { 2 } else { 1 }, |host| {
-            if turn % 2 == 0 {
-                host.push(&*second);
+/// A world that is changed there and back, by turns.
+struct World {
+    host: Host,
+    account: Account,
+    entities: u64,
+    other: PathBuf,
+    changes: Vec<Change>,
+}
+
+impl World {
+    fn new(entities: u64) -> Self {
+        let [first, other] = [1, 2].map(|schema| world::fixture(schema).optimized().build());
+        let host = Host::of::<dyn Realm>(|builder, _| builder);
+        host.push(first);
+        realm(&host).call(|realm| realm.fill(0, entities)).expect("it's filled");
+        let account = Account::new(entities).beginning(pinned::stay_on_one_of_all);
+        Self { host, account, entities, other, changes: Vec::new() }
+    }
+
+    fn change(&mut self) {
+        let Self { host, account, other, changes, .. } = self;
+        let is_upgrade = changes.len().is_multiple_of(2);
+        let ((), control) = account.during(host, || thread::sleep(CONTROL));
+        let ((check, sweep), waited) = account.during(host, || {
+            // So that what a thread pays when it begins isn't taken for a pause.
+            thread::sleep(CONTROL / 5);
+            let started = Instant::now();
+            if is_upgrade {
+                host.push(&**other);
             } else {
                 host.rollback();
             }
-        })
-    });
-    let changes = changes.collect();
-    let now = figures(&host);
-    assert_eq!((now.count, now.checksum), (entities, account.checksum()), "an entity isn't what it must be");
-    changes
-}
+            let serves = started.elapsed();
+            wait_until_swept(host);
+            (serves.as_secs_f64(), (started.elapsed() - serves).as_secs_f64())
+        });
+        assert_eq!(schema(host), if is_upgrade { 2 } else { 1 });
+        let MigrationStatus { pause_us, attempts, .. } = migration(host);
+        let pause = pause_us.expect("it was handed over") as f64;
+        changes.push(Change { pause, attempts, check, sweep, waited, control });
+    }
 
-fn change(host: &Host, account: &Account, to: u32, begin: impl FnOnce(&Host)) -> Change {
-    let ((), control) = account.during(host, || thread::sleep(CONTROL));
-    let ((check, sweep), waited) = account.during(host, || {
-        // So that what a thread pays when it begins isn't taken for a pause.
-        thread::sleep(CONTROL / 5);
-        let started = Instant::now();
-        begin(host);
-        let serves = started.elapsed();
-        wait_until_swept(host);
-        (serves.as_secs_f64(), (started.elapsed() - serves).as_secs_f64())
-    });
-    assert_eq!(schema(host), to);
-    let status = migration(host);
-    let pause = status.pause_us.expect("it was handed over") as f64;
-    Change { pause, attempts: status.attempts, check, sweep, waited, control }
+    /// What it came to, if no entity was lost.
+    fn finish(self) -> Vec<Change> {
+        let now = figures(&self.host);
+        let expected = (self.entities, self.account.checksum());
+        assert_eq!((now.count, now.checksum), expected, "an entity isn't what it must be");
+        self.changes
+    }
 }
 
 fn of(changes: &[Change], figure: impl Fn(&Change) -> f64) -> f64 {

@@ -2,7 +2,7 @@
 
 use crate::figure::{Chapter, Table};
 use crate::options::Options;
-use crate::peers::{Peer, dlopen, erlang, go, hot_lib_reloader, restart, wasmtime};
+use crate::peers::{Peer, dlopen, erlang, go, hot_lib_reloader, locked, restart, wasmtime};
 
 const PEERS: [(&str, &Peer); 6] = [
     ("raw dlopen", &dlopen::PEER),
@@ -15,6 +15,10 @@ const PEERS: [(&str, &Peer); 6] = [
 
 pub(crate) fn measure(options: &Options) -> Chapter {
     let (mut figures, mut versions, mut not_run) = (Vec::new(), Vec::new(), Vec::new());
+    // Those of the chapter on calls.
+    for package in ["arc-swap", "crossbeam-epoch", "seize"] {
+        versions.push((package.to_owned(), vec![locked(package)]));
+    }
     for (name, peer) in PEERS {
         match peer.measure(options) {
             Ok(measured) => {

@@ -4,6 +4,7 @@
 //! otherwise; the same with ten milliseconds stands beside it.
 
 use std::fs;
+use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -13,14 +14,13 @@ use liveswap_tests::Fixture;
 use tempfile::TempDir;
 
 use super::cell::{POINTER, time};
-use super::{Measured, Peer};
+use super::{Measured, Peer, locked};
 use crate::figure::{Figure, NotRun};
 use crate::measure::contest::{self, Contender};
 use crate::measure::median;
 use crate::options::Options;
 
 const NAME: &str = "hot-lib-reloader";
-const VERSION: &str = "0.8";
 
 pub(crate) static PEER: Peer = Peer::new(measure);
 
@@ -60,10 +60,7 @@ fn measure(options: &Options) -> Result<Measured, NotRun> {
     // SAFETY: the library declares it so.
     let method: Method = *unsafe { library.get::<Method>(b"hot_next") }.expect("it is exported");
     let contenders = [
-        Contender::new(POINTER, move |count| {
-            let method = std::hint::black_box(method);
-            time(count, |number| method(number))
-        }),
+        Contender::new(POINTER, move |count| time(count, black_box(method))),
         Contender::new(NAME, |count| time(count, usual::hot_next)),
     ];
     let mut figures = Vec::new();
@@ -93,7 +90,7 @@ fn measure(options: &Options) -> Result<Measured, NotRun> {
             "",
         ));
     }
-    Ok(Measured { version: VERSION.to_owned(), figures, pauses: Vec::new() })
+    Ok(Measured { version: locked(NAME), figures, pauses: Vec::new() })
 }
 
 /// How long it is given to notice.

@@ -51,3 +51,12 @@ impl Peer {
         self.measured.get_or_init(|| (self.measure)(options)).clone()
     }
 }
+
+/// Which version of a crate takes part.
+pub(crate) fn locked(package: &str) -> String {
+    let mut lines = include_str!("../../../Cargo.lock").lines();
+    let name = format!("name = \"{package}\"");
+    lines.find(|line| *line == name).expect("it takes part");
+    let version = lines.next().and_then(|line| line.split('"').nth(1)).expect("a version comes after a name");
+    version.to_owned()
+}

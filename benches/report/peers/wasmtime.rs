@@ -30,8 +30,8 @@ mod with_it {
     use crate::measure::contest::{self, Contender};
     use crate::measure::median;
     use crate::options::Options;
-    use crate::peers::Measured;
     use crate::peers::cell::{Method, POINTER, time};
+    use crate::peers::{Measured, locked};
 
     /// One more, and a trap if that doesn't fit, which is what a panic is there.
     const TEXT: &str = r#"
@@ -91,6 +91,6 @@ mod with_it {
         let bytes = (maps::resident() as f64 - before as f64) / count as f64;
         figures.push(Figure::new(format!("{NAME}, compile, instantiate and first call"), took, "µs"));
         figures.push(Figure::new(format!("{NAME}, memory a swap, over {count}"), bytes / 1024.0, "KiB"));
-        Ok(Measured { version: "48".to_owned(), figures, pauses: Vec::new() })
+        Ok(Measured { version: locked(NAME), figures, pauses: Vec::new() })
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn svg(bars: &Bars) -> Markup {
         p.key {
             @for (number, of) in bars.of.iter().enumerate() { span.{ "swatch shade-" (number) } {} (of) " " }
         }
-        svg viewBox={ "0 0 " (WIDTH) " " (height) } width=(WIDTH) role="img" aria-label=(bars.title) {
+        svg.bars viewBox={ "0 0 " (WIDTH) " " (height) } width=(WIDTH) role="img" aria-label=(bars.title) {
             @for (place, row) in bars.rows.iter().enumerate() {
                 @let top = GAP / 2.0 + group * place as f64;
                 g.own[row.is_own] {

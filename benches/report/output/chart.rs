@@ -1,5 +1,6 @@
 //! Charts, as SVG that stands inside the page.
 
+use maud::{Markup, PreEscaped, html};
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
@@ -30,12 +31,27 @@ const COLORS: [RGBColor; 6] = [
 /// An axis is logarithmic if what is on it spans more than this: else the small would be on the line of 0.
 const SPAN_MAX: f64 = 30.0;
 
+fn color(line: usize) -> RGBColor {
+    COLORS[line % COLORS.len()]
+}
+
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-pub(crate) fn svg(chart: &Chart) -> String {
+pub(crate) fn svg(chart: &Chart) -> Markup {
     let mut svg = String::new();
     draw(chart, &mut svg).expect("a string can be drawn to");
-    svg
+    html! {
+        // Beside the drawing: who draws doesn't know how wide the page's letters are.
+        @if chart.lines.len() > 1 {
+            p.key {
+                @for (number, (name, _)) in chart.lines.iter().enumerate() {
+                    @let RGBColor(red, green, blue) = color(number);
+                    span.swatch style={ "background: rgb(" (red) " " (green) " " (blue) ")" } {} (name) " "
+                }
+            }
+        }
+        (PreEscaped(svg))
+    }
 }
 
 fn draw(chart: &Chart, svg: &mut String) -> Outcome {
@@ -72,27 +88,14 @@ where
         .y_label_formatter(&|value| label(*value))
         .x_labels(8)
         .y_labels(8)
-        .label_style(("sans-serif", 13))
-        .axis_desc_style(("sans-serif", 14))
+        .label_style(("sans-serif", 16))
+        .axis_desc_style(("sans-serif", 17))
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.12))
         .draw()?;
-    for (number, (name, points)) in chart.lines.iter().enumerate() {
-        let color = COLORS[number % COLORS.len()];
-        let style = color.stroke_width(2);
-        plane
-            .draw_series(LineSeries::new(points.iter().copied(), style).point_size(3))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(3)));
-    }
-    if chart.lines.len() > 1 {
-        plane
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .label_font(("sans-serif", 13))
-            .border_style(BLACK.mix(0.2))
-            .background_style(WHITE.mix(0.85))
-            .draw()?;
+    for (number, (_, points)) in chart.lines.iter().enumerate() {
+        let color = color(number);
+        plane.draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(2)).point_size(3))?;
     }
     area.present()?;
     Ok(())

@@ -78,7 +78,7 @@ fn section(chapter: &Chapter) -> Markup {
             figure { figcaption { (bars.title) } (bars::svg(bars)) }
         }
         @for chart in &chapter.charts {
-            figure { figcaption { (chart.title) } (PreEscaped(chart::svg(chart))) }
+            figure { figcaption { (chart.title) } (chart::svg(chart)) }
         }
         @if !chapter.figures.is_empty() {
             table {

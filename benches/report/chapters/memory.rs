@@ -59,8 +59,16 @@ pub(crate) fn measure(options: &Options) -> Chapter {
 
     let grown = (after.resident_kib - before.resident_kib) / swaps as f64;
     let mib = |holdings: &Holdings| holdings.resident_kib / 1024.0;
-    let line =
-        [(0, before)].iter().chain(&looks).map(|(swaps, holdings)| (*swaps as f64, mib(holdings))).collect();
+    let over_swaps = |what: &dyn Fn(&Holdings) -> f64| -> Vec<(f64, f64)> {
+        let looks = [(0, before)].into_iter().chain(looks.iter().copied());
+        looks.map(|(swaps, holdings)| (swaps as f64, what(&holdings))).collect()
+    };
+    let chart = |title: &str, up, line| Chart {
+        title: title.to_owned(),
+        across: "swaps",
+        up,
+        lines: vec![(up.to_owned(), line)],
+    };
     let row = |name: &str, holdings: &Holdings| {
         let Holdings { mappings, files, threads, .. } = holdings;
         let cells = vec![
@@ -76,7 +84,9 @@ pub(crate) fn measure(options: &Options) -> Chapter {
         text: format!(
             "{swaps} swaps in one process, with two callers that keep calling: each push loads a library, and has the one \
              before the last unmapped. What the process has is looked at after {warm_up} swaps, when its heap has the size \
-             that it needs, and then time and again, once what has left its slot is unmapped."
+             that it needs, and then time and again, once what has left its slot is unmapped. \
+             Each version's hooks run on threads of their own, of which the C library keeps some stacks and heaps for later \
+             ones: those are the mappings that come and go."
         ),
         figures: vec![
             Figure::new("resident memory for each swap", grown, "KiB").target(Target::ValueAtMost(1.0)),
@@ -92,12 +102,10 @@ pub(crate) fn measure(options: &Options) -> Chapter {
                 row(&format!("after {swaps} more"), &after),
             ],
         }],
-        charts: vec![Chart {
-            title: "Resident memory over swaps".to_owned(),
-            across: "swaps",
-            up: "resident, MiB",
-            lines: vec![("resident memory".to_owned(), line)],
-        }],
+        charts: vec![
+            chart("Resident memory over swaps", "resident, MiB", over_swaps(&mib)),
+            chart("Mappings over swaps", "mappings", over_swaps(&|holdings| holdings.mappings as f64)),
+        ],
         ..Chapter::default()
     }
 }

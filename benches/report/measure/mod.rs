@@ -1,4 +1,5 @@
-//! How it's measured: contenders take turns on pinned threads, and latencies keep their percentiles.
+//! How it's measured: contenders take turns on pinned threads, callers call while something else is done, and latencies keep
+//! their percentiles.
 
 pub(crate) mod callers;
 pub(crate) mod contest;

@@ -20,8 +20,8 @@ use crate::peers::{erlang, restart};
 /// A number of entities, and how often their shape changes in a round.
 const WORLDS: [(u64, usize); 3] = [(10_000, 5), (100_000, 2), (1_000_000, 1)];
 
-/// How long calls are watched without a change, before each.
-const CONTROL: Duration = Duration::from_millis(500);
+/// How long calls go on before each change.
+const BEFORE: Duration = Duration::from_millis(100);
 
 /// What one change came to.
 struct Change {
@@ -85,10 +85,10 @@ pub(crate) fn measure(options: &Options) -> Chapter {
         title: "A change of the state's shape",
         text: format!(
             "A world of entities becomes one of another schema, and back: each entity gets a field more and one of another \
-             type. {CALLERS} pinned threads call meanwhile without a break, and in the end every entity is what \
-             it must be. The pause is the engine's own: for how long the hand-over lets nobody into the \
-             state, a median over upgrades and rollbacks. Worlds of all sizes take turns. Beside a call's times stand those of the same calls just before, \
-             without a change. Most of a change is check and sweep, which go on while calls do."
+             type. {CALLERS} pinned threads call meanwhile without a break, and in the end every entity is what it must be. \
+             The pause is the engine's own: for how long the hand-over lets nobody into the state, a median over upgrades \
+             and rollbacks. Worlds of all sizes take turns. Beside a call's times stand those of the same calls just after, \
+             for as long, without a change. Most of a change is check and sweep, which go on while calls do."
         ),
         figures: shown,
         tables: vec![Table {
@@ -144,10 +144,10 @@ impl World {
     fn change(&mut self) {
         let Self { host, account, other, changes, .. } = self;
         let is_upgrade = changes.len().is_multiple_of(2);
-        let ((), control) = account.during(host, || thread::sleep(CONTROL));
+        let begun = Instant::now();
         let ((check, sweep), waited) = account.during(host, || {
             // So that what a thread pays when it begins isn't taken for a pause.
-            thread::sleep(CONTROL / 5);
+            thread::sleep(BEFORE);
             let started = Instant::now();
             if is_upgrade {
                 host.push(&**other);
@@ -158,6 +158,9 @@ impl World {
             wait_until_swept(host);
             (serves.as_secs_f64(), (started.elapsed() - serves).as_secs_f64())
         });
+        // The longer one looks, the longer is the longest.
+        let length = begun.elapsed();
+        let ((), control) = account.during(host, || thread::sleep(length));
         assert_eq!(schema(host), if is_upgrade { 2 } else { 1 });
         let MigrationStatus { pause_us, attempts, .. } = migration(host);
         let pause = pause_us.expect("it was handed over") as f64;

@@ -165,7 +165,7 @@ unsafe impl Gate for Guard<'_> {
                     Err(panic) => {
                         std::hint::cold_path();
                         drop(call);
-                        Err(*panicked(inside.path(), version, method, panic))
+                        Err(*panicked(inside.path(), version, method, *panic))
                     }
                 }
             }
@@ -178,7 +178,7 @@ unsafe impl Gate for Guard<'_> {
                     Err(panic) => {
                         std::hint::cold_path();
                         drop(shared);
-                        Err(*panicked(inside.path(), version, method, panic))
+                        Err(*panicked(inside.path(), version, method, *panic))
                     }
                 },
                 Err(why) => Err(*barred(inside.path(), version, method, why)),
@@ -215,7 +215,7 @@ fn run_alone<R>(
         alone.suspect(suspicion(path, version, method, &panic));
         drop(alone);
         path.suspicions.tell();
-        panicked(path, version, method, panic)
+        panicked(path, version, method, *panic)
     })
 }
 
@@ -256,8 +256,8 @@ fn suspicion(path: &CallPath, version: &Version, method: usize, panic: &Panic) -
 }
 
 #[cold]
-fn panicked(path: &CallPath, version: &Version, method: usize, panic: Box<Panic>) -> Box<CallError> {
-    let Panic { message, location } = *panic;
+fn panicked(path: &CallPath, version: &Version, method: usize, panic: Panic) -> Box<CallError> {
+    let Panic { message, location } = panic;
     let (module, version) = (path.module.clone(), version.context.version().to_owned());
     let method = path.methods[method].name.to_owned();
     Box::new(CallError::Panicked { module, version, method, message, location })

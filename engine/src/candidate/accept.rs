@@ -9,13 +9,15 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustix::buffer::spare_capacity;
+use rustix::io::retry_on_intr;
 use thiserror::Error;
 
 use super::nodelete;
@@ -221,9 +223,19 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, AcceptError> {
     if !metadata.is_file() {
         return Err(AcceptError::NotAFile { path: path.to_owned() });
     }
-    let most = limit.saturating_add(1);
-    let mut content = Vec::with_capacity(usize::try_from(metadata.len().min(most)).unwrap_or(0));
-    file.take(most).read_to_end(&mut content).map_err(unreadable)?;
+    // With room for one byte more than the file has: so a read that is complete is seen to be, and by the kernel's own
+    // account, not by the length that it had before.
+    let room = metadata.len().min(limit).saturating_add(1);
+    let mut content = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
+    while content.len() as u64 <= limit {
+        if content.len() == content.capacity() {
+            content.reserve(1);
+        }
+        let read = retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut content)));
+        if read.map_err(|error| unreadable(error.into()))? == 0 {
+            break;
+        }
+    }
     if content.len() as u64 > limit {
         return Err(AcceptError::TooLarge { name: path.display().to_string(), limit });
     }

@@ -9,6 +9,7 @@ use std::thread::ThreadId;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
+use super::reply;
 use crate::candidate::VersionNumber;
 use crate::candidate::accept::Source;
 use crate::engine::{Published, PushOutcome};
@@ -69,7 +70,7 @@ impl Candidate {
     }
 }
 
-pub(super) type Reply<T, E> = Sender<Result<T, E>>;
+pub(super) type Reply<T, E> = super::reply::Reply<Result<T, E>>;
 
 pub(super) enum Command {
     Push(PushRequest, Reply<PushOutcome, PushError>),
@@ -178,9 +179,9 @@ impl Mailbox {
         if self.is_control_thread() {
             return Err(busy("the control thread asks itself".to_owned()));
         }
-        let (reply, answer) = bounded(1);
+        let (reply, answer) = reply::reply();
         match self.commands.try_send(command(reply)) {
-            Ok(()) => answer.recv().unwrap_or(Err(stopped)),
+            Ok(()) => answer.wait().unwrap_or(Err(stopped)),
             Err(TrySendError::Full(_)) => Err(busy(format!("{WAITING_MAX} commands are waiting"))),
             Err(TrySendError::Disconnected(_)) => Err(stopped),
         }

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`mailbox`] | the one way in, for every trigger |
+//! | [`mod@reply`] | what comes back |
 //! | [`thread`] | carries out what comes in, one command after the other |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
@@ -27,6 +28,7 @@ mod module;
 mod pace;
 mod progress;
 mod reaper;
+mod reply;
 mod restore;
 mod staged;
 mod state;

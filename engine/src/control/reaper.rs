@@ -186,13 +186,18 @@ impl Reaper {
         Ok(Self { shared, thread: Mutex::new(Some(thread)), drain_deadline })
     }
 
-    /// Takes over a version that isn't published any more.
+    /// Takes over a version that isn't published any more. The reaper attends to it from the next [`look`](Self::look) on.
     pub(crate) fn retire(&self, path: Arc<CallPath>, departure: Departure) {
         Self::begin(&departure);
         let mut retired = Retired::new(path, &departure, self.drain_deadline);
         retired.was_published = true;
         retired.state = RetiredState::Draining(Box::new(departure));
-        self.add(retired);
+        lock(&self.shared.retired).push(retired);
+    }
+
+    /// Has the reaper look at what has retired.
+    pub(crate) fn look(&self) {
+        self.shared.bell.ring();
     }
 
     /// Takes over a candidate that has failed after it was loaded, and waits a moment until it's unmapped. If
@@ -202,7 +207,8 @@ impl Reaper {
         Self::begin(&departure);
         let mut retired = Retired::new(path, &departure, self.drain_deadline);
         retired.state = RetiredState::Draining(Box::new(departure));
-        self.add(retired);
+        lock(&self.shared.retired).push(retired);
+        self.look();
         let deadline = Instant::now() + PATIENCE;
         loop {
             let rings = self.shared.bell.rings();
@@ -219,11 +225,6 @@ impl Reaper {
     fn begin(departure: &Departure) {
         departure.footprint.retire();
         owed::settle_all();
-    }
-
-    fn add(&self, retired: Retired) {
-        lock(&self.shared.retired).push(retired);
-        self.shared.bell.ring();
     }
 
     /// What is on the list, the oldest first.

@@ -455,5 +455,5 @@ fn check_folder(candidate: &Candidate) -> Result<(), AcceptError> {
 
 pub(super) fn answer<T, E>(reply: Reply<T, E>, outcome: Result<T, E>) {
     // Whoever asked may have gone; what was done stays done.
-    let _ = reply.send(outcome);
+    reply.send(outcome);
 }

@@ -112,6 +112,9 @@ pub(crate) struct Module {
     lineage: Vec<Arc<PrivateCopy>>,
     /// What isn't kept any longer. Their files go as soon as nobody waits.
     surplus: Vec<Arc<PrivateCopy>>,
+    /// Whether a version has retired that the reaper hasn't been told of. It would take the processor from whoever waits
+    /// for an answer.
+    has_retired: bool,
     published: Vec<(VersionNumber, Digest)>,
 }
 
@@ -145,6 +148,7 @@ impl Module {
             is_to_be_restored: false,
             lineage: Vec::new(),
             surplus: Vec::new(),
+            has_retired: false,
             published: Vec::new(),
         }
     }
@@ -250,10 +254,14 @@ impl Module {
 
     /// Looks after what goes on by itself: what it has come to, and what is due.
     pub(crate) fn tend(&mut self, settings: &Settings) {
-        self.surplus.clear();
         self.tend_sweep(settings);
         self.tend_suspicion(settings);
         self.tend_snapshots(settings);
+        // Now that nobody waits for an answer.
+        self.surplus.clear();
+        if std::mem::take(&mut self.has_retired) {
+            self.reaper.look();
+        }
     }
 
     /// When there will be something to look after.
@@ -399,6 +407,7 @@ impl Module {
         let place = self.loaded.iter().position(|loaded| loaded.serial == serial);
         let loaded = self.loaded.swap_remove(place.expect("what is retired was loaded"));
         self.reaper.retire(self.path.clone(), loaded.depart());
+        self.has_retired = true;
     }
 
     /// Undoes what the steps of a failed candidate did.

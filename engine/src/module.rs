@@ -52,8 +52,8 @@ impl<I: Interface + ?Sized> Module<I> {
         work: impl FnOnce(&I::Proxy<Guard<'_>>) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
         let guard = self.guard()?;
-        // SAFETY: the guard goes into what is never dropped, and `work` has returned before this leaves.
-        let leave = unsafe { guard.leave() };
+        // SAFETY: the guard goes into what is never dropped, and `work` has returned or unwound before this leaves.
+        let leave = unsafe { guard.leaving() };
         let entered = ManuallyDrop::new(Self::proxy(guard));
         // It leaves in each branch by itself, so that the good one needn't ask afterwards which it was.
         match work(&entered) {

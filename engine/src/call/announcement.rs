@@ -22,8 +22,13 @@
 //!
 //! **The short way and the long way.** Most calls find all as it was at the thread's last one: nobody wants anything
 //! of the thread, the same version is published, the gate is open. For these there are [`enter_again`] and
-//! [`borrow_again`], which are a store and a load each, and leave all else to [`enter`] and [`borrow`]. Where the kernel has
-//! no `membarrier`, the word `wanted` is never empty: so all take the long way, which has the fences.
+//! [`borrow_again`], which are a store and a load each, and leave all else to [`enter`] and [`borrow`]. Where the
+//! kernel has no `membarrier`, the word `wanted` is never empty: so all take the long way, which has the fences.
+//!
+//! **Leaving shows in later stores too.** Whoever waits goes by what a thread *doesn't* say any more, and may read that
+//! from any later store: that the thread is in another version, or in a call that doesn't borrow. What the thread did
+//! before must have happened before all of these, so they are Releases. (The loom model can't show this: its light
+//! barrier is a fence that releases too.)
 //!
 //! [`wanted`]: Announcement::wanted
 //! [`enter`]: Announcement::enter
@@ -55,8 +60,8 @@ pub(crate) struct Announcement {
     nested: AtomicUsize,
     /// Whether a call of the thread has the state alone, or the engine has on this thread.
     alone: AtomicBool,
-    /// Whether a call that shares the state may do so the short way: not if the thread has the state alone already, or if
-    /// the light barrier doesn't suffice.
+    /// Whether a call that shares the state may do so the short way: not if the thread has the state alone already, or
+    /// if the light barrier doesn't suffice.
     shares_shortly: AtomicBool,
 }
 
@@ -83,15 +88,17 @@ impl Announcement {
     }
 
     /// Begins to enter a version again that this thread has entered before. False if something is in the way, or if the
-    /// thread is inside already; then [`enter`](Self::enter) is left to do. Else, if that version turns out to be published, the thread is inside; if
-    /// not, it has to [turn back](Self::turn_back).
+    /// thread is inside already; then [`enter`](Self::enter) is left to do. Else, if that version turns out to be
+    /// published, the thread is inside; if not, it has to [turn back](Self::turn_back). A thread that hasn't entered any
+    /// yet has none that could be published.
     #[inline(always)]
     pub(crate) fn enter_again(&self, version: usize) -> bool {
         // Relaxed: the one it wrote itself, and what is wanted of a thread outside is to be done when it leaves.
         if self.version.load(Ordering::Relaxed) | self.wanted.load(Ordering::Relaxed) != OUTSIDE {
             return false;
         }
-        self.version.store(version, Ordering::Relaxed);
+        // Release: as `clear`, for whoever waits for another version.
+        self.version.store(version, Ordering::Release);
         // Pairs with the heavy barrier in `CallPath::publish`. The light one does: `FENCE` isn't set.
         barrier::light();
         true
@@ -108,10 +115,13 @@ impl Announcement {
         bell: &Arc<Bell>,
     ) -> usize {
         // Relaxed: whoever watched has looked at an earlier entry.
-        self.wanted.fetch_and(!WATCH, Ordering::Relaxed);
+        if self.wanted.load(Ordering::Relaxed) & WATCH != 0 {
+            self.wanted.fetch_and(!WATCH, Ordering::Relaxed);
+        }
         let mut version = if guess == OUTSIDE { published() } else { guess };
         while version != OUTSIDE {
-            self.version.store(version, Ordering::Relaxed);
+            // Release: as `clear`, for whoever waits for another version.
+            self.version.store(version, Ordering::Release);
             // Pairs with the heavy barrier in `CallPath::publish`.
             self.pass_barrier();
             let now = published();
@@ -171,6 +181,7 @@ impl Announcement {
     /// For a thread that was between two calls and [may do so](Self::shares_shortly).
     #[inline(always)]
     pub(crate) fn borrow_again(&self, doing: Doing) {
+        // Relaxed: nobody goes on because a thread borrows.
         self.doing.store(doing.borrowing().to_word(), Ordering::Relaxed);
         // Pairs with the heavy barrier in `Gate::shut`.
         barrier::light();
@@ -204,8 +215,8 @@ impl Announcement {
     /// alone, which the closed gate has made so.
     #[inline(always)]
     pub(crate) fn say(&self, doing: Doing) {
-        // Relaxed: read for people, and by a hand-over, which takes its turn at the gate afterwards.
-        self.doing.store(doing.to_word(), Ordering::Relaxed);
+        // Release: as `give_back`, for whoever waits at the gate and reads this instead.
+        self.doing.store(doing.to_word(), Ordering::Release);
     }
 
     /// Gives the borrowed state back, and goes on with `outer`. True if somebody wants something of the thread, which it
@@ -309,7 +320,7 @@ impl Announcement {
         self.shares_shortly.load(Ordering::Relaxed)
     }
 
-    /// The version the thread is inside. Acquire: pairs with the Release store in `clear`.
+    /// The version the thread is inside. Acquire: pairs with the Release stores of `clear`, `enter` and `enter_again`.
     pub(crate) fn version(&self) -> usize {
         self.version.load(Ordering::Acquire)
     }
@@ -321,7 +332,7 @@ impl Announcement {
         Doing::of_word(self.doing.load(Ordering::Relaxed))
     }
 
-    /// What the thread does inside. Acquire: pairs with the Release store in `give_back`.
+    /// What the thread does inside. Acquire: pairs with the Release stores of `give_back` and `say`.
     pub(crate) fn doing(&self) -> Doing {
         Doing::of_word(self.doing.load(Ordering::Acquire))
     }

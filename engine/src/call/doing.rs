@@ -1,5 +1,5 @@
-//! What a thread does inside a version: which call it is in, and whether it borrows the state. One word, so that both are
-//! announced with one store.
+//! What a thread does inside a version: which call it is in, and whether it borrows the state. One word, so that both
+//! are announced with one store.
 
 /// Of nested calls, the inner one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

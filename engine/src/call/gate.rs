@@ -107,7 +107,7 @@ impl Gate {
     }
 
     fn shut(&self) {
-        // Relaxed: ordered by the heavy barrier, which pairs with the light one in `Announcement::borrow`.
+        // Relaxed: ordered by the heavy barrier, which pairs with the light ones in `Announcement::{borrow, borrow_again}`.
         self.open_for.store(CLOSED, Ordering::Relaxed);
         barrier::heavy();
     }

@@ -78,8 +78,8 @@ impl Drop for Guard<'_> {
 
 /// Leaves in place of a guard that then is never dropped: for a unit of work whose end is in sight.
 ///
-/// When it's dropped, which is for when the work panics, it leaves out of line. So what is cleaned up then is no more than a
-/// call with one argument, and a guard needn't be in memory for it.
+/// When it's dropped, which is for when the work panics, it leaves out of line. So what is cleaned up then is no more
+/// than a call with one argument, and a guard needn't be in memory for it.
 pub(crate) struct Leave<'guard> {
     local: NonNull<Local>,
     guard: PhantomData<&'guard CallPath>,
@@ -90,7 +90,7 @@ impl<'module> Guard<'module> {
     ///
     /// The guard is never dropped, and not used once this has left.
     #[inline(always)]
-    pub(crate) unsafe fn leave(&self) -> Leave<'module> {
+    pub(crate) unsafe fn leaving(&self) -> Leave<'module> {
         Leave { local: self.local, guard: PhantomData }
     }
 }
@@ -199,8 +199,8 @@ impl Drop for AbortOnUnwind {
     }
 }
 
-// These take what they need of a guard and not the guard, which for that would have to be in memory. For the same reason
-// their errors are boxed: the result of a good call stays in registers.
+// These take what they need of a guard and not the guard, which for that would have to be in memory. For the same
+// reason their errors are boxed: the result of a good call stays in registers.
 
 fn run_alone<R>(
     inside: Inside<'_>,

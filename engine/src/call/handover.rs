@@ -119,7 +119,7 @@ impl Entrance<'_> {
             if !self.participants.is_free_by(&is_in_the_way, deadline) {
                 return None;
             }
-            // Passes the heavy barrier, which pairs with the light one in `Announcement::enter`, too.
+            // Passes the heavy barrier, which pairs with the light ones in `Announcement::{enter, enter_again}`, too.
             let closed = self.gate.close_by(self.participants, deadline)?;
             // One that was in a call without state may have gone on to another one before the gate was closed.
             if !self.participants.is_held(&is_in_the_way) {

@@ -61,7 +61,8 @@ impl Local {
 
     /// Enters the published version; none if there isn't one. A nested entry stays on the outer one's.
     ///
-    /// What is returned is valid as long as the thread is inside. `path` is this side's own; who calls this has it at hand.
+    /// What is returned is valid as long as the thread is inside. `path` is this side's own; who calls this has it at
+    /// hand.
     #[inline(always)]
     pub(super) fn enter(&self, path: &CallPath) -> Option<NonNull<Version>> {
         let version = self.version.get();
@@ -144,6 +145,8 @@ impl Locals {
     fn end(&self) {
         LATEST.set(NONE);
         owed::end();
+        // Again: a destructor that has run just now may have called a module.
+        LATEST.set(NONE);
         let table = std::mem::take(&mut *self.0.borrow_mut());
         for local in table {
             // SAFETY: each was made by `Box::leak` in `register`, and is reached only through this table,

@@ -118,7 +118,7 @@ impl CallPath {
     /// Publishes a version: from here on nobody enters another one. It can't fail.
     pub(crate) fn publish(&self, version: Arc<Version>) {
         self.published.set(Some(version));
-        // Pairs with the light barrier in `Announcement::enter`.
+        // Pairs with the light barriers in `Announcement::{enter, enter_again}`.
         barrier::heavy();
     }
 

@@ -87,7 +87,7 @@ impl Participants {
     }
 
     /// Whether anybody holds what `is_holding` asks about. If so, the bell will ring once one of them lets
-    /// go. The caller has passed the heavy barrier since it published or closed what this is about.
+    /// go. The caller has passed the heavy barrier since it published or closed what this is about, or looks again after it has.
     pub(crate) fn is_held(&self, is_holding: impl Fn(&Participant) -> bool) -> bool {
         let holding = self.find(&is_holding);
         if holding.is_empty() {
@@ -96,7 +96,7 @@ impl Participants {
         for participant in &holding {
             participant.announcement.expect();
         }
-        // Pairs with the light barrier in `Announcement::answer`: a thread that let go without seeing
+        // Pairs with the light barrier in `Announcement::is_wanted`: a thread that let go without seeing
         // that it is expected is seen to have let go here.
         barrier::heavy();
         holding.iter().any(|participant| is_holding(participant))

@@ -1,12 +1,14 @@
 //! The published version: one place for the atomic publish.
 //!
-//! arc-swap owns what is published. Beside it stands the version's address, so that a thread that has entered a version
-//! before, and still keeps it, knows with one load whether it's still the published one: what it keeps can't have been
-//! freed, so no other version can have its address.
+//! arc-swap owns what is published. Beside it stands the version's address, so that a thread that has entered a
+//! version before, and still keeps it, knows with one load whether it's still the published one: what it keeps can't
+//! have been freed, so no other version can have its address.
 //!
-//! The address is stored first. As long as the version isn't, nobody enters the new one, since that takes the version
-//! itself; and once it is, whoever has heard of it from a thread inside sees the new address too. So of two threads, one
-//! that hears from the other never enters an older version than that one did.
+//! The address is stored first. As long as the version isn't, nobody enters it who hasn't been in it, since that takes
+//! the version itself; and once it is, whoever has heard of it from a thread inside sees the new address too. So of two
+//! threads, one that hears from the other never enters an older version than that one did. (The record of a version is
+//! made anew each time it's published, but for a hand-over that was missed. That one publishes the very same again, and
+//! until it's done the door is closed and the cell empty, so there is no older one to enter.)
 
 use std::ptr::{self, NonNull};
 use std::sync::Arc;

@@ -186,7 +186,8 @@ impl Reaper {
         Ok(Self { shared, thread: Mutex::new(Some(thread)), drain_deadline })
     }
 
-    /// Takes over a version that isn't published any more. The reaper attends to it from the next [`look`](Self::look) on.
+    /// Takes over a version that isn't published any more. The reaper attends to it from the next
+    /// [`look`](Self::look) on.
     pub(crate) fn retire(&self, path: Arc<CallPath>, departure: Departure) {
         Self::begin(&departure);
         let mut retired = Retired::new(path, &departure, self.drain_deadline);
@@ -236,6 +237,10 @@ impl Reaper {
     /// waited for.
     pub(crate) fn has_room(&self, limit: usize) -> Result<(), PushError> {
         let deadline = Instant::now() + PATIENCE;
+        if self.resident().1.len() >= limit {
+            // Some may have retired in this very command, and the reaper not been told yet.
+            self.look();
+        }
         loop {
             let rings = self.shared.bell.rings();
             let (held, versions) = self.resident();

@@ -1,8 +1,8 @@
 //! An answer, for one who waits for it.
 //!
 //! A channel would do, but for how it waits: it gives its processor away some times before it sleeps
-//! (`sched_yield`). Where callers keep all processors, each time costs a time slice, which is longer than a whole push. This
-//! sleeps at once.
+//! (`sched_yield`). Where callers keep all processors, each time costs a time slice, which is longer than a whole push.
+//! This sleeps at once.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 

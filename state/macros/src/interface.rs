@@ -337,7 +337,8 @@ fn proxy(input: &ItemTrait, methods: &[Method]) -> TokenStream {
                         __liveswap_code(__liveswap_state, __liveswap_context #(, #forwarded)*)
                     }
                 };
-                // SAFETY: this is the method's place in `METHODS`, and its access there.
+                // SAFETY: this is the method's place in `METHODS`, and its access there; the exported code is fenced,
+                // so that it doesn't unwind.
                 unsafe { ::liveswap_state::Passage::pass(&self.passage, #index, #access, __liveswap_call) }
             }
         }

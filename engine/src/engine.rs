@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::builder::Builder;
 use crate::call::CallPath;
 use crate::candidate::VersionNumber;
-use crate::control::{Allowed, Candidate, Control, Mailbox, PushRequest, Reaper, Recovery};
+use crate::control::{Allowed, Asker, Candidate, Control, Mailbox, PushRequest, Reaper, Recovery};
 use crate::error::{CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 use crate::lock::lock;
 use crate::module::Module;
@@ -92,14 +92,17 @@ pub struct Push(PushRequest);
 impl Push {
     /// A candidate in a file.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self(PushRequest { candidate: Candidate::File(path.into()), allowed: Allowed::default() })
+        Self::of(Candidate::File(path.into()))
     }
 
     /// A candidate in memory. `name` is its file's name, such as `logic.v1002.so`; if it is made like a
     /// candidate's name, it must agree with the manifest.
     pub fn content(name: impl Into<String>, content: Vec<u8>) -> Self {
-        let candidate = Candidate::Memory { name: name.into(), content };
-        Self(PushRequest { candidate, allowed: Allowed::default() })
+        Self::of(Candidate::Memory { name: name.into(), content })
+    }
+
+    fn of(candidate: Candidate) -> Self {
+        Self(PushRequest { candidate, allowed: Allowed::default(), asker: Asker::Host })
     }
 
     /// Allows a version that is older than the active one.

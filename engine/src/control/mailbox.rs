@@ -9,7 +9,7 @@ use std::thread::ThreadId;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::reply;
+use super::{Asker, reply};
 use crate::candidate::VersionNumber;
 use crate::candidate::accept::Source;
 use crate::engine::{Published, PushOutcome};
@@ -25,6 +25,7 @@ const WAITING_MAX: usize = 64;
 pub(crate) struct PushRequest {
     pub(crate) candidate: Candidate,
     pub(crate) allowed: Allowed,
+    pub(crate) asker: Asker,
 }
 
 /// What is allowed for once, by whoever pushes.

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`mailbox`] | the one way in, for every trigger |
+//! | [`asker`] | who asks |
 //! | [`mod@reply`] | what comes back |
 //! | [`thread`] | carries out what comes in, one command after the other |
 //! | [`transition`] | what a swap does next, as a pure function |
@@ -19,6 +20,7 @@
 //! | [`reaper`] | drains and unmaps what has left its slot |
 //! | [`departure`] | what is left to do for such a version |
 
+mod asker;
 mod capture;
 mod departure;
 mod library;
@@ -44,6 +46,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+pub(crate) use asker::Asker;
 pub use library::LoadError;
 pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
 pub use migration::MigrationError;

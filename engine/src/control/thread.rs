@@ -4,18 +4,18 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 
-use super::Settings;
 use super::mailbox::{Allowed, Candidate, Command, Mailbox, PushRequest, Recovery, Reply, Shared};
 use super::module::{Module, micros};
 use super::reaper::{Reaper, deadline_in};
 use super::staged::Staged;
+use super::{Asker, Settings};
 use crate::call::owed;
 use crate::candidate::accept::{Accepted, Source, accept, is_being_written};
 use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, manifest, verify};
@@ -249,7 +249,7 @@ impl Worker {
         self.while_busy(format!("{name} is being pushed"), |thread| {
             let outcome = thread.take_in(request, &name, origin);
             if let Err(error) = &outcome {
-                tell(|| tracing::warn!(candidate = name, code = error.code(), "refused: {error}"));
+                tell(|| tracing::warn!(candidate = name, asker = %request.asker, code = error.code(), "refused: {error}"));
             }
             outcome
         })
@@ -373,10 +373,13 @@ impl Worker {
     /// Pushes a file of a watched folder. Files that aren't named like candidates are passed over: an
     /// editor's or a copy's temporary file isn't anybody's mistake.
     fn offer(&mut self, path: PathBuf, origin: Origin) {
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         let candidate = Candidate::File(path);
         if CandidateName::parse(&candidate.name()).is_some() {
             // What is refused has been logged and counted; nobody waits for the outcome.
-            let _ = self.push(&PushRequest { candidate, allowed: Allowed::default() }, origin);
+            let request =
+                PushRequest { candidate, allowed: Allowed::default(), asker: Asker::Folder(folder) };
+            let _ = self.push(&request, origin);
         }
     }
 

@@ -13,6 +13,11 @@ pub const fn entry<L: Logic, I: Interface + ?Sized>(manifest: &'static [u8], exp
         before_bind: threads::before_bind,
         bind: binding::bind,
         prepare: prepare::<L>,
+        self_test: self_test::<L>,
+        prepare_to_yield: prepare_to_yield::<L>,
+        yielded: yielded::<L>,
+        resume: resume::<L>,
+        health: health::<L>,
         create: create::<L>,
         state: StateTable::of::<L::State>(),
         teardown: teardown::<L>,
@@ -37,6 +42,30 @@ const fn crossing_alignment<L: Logic, I: Interface + ?Sized>() -> usize {
 
 fn prepare<L: Logic>(context: &Context) -> Fenced<Result<(), String>> {
     fence::fence(|| L::prepare(context))
+}
+
+fn self_test<L: Logic>(context: &Context) -> Fenced<Result<(), String>> {
+    fence::fence(|| L::self_test(context))
+}
+
+fn prepare_to_yield<L: Logic>(context: &Context) -> Fenced<Result<(), String>> {
+    fence::fence(|| L::prepare_to_yield(context))
+}
+
+fn yielded<L: Logic>(context: &Context) -> Fenced<()> {
+    fence::fence(|| L::yielded(context))
+}
+
+fn resume<L: Logic>(context: &Context) -> Fenced<()> {
+    fence::fence(|| L::resume(context))
+}
+
+/// # Safety
+///
+/// `state` is the address of a state of `L`'s, which nobody has alone until this returns.
+unsafe fn health<L: Logic>(state: *const (), context: &Context) -> Fenced<Result<(), String>> {
+    // SAFETY: the caller vouches for the address, and that it may be shared.
+    fence::fence(|| L::health(unsafe { &*state.cast::<L::State>() }, context))
 }
 
 fn create<L: Logic>(context: &Context) -> Fenced<*mut ()> {

@@ -31,6 +31,20 @@ pub struct Entry {
     pub bind: unsafe fn(&'static HostTable, &'static Context) -> Result<(), BindError>,
     /// The [`prepare`](crate::Logic::prepare) hook.
     pub prepare: fn(&Context) -> Fenced<Result<(), String>>,
+    /// The [`self_test`](crate::Logic::self_test) hook.
+    pub self_test: fn(&Context) -> Fenced<Result<(), String>>,
+    /// The [`prepare_to_yield`](crate::Logic::prepare_to_yield) hook.
+    pub prepare_to_yield: fn(&Context) -> Fenced<Result<(), String>>,
+    /// The [`yielded`](crate::Logic::yielded) hook.
+    pub yielded: fn(&Context) -> Fenced<()>,
+    /// The [`resume`](crate::Logic::resume) hook.
+    pub resume: fn(&Context) -> Fenced<()>,
+    /// The [`health`](crate::Logic::health) hook.
+    ///
+    /// # Safety
+    ///
+    /// The address is of a state of the library's type, which nobody has alone until this returns.
+    pub health: unsafe fn(*const (), &Context) -> Fenced<Result<(), String>>,
     /// The [`create`](crate::Logic::create) hook; the state comes as the address of a `Box` of it.
     pub create: fn(&Context) -> Fenced<*mut ()>,
     /// What can be done with the state, and with those that it came from.

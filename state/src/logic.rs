@@ -6,6 +6,9 @@ use crate::{Context, State};
 /// trait, `GameLogic` for an interface `Game`.
 ///
 /// No method takes `self`: a version holds no data of its own. Whatever must last is in the state.
+///
+/// Every hook runs on a thread of the engine's, and has a deadline (`Builder::hook_deadline` of the host's). One that
+/// doesn't return by then counts as failed, and its thread holds the version until it does.
 pub trait Logic: Sized + 'static {
     /// What the host keeps for this module. Threads share it, hence `Send` and `Sync`.
     type State: State + Send + Sync;
@@ -21,6 +24,52 @@ pub trait Logic: Sized + 'static {
     /// A reason, for people to read. The push is refused with it and nothing has changed.
     fn prepare(context: &Context) -> Result<(), String> {
         let _ = context;
+        Ok(())
+    }
+
+    /// Asked after [`prepare`](Self::prepare): does this version work? The place to try what can be tried without the
+    /// state. It also runs when the version is rehearsed in a process of its own.
+    ///
+    /// # Errors
+    ///
+    /// What doesn't work, for people to read. The push is refused with it and nothing has changed.
+    fn self_test(context: &Context) -> Result<(), String> {
+        let _ = context;
+        Ok(())
+    }
+
+    /// Asked of the version that serves, when a successor is ready: can it hand over now? It goes on serving
+    /// meanwhile. Afterwards it's told what has become of it: [`yielded`](Self::yielded) or [`resume`](Self::resume).
+    ///
+    /// It isn't asked before a rollback from it: a version that has failed has no say.
+    ///
+    /// # Errors
+    ///
+    /// A veto: why not now, for people to read. It's asked again a few times; then the push is refused, unless whoever
+    /// pushes forces it.
+    fn prepare_to_yield(context: &Context) -> Result<(), String> {
+        let _ = context;
+        Ok(())
+    }
+
+    /// The hand-over that this version has agreed to has happened: new calls enter its successor.
+    fn yielded(context: &Context) {
+        let _ = context;
+    }
+
+    /// This version serves on: the hand-over that it has agreed to was called off, or was rolled back.
+    fn resume(context: &Context) {
+        let _ = context;
+    }
+
+    /// Asked now and then while this version is on probation: does it do what it should? It shares the state as a
+    /// method with `&self` does.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, for people to read. The version is rolled back with it.
+    fn health(state: &Self::State, context: &Context) -> Result<(), String> {
+        let _ = (state, context);
         Ok(())
     }
 

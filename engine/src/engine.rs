@@ -111,6 +111,12 @@ impl Push {
         self
     }
 
+    /// Has the version that serves replaced even if it vetoes that, or gives no answer. The record of the swap says so.
+    pub fn force(mut self) -> Self {
+        self.0.allowed.forced = true;
+        self
+    }
+
     /// Allows an upgrade that turns the state into what can't be turned back: there is no rollback from it.
     pub fn allow_one_way(mut self) -> Self {
         self.0.allowed.one_way = true;

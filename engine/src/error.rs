@@ -6,7 +6,8 @@
 use thiserror::Error;
 
 pub use crate::candidate::{AcceptError, ElfError, ManifestError, VerifyError};
-pub use crate::control::{LoadError, MigrationError, PrepareError, RestoreError};
+pub use crate::control::{LoadError, MigrationError, PrepareError, RestoreError, YieldError};
+pub use crate::host::hook::NoResult;
 use crate::snapshot::error::DraftError;
 pub use crate::snapshot::error::SnapshotError;
 
@@ -26,6 +27,9 @@ pub enum PushError {
     /// The candidate can't serve.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// The version that serves doesn't hand over.
+    #[error(transparent)]
+    Yield(#[from] YieldError),
     /// The state can't become the candidate's.
     #[error(transparent)]
     Migrate(#[from] MigrationError),
@@ -59,6 +63,7 @@ impl PushError {
             Self::Verify(error) => error.code(),
             Self::Load(error) => error.code(),
             Self::Prepare(error) => error.code(),
+            Self::Yield(error) => error.code(),
             Self::Migrate(error) => error.code(),
             Self::Busy { .. } => "busy",
             Self::TooManyRetained { .. } => "too-many-retained",
@@ -125,6 +130,7 @@ impl LoadError {
             Self::OtherManifest => "other-manifest",
             Self::NoMap(_) => "no-memory-map",
             Self::Bind(_) => "bind-failed",
+            Self::NoResult(error) => error.code(),
         }
     }
 }
@@ -134,8 +140,10 @@ impl PrepareError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "prepare-refused",
+            Self::SelfTest { .. } => "self-test-failed",
             Self::Panicked { .. } => "prepare-panicked",
             Self::Restore(error) => error.code(),
+            Self::NoResult(error) => error.code(),
         }
     }
 }
@@ -148,6 +156,7 @@ impl MigrationError {
             Self::PauseMissed { .. } => "pause-missed",
             Self::Lost => "state-lost",
             Self::NoThread(_) => "no-thread",
+            Self::NoResult(error) => error.code(),
         }
     }
 }

@@ -38,6 +38,7 @@ mod host;
 mod lock;
 mod module;
 mod park;
+mod reply;
 mod snapshot;
 mod spawn;
 pub mod status;

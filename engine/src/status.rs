@@ -28,7 +28,7 @@ pub struct Status {
 pub struct ModuleStatus {
     /// The module's name.
     pub name: String,
-    /// `empty`, `serving`, `probation`, `verifying`, `loading`, `preparing`, `checking`, `handing-over` or `stopped`.
+    /// `empty`, `serving`, `probation`, `verifying`, `loading`, `preparing`, `yielding`, `checking`, `handing-over` or `stopped`.
     pub phase: &'static str,
     /// The version that calls enter.
     pub active: Option<SlotStatus>,
@@ -215,6 +215,9 @@ pub struct Swap {
     pub to: VersionNumber,
     /// How long each step took.
     pub stages_us: Stages,
+    /// The veto of the version before that was overridden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forced: Option<String>,
 }
 
 /// How long each step of a swap took, in microseconds. Steps that weren't needed are left out.
@@ -233,6 +236,9 @@ pub struct Stages {
     /// Its own preparation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prepare: Option<u64>,
+    /// Asking the version that serves to hand over.
+    #[serde(rename = "yield", skip_serializing_if = "Option::is_none")]
+    pub yielding: Option<u64>,
     /// Trying the migration of the state on copies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<u64>,
@@ -320,7 +326,7 @@ pub(crate) fn describe(methods: &'static [MethodSpec], holdings: Vec<Holding>) -
             }
             Hold::Destructors => ("destructors", None),
             Hold::Thread => ("thread", None),
-            Hold::Hook(hook) => ("hook", Some(hook)),
+            Hold::Hook(hook) | Hold::Awaited(hook) => ("hook", Some(hook)),
         };
         let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         Holder { thread, thread_id, holds_by, method, age_ms }

@@ -1,7 +1,7 @@
 //! Building an engine.
 
 use std::any::TypeId;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,9 +13,10 @@ use liveswap_state::{Interface, MethodSpec, Spawner};
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
 use crate::candidate::accept::{CANDIDATE_SIZE_MAX, PrivateFolder};
-use crate::control::{Control, Module, Reaper, Settings, Snapshots};
+use crate::control::{Control, Module, Reaper, Settings, Snapshots, Vetoes};
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
+use crate::host::hook::Hooks;
 use crate::spawn::{self, Jobs};
 use crate::status::Board;
 
@@ -49,6 +50,8 @@ pub struct Builder {
     pause_max: Duration,
     hand_over_deadline: Duration,
     sweep_deadline: Duration,
+    hook_deadline: Duration,
+    vetoes: Vetoes,
     suspect_policy: SuspectPolicy,
     snapshots: Option<SnapshotSettings>,
     spawned_running_max: usize,
@@ -95,6 +98,8 @@ impl Builder {
             pause_max: Duration::from_millis(1),
             hand_over_deadline: Duration::from_secs(30),
             sweep_deadline: Duration::from_secs(60),
+            hook_deadline: Duration::from_secs(10),
+            vetoes: Vetoes { max: 5, pause: Duration::from_millis(100) },
             suspect_policy: SuspectPolicy::default(),
             snapshots: None,
             spawned_running_max: 64,
@@ -219,6 +224,22 @@ impl Builder {
         self
     }
 
+    /// How long a hook of logic that a swap waits for may take, its constructors, and the migration of a copy of each
+    /// shard. One that takes longer has failed, and the push with it; its thread, `liveswap-hook`, holds its version
+    /// until it returns. 10 seconds, unless set.
+    pub fn hook_deadline(mut self, deadline: Duration) -> Self {
+        self.hook_deadline = deadline;
+        self
+    }
+
+    /// How many vetoes of the version that serves ([`Logic::prepare_to_yield`](liveswap_state::Logic::prepare_to_yield))
+    /// end a push, and how long the wait is after the first one; each is twice as long as the one before. No other push
+    /// is taken meanwhile. 5, and 100 ms, unless set.
+    pub fn vetoes_max(mut self, vetoes: NonZeroU32, pause: Duration) -> Self {
+        self.vetoes = Vetoes { max: vetoes.get(), pause };
+        self
+    }
+
     /// What is done when an exclusive call has panicked, which may have left the state half changed:
     /// [`SuspectPolicy::Continue`], unless set.
     pub fn on_suspect(mut self, policy: SuspectPolicy) -> Self {
@@ -327,6 +348,8 @@ impl Builder {
             pause_max: self.pause_max,
             hand_over_deadline: self.hand_over_deadline,
             sweep_deadline: self.sweep_deadline,
+            hooks: Hooks::new(self.hook_deadline),
+            vetoes: self.vetoes,
             bell,
             wake,
             ended,

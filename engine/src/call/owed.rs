@@ -127,6 +127,28 @@ pub(crate) fn run_for(footprint: Arc<Footprint>, hold: Hold) {
     footprint.started(this_thread(), hold);
 }
 
+/// This thread runs code of the version for a while, and will run other versions' afterwards. Follows
+/// [`Footprint::begin_start`].
+pub(crate) fn hold(footprint: Arc<Footprint>, hold: Hold) -> Held {
+    let thread = this_thread();
+    local::prepare_end();
+    footprint.started(thread.clone(), hold);
+    Held { footprint, thread, hold }
+}
+
+/// A thread holds a version until this is dropped.
+pub(crate) struct Held {
+    footprint: Arc<Footprint>,
+    thread: Arc<Thread>,
+    hold: Hold,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.footprint.remove(&self.thread, self.hold);
+    }
+}
+
 /// Settles what this thread owes to versions that have retired.
 #[cold]
 pub(super) fn settle() {

@@ -49,6 +49,8 @@ pub(crate) enum Hold {
     Thread,
     /// It runs this hook.
     Hook(&'static str),
+    /// It runs this hook, and a swap waits for that, or has given up to.
+    Awaited(&'static str),
 }
 
 /// Somebody who holds a version.

@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::call::Footprint;
 use crate::candidate::accept::PrivateCopy;
 use crate::candidate::obstacles::Obstacles;
-use crate::host;
+use crate::host::{self, hook::NoResult};
 
 /// Why a verified candidate can't be loaded.
 #[derive(Debug, Error)]
@@ -42,6 +42,9 @@ pub enum LoadError {
     /// The library can't be bound to this host.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Its constructors haven't returned, or there is no thread to run them.
+    #[error(transparent)]
+    NoResult(#[from] NoResult),
 }
 
 /// A mapped library. Dropping it leaves it mapped: only [`unmap`](Library::unmap) closes it, so that no panic
@@ -197,7 +200,7 @@ impl Library {
     }
 
     /// What it has left on threads.
-    pub(crate) fn footprint(&self) -> &Footprint {
+    pub(crate) fn footprint(&self) -> &Arc<Footprint> {
         &self.connected().footprint
     }
 

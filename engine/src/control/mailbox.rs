@@ -9,12 +9,13 @@ use std::thread::ThreadId;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::{Asker, reply};
+use super::Asker;
 use crate::candidate::VersionNumber;
 use crate::candidate::accept::Source;
 use crate::engine::{Published, PushOutcome};
 use crate::error::{CommitError, PushError, RecoverError, RollbackError, TakeError};
 use crate::lock::lock;
+use crate::reply;
 use crate::status::SnapshotTaken;
 
 /// How many commands may wait. What a full mailbox turns away isn't lost: a push says `busy`, and a file
@@ -35,6 +36,8 @@ pub(crate) struct Allowed {
     pub(crate) older: bool,
     /// An upgrade of the state without a way back.
     pub(crate) one_way: bool,
+    /// A hand-over against the veto of the version that serves.
+    pub(crate) forced: bool,
 }
 
 /// What is to be done about a state that may be half changed.
@@ -71,7 +74,7 @@ impl Candidate {
     }
 }
 
-pub(super) type Reply<T, E> = super::reply::Reply<Result<T, E>>;
+pub(super) type Reply<T, E> = reply::Reply<Result<T, E>>;
 
 pub(super) enum Command {
     Push(PushRequest, Reply<PushOutcome, PushError>),
@@ -83,7 +86,7 @@ pub(super) enum Command {
     #[cfg(feature = "watch")]
     Notice(PathBuf),
     /// Look through the watched folders.
-    Rescan(Sender<()>),
+    Rescan(reply::Reply<()>),
 }
 
 /// The mailbox of the control thread.
@@ -155,10 +158,10 @@ impl Mailbox {
         if self.is_control_thread() {
             return self.rescan();
         }
-        let (done, finished) = bounded(1);
+        let (done, finished) = reply::reply();
         if self.commands.send(Command::Rescan(done)).is_ok() {
-            // An error says that the thread has ended, and then there is nothing to wait for.
-            let _ = finished.recv();
+            // None says that the thread has ended, and then there is nothing to wait for.
+            finished.wait();
         }
     }
 

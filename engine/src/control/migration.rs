@@ -15,13 +15,14 @@
 use liveswap_state::sharded::{Flips, Handle};
 use liveswap_state::table::{Captured, Origin, StateTable, Step};
 use liveswap_state::{CodecError, Fenced, MigrateError};
+use std::sync::Arc;
 use thiserror::Error;
 
 use super::library::Library;
 use super::pace::Pace;
 use super::progress::Progress;
 use crate::call::Footprint;
-use crate::host::hook;
+use crate::host::hook::{self, Hooks, NoResult};
 use crate::status::MigrationStage;
 
 /// Why the state couldn't be handed over to a candidate of another shape.
@@ -53,6 +54,9 @@ pub enum MigrationError {
     /// The system gives no thread for what has to be done afterwards.
     #[error("can't start the sweeper's thread: {0}: raise the limit of threads")]
     NoThread(std::io::Error),
+    /// A value's migration hasn't returned.
+    #[error(transparent)]
+    NoResult(#[from] NoResult),
 }
 
 impl From<MigrateError> for MigrationError {
@@ -68,6 +72,7 @@ impl From<CodecError> for MigrationError {
 }
 
 /// The functions that lead from one type of state to another, step by step.
+#[derive(Clone)]
 pub(super) struct Migration {
     pub(super) from: StateTable,
     pub(super) to: StateTable,
@@ -119,33 +124,47 @@ impl Migration {
     }
 
     /// Tries the whole of it out on copies. `captured` is of the state, as it was a moment ago.
+    ///
+    /// It takes its time. But a value whose migration doesn't return within the hooks' deadline ends it.
     pub(super) fn check(
         &self,
-        converter: &Footprint,
-        captured: &Captured,
-        progress: &Progress,
+        hooks: &Hooks,
+        converter: &Arc<Footprint>,
+        captured: Captured,
+        progress: &Arc<Progress>,
     ) -> Result<(), MigrationError> {
         let shards = captured.collections.iter().map(Handle::count).sum();
         progress.begin(MigrationStage::Checking, shards);
-        hook::call(converter, "migrate", || {
-            let trial = unfence((self.from.revive)(&captured.bytes, None))??;
-            let flips = Flips::new();
-            let migrated = self.walk(trial.state, &flips)?;
-            // SAFETY: a state of this type, which was made here for nobody else.
-            unfence(unsafe { (self.to.destroy)(migrated) })?;
-            let mut pace = Pace::new();
-            for (collection, trial) in captured.collections.iter().zip(&trial.collections) {
-                let mut index = 0;
-                // It may grow meanwhile, and then some of what a shard had is in one further on.
-                while index < collection.count() {
-                    collection.check(index, trial)?;
-                    progress.step();
-                    pace.step();
-                    index += 1;
-                }
+        let check = {
+            let (migration, progress) = (self.clone(), progress.clone());
+            move || migration.try_out(&captured, &progress)
+        };
+        let mut done = 0;
+        let moves = || {
+            let before = std::mem::replace(&mut done, progress.status().done);
+            done > before
+        };
+        hooks.run_while(converter, "migrate", check, drop, moves)?
+    }
+
+    fn try_out(&self, captured: &Captured, progress: &Progress) -> Result<(), MigrationError> {
+        let trial = unfence((self.from.revive)(&captured.bytes, None))??;
+        let flips = Flips::new();
+        let migrated = self.walk(trial.state, &flips)?;
+        // SAFETY: a state of this type, which was made here for nobody else.
+        unfence(unsafe { (self.to.destroy)(migrated) })?;
+        let mut pace = Pace::new();
+        for (collection, trial) in captured.collections.iter().zip(&trial.collections) {
+            let mut index = 0;
+            // It may grow meanwhile, and then some of what a shard had is in one further on.
+            while index < collection.count() {
+                collection.check(index, trial)?;
+                progress.step();
+                pace.step();
+                index += 1;
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     /// Migrates the state.

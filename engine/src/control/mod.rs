@@ -4,7 +4,6 @@
 //! |---|---|
 //! | [`mailbox`] | the one way in, for every trigger |
 //! | [`asker`] | who asks |
-//! | [`mod@reply`] | what comes back |
 //! | [`thread`] | carries out what comes in, one command after the other |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
@@ -30,7 +29,6 @@ mod module;
 mod pace;
 mod progress;
 mod reaper;
-mod reply;
 mod restore;
 mod staged;
 mod state;
@@ -50,8 +48,8 @@ pub(crate) use asker::Asker;
 pub use library::LoadError;
 pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
 pub use migration::MigrationError;
-pub use module::PrepareError;
 pub(crate) use module::{Module, Snapshots};
+pub use module::{PrepareError, YieldError};
 pub(crate) use progress::Progress;
 pub(crate) use reaper::{Reaper, RetiredView};
 pub use restore::RestoreError;
@@ -59,6 +57,7 @@ pub(crate) use thread::Control;
 
 use crate::call::Bell;
 use crate::candidate::accept::PrivateFolder;
+use crate::host::hook::Hooks;
 
 /// The number of a version: never used twice in a process, never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,11 +87,24 @@ pub(crate) struct Settings {
     pub(crate) hand_over_deadline: Duration,
     /// How long a sweep may take before that is said; and how long the next migration waits for it.
     pub(crate) sweep_deadline: Duration,
+    /// Runs the hooks that a swap waits for.
+    pub(crate) hooks: Hooks,
+    /// How often a version that serves is asked to hand over, and when.
+    pub(crate) vetoes: Vetoes,
     pub(crate) bell: Arc<Bell>,
     /// Wakes the control thread to look after what goes on by itself.
     pub(crate) wake: Sender<()>,
     /// Nothing comes out of it: the engine ends when it's disconnected.
     pub(crate) ended: Receiver<Infallible>,
+}
+
+/// How often a version that serves is asked to hand over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vetoes {
+    /// How many vetoes end a push.
+    pub(crate) max: u32,
+    /// The wait after the first one. Each wait is twice as long as the one before.
+    pub(crate) pause: Duration,
 }
 
 impl Settings {

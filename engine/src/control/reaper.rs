@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use super::Serial;
 use super::departure::Departure;
 use super::library::{Remains, Unmapped};
+use super::staged::Staged;
 use crate::call::{Bell, CallPath, Footprint, Hold, Holding, owed};
 use crate::candidate::VersionNumber;
 use crate::error::PushError;
@@ -104,7 +105,8 @@ impl Retired {
     /// Whether there is no telling how long it stays in memory. What threads owe they mostly settle in a moment:
     /// those that call often.
     fn is_kept(&self) -> bool {
-        let lasts = |holder: &Holding| matches!(holder.hold, Hold::Call(_) | Hold::Thread);
+        // The swap has given up to wait, so that hook has missed its deadline.
+        let lasts = |holder: &Holding| matches!(holder.hold, Hold::Call(_) | Hold::Thread | Hold::Awaited(_));
         match self.state {
             RetiredState::Draining(_) | RetiredState::Leaving(_) => self.holders().iter().any(lasts),
             RetiredState::Retained(..) => true,
@@ -194,6 +196,20 @@ impl Reaper {
         retired.was_published = true;
         retired.state = RetiredState::Draining(Box::new(departure));
         lock(&self.shared.retired).push(retired);
+    }
+
+    /// Lists a candidate whose constructors haven't returned. It stays: nobody will know what they have done.
+    pub(crate) fn list_unloaded(&self, path: Arc<CallPath>, staged: &Staged) {
+        lock(&self.shared.retired).push(Retired {
+            serial: staged.serial,
+            path,
+            version: staged.readable.version.clone(),
+            footprint: staged.footprint.clone(),
+            was_published: false,
+            state: RetiredState::Retained("its constructors didn't return in time".to_owned(), None),
+            deadline: None,
+            overdue: false,
+        });
     }
 
     /// Has the reaper look at what has retired.

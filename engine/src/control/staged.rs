@@ -22,6 +22,8 @@ pub(crate) struct Staged {
     pub(super) places: Box<[usize]>,
     pub(super) footprint: Arc<Footprint>,
     pub(super) library: Option<Library>,
+    /// Its constructors haven't returned in time.
+    pub(super) is_stuck: bool,
     /// Its `prepare` hook was called.
     pub(super) prepared: bool,
     /// Made by the candidate, if the module had no state yet.
@@ -46,6 +48,7 @@ impl Staged {
             places: Box::default(),
             footprint: Footprint::new(serial.0, bell),
             library: None,
+            is_stuck: false,
             prepared: false,
             created: None,
         }

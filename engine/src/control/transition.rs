@@ -52,7 +52,10 @@ impl Slots {
 pub(crate) enum Step {
     Verify,
     Load,
+    /// Have the candidate prepare, and test itself.
     Prepare,
+    /// Ask the version that serves to hand over.
+    Yield,
     /// Try on copies whether the state can become the candidate's. Nothing to do if it is that already.
     Check,
     /// Have the state become the candidate's, between two calls. The same.
@@ -100,6 +103,7 @@ impl Phase {
             Self::Swapping { step: Step::Verify, .. } => "verifying",
             Self::Swapping { step: Step::Load, .. } => "loading",
             Self::Swapping { step: Step::Prepare, .. } => "preparing",
+            Self::Swapping { step: Step::Yield, .. } => "yielding",
             Self::Swapping { step: Step::Check, .. } => "checking",
             Self::Swapping { step: Step::HandOver, .. } => "handing-over",
             Self::Stopped => "stopped",
@@ -132,12 +136,23 @@ pub(crate) enum Action {
     Run(Step),
     /// Make this version the active one.
     Publish(Serial),
+    /// Tell this version, which is in a slot, what has become of a hand-over.
+    Tell(Serial, Word),
     /// This version has left its slot: drain it, then unmap it.
     Retire(Serial),
     /// The candidate won't become a version: undo what its steps did.
     Discard(Serial),
     /// The event can't be followed now, and nothing has changed.
     Refuse(Refusal),
+}
+
+/// What a version is told of a hand-over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// It has happened: the successor serves.
+    Yielded,
+    /// It was called off, or taken back: this version serves on.
+    Resume,
 }
 
 /// Why an event can't be followed.
@@ -157,7 +172,7 @@ pub(crate) enum Refusal {
 
 /// The next phase, and what to do on the way.
 pub(crate) fn next(phase: Phase, event: Event) -> (Phase, Vec<Action>) {
-    use Action::{Publish, Refuse, Retire, Run};
+    use Action::{Publish, Refuse, Retire, Run, Tell};
 
     match (phase, event) {
         (Phase::Stopped, _) => (phase, vec![Refuse(Refusal::Stopped)]),
@@ -188,23 +203,30 @@ pub(crate) fn next(phase: Phase, event: Event) -> (Phase, Vec<Action>) {
             let following = match step {
                 Step::Verify => Some(Step::Load),
                 Step::Load => Some(Step::Prepare),
-                Step::Prepare => Some(Step::Check),
+                // A version that is rolled back has no say.
+                Step::Prepare if purpose == Purpose::Return => Some(Step::Check),
+                Step::Prepare => Some(Step::Yield),
+                Step::Yield => Some(Step::Check),
                 Step::Check => Some(Step::HandOver),
                 Step::HandOver => None,
             };
             if let Some(step) = following {
                 return (Phase::Swapping { slots, candidate, step, purpose }, vec![Run(step)]);
             }
-            let (standby, retired) = match purpose {
-                Purpose::Upgrade => (slots.active, slots.standby),
-                Purpose::Return | Purpose::FallBack => (None, slots.active),
+            let (standby, retired, told) = match purpose {
+                Purpose::Upgrade => (slots.active, slots.standby, slots.active.map(|it| (it, Word::Yielded))),
+                Purpose::Return => (None, slots.active, None),
+                Purpose::FallBack => (None, slots.active, Some((candidate, Word::Resume))),
             };
             let after = Slots { slot: slots.slot.other(), active: Some(candidate), standby };
-            let actions = [Publish(candidate)].into_iter().chain(retired.map(Retire)).collect();
+            let told = told.map(|(version, word)| Tell(version, word));
+            let actions = [Publish(candidate)].into_iter().chain(told).chain(retired.map(Retire)).collect();
             (Phase::Resting(after), actions)
         }
-        (Phase::Swapping { slots, candidate, purpose, .. }, Event::Failed) => {
-            (Phase::Resting(slots), given_up(candidate, purpose).collect())
+        (Phase::Swapping { slots, candidate, step, purpose }, Event::Failed) => {
+            let has_agreed = purpose == Purpose::Upgrade && matches!(step, Step::Check | Step::HandOver);
+            let told = slots.active.filter(|_| has_agreed).map(|active| Tell(active, Word::Resume));
+            (Phase::Resting(slots), given_up(candidate, purpose).chain(told).collect())
         }
         (Phase::Swapping { slots, candidate, purpose, .. }, Event::Stop) => {
             (Phase::Stopped, given_up(candidate, purpose).chain(retire_all(slots)).collect())
@@ -225,187 +247,4 @@ fn retire_all(slots: Slots) -> impl Iterator<Item = Action> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Follows the actions as the control thread would, and checks each against what is true of them.
-    #[derive(Default)]
-    struct World {
-        active: Option<Serial>,
-        /// Loaded or being loaded, and not retired or discarded.
-        resident: BTreeSet<Serial>,
-        published: BTreeSet<Serial>,
-        gone: BTreeSet<Serial>,
-        stopped: bool,
-    }
-
-    impl World {
-        fn follow(&mut self, before: Phase, after: Phase, event: Event, actions: &[Action]) {
-            for action in actions {
-                match *action {
-                    Action::Run(_) => {
-                        let Phase::Swapping { candidate, .. } = after else {
-                            panic!("a step without a swap")
-                        };
-                        assert!(!self.gone.contains(&candidate), "{candidate:?} was given up already");
-                        self.resident.insert(candidate);
-                    }
-                    Action::Publish(serial) => {
-                        assert!(self.resident.contains(&serial), "{serial:?} isn't loaded");
-                        self.active = Some(serial);
-                        self.published.insert(serial);
-                    }
-                    Action::Retire(serial) => {
-                        assert!(self.published.contains(&serial), "only a version that served is drained");
-                        assert!(
-                            self.stopped || self.active != Some(serial),
-                            "the active version was retired"
-                        );
-                        assert!(self.resident.remove(&serial), "{serial:?} retired twice");
-                        self.gone.insert(serial);
-                    }
-                    Action::Discard(serial) => {
-                        assert!(!self.published.contains(&serial), "a version that served was discarded");
-                        assert!(self.resident.remove(&serial), "{serial:?} discarded twice");
-                        self.gone.insert(serial);
-                    }
-                    Action::Refuse(_) => {
-                        assert_eq!(
-                            (before, actions.len()),
-                            (after, 1),
-                            "{event:?} was refused and changed something"
-                        );
-                    }
-                }
-            }
-        }
-
-        fn check(&self, phase: Phase) {
-            let slots = phase.slots();
-            if phase == Phase::Stopped {
-                assert!(self.resident.is_empty(), "left behind: {:?}", self.resident);
-                return;
-            }
-            assert_eq!(slots.active, self.active, "what is published is what the slots say");
-            assert!(slots.active.is_some() || self.published.is_empty(), "once there was one, never none");
-            assert!(slots.active.is_some() || slots.standby.is_none(), "a standby without an active version");
-            assert!(slots.active.is_none() || slots.active != slots.standby, "one version in both slots");
-            let candidate = match phase {
-                Phase::Swapping { candidate, .. } => Some(candidate),
-                _ => None,
-            };
-            let placed: BTreeSet<_> =
-                [slots.active, slots.standby, candidate].into_iter().flatten().collect();
-            assert_eq!(placed, self.resident, "every loaded version has its place");
-        }
-    }
-
-    #[derive(Clone, Copy, Debug)]
-    enum Kind {
-        Push,
-        Done,
-        Failed,
-        Rollback,
-        Return,
-        Commit,
-        Stop,
-    }
-
-    fn kinds() -> impl Strategy<Value = Vec<Kind>> {
-        let kind = prop_oneof![
-            6 => Just(Kind::Push),
-            20 => Just(Kind::Done),
-            3 => Just(Kind::Failed),
-            4 => Just(Kind::Rollback),
-            3 => Just(Kind::Return),
-            3 => Just(Kind::Commit),
-            1 => Just(Kind::Stop),
-        ];
-        proptest::collection::vec(kind, 0..200)
-    }
-
-    proptest! {
-        #[test]
-        fn every_order_of_events_keeps_the_rules(kinds in kinds()) {
-            let (mut phase, mut world) = (Phase::EMPTY, World::default());
-            for (number, kind) in kinds.into_iter().enumerate() {
-                let fresh = Serial(number + 1);
-                let event = match kind {
-                    Kind::Push => Event::Push(fresh),
-                    Kind::Done => Event::Done,
-                    Kind::Failed => Event::Failed,
-                    Kind::Rollback => Event::Rollback { reloaded: None },
-                    Kind::Return => Event::Rollback { reloaded: Some(fresh) },
-                    Kind::Commit => Event::Commit,
-                    Kind::Stop => Event::Stop,
-                };
-                world.stopped |= event == Event::Stop;
-                let (after, actions) = next(phase, event);
-                world.follow(phase, after, event, &actions);
-                world.check(after);
-                if event == Event::Failed && matches!(phase, Phase::Swapping { .. }) {
-                    prop_assert_eq!(phase.slots(), after.slots(), "a failure left a trace");
-                }
-                phase = after;
-            }
-        }
-    }
-
-    fn run(events: &[Event]) -> (Phase, Vec<Action>) {
-        events.iter().fold((Phase::EMPTY, Vec::new()), |(phase, _), event| next(phase, *event))
-    }
-
-    const UPGRADE: [Event; 5] = [Event::Done; 5];
-    const FALL_BACK: [Event; 3] = [Event::Rollback { reloaded: None }, Event::Done, Event::Done];
-
-    fn pushed(serials: &[usize]) -> Vec<Event> {
-        serials.iter().flat_map(|serial| [Event::Push(Serial(*serial))].into_iter().chain(UPGRADE)).collect()
-    }
-
-    #[test]
-    fn slots_take_turns_and_the_predecessor_stays() {
-        let (phase, actions) = run(&pushed(&[1, 2, 3]));
-        assert_eq!(actions, [Action::Publish(Serial(3)), Action::Retire(Serial(1))]);
-        assert_eq!(phase.slots(), Slots { slot: Slot::A, active: Some(Serial(3)), standby: Some(Serial(2)) });
-        assert_eq!(phase.name(), "probation");
-    }
-
-    #[test]
-    fn a_rollback_publishes_the_predecessor_and_retires_what_failed() {
-        let events = [pushed(&[1, 2]), FALL_BACK.to_vec()].concat();
-        let (phase, actions) = run(&events);
-        assert_eq!(actions, [Action::Publish(Serial(1)), Action::Retire(Serial(2))]);
-        assert_eq!(phase.slots(), Slots { slot: Slot::A, active: Some(Serial(1)), standby: None });
-    }
-
-    #[test]
-    fn a_second_rollback_takes_the_way_through_the_steps() {
-        let events = [
-            pushed(&[1, 2]),
-            vec![Event::Commit, Event::Rollback { reloaded: Some(Serial(9)) }],
-            UPGRADE.to_vec(),
-        ]
-        .concat();
-        let (phase, actions) = run(&events);
-        assert_eq!(actions, [Action::Publish(Serial(9)), Action::Retire(Serial(2))]);
-        assert_eq!(phase.slots().standby, None, "what was rolled back isn't kept");
-    }
-
-    #[test]
-    fn a_rollback_that_fails_leaves_both_where_they_are() {
-        let before = run(&pushed(&[1, 2])).0;
-        let events = [Event::Rollback { reloaded: None }, Event::Done, Event::Failed];
-        let (phase, actions) = run(&[pushed(&[1, 2]), events.to_vec()].concat());
-        assert_eq!((phase, actions), (before, Vec::new()));
-    }
-
-    #[test]
-    fn a_push_during_a_swap_is_refused() {
-        let events = [Event::Push(Serial(1)), Event::Done, Event::Push(Serial(2))];
-        assert_eq!(run(&events).1, [Action::Refuse(Refusal::Busy)]);
-    }
-}
+mod tests;

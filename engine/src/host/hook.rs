@@ -1,8 +1,20 @@
 //! Hooks: logic that the engine calls by itself, and not through a module's handle.
+//!
+//! A hook may never return. So those that a swap waits for run on a thread beside it ([`Hooks`]), and are waited for up
+//! to a deadline. One that misses it keeps its thread, which holds its version until it returns, under its own name in
+//! the status; the next hook gets another thread.
 
 use std::cell::Cell;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use crate::call::{Footprint, owed};
+use thiserror::Error;
+
+use crate::call::{Footprint, Hold, owed};
+use crate::lock::lock;
+use crate::reply::{Answer, Reply, Waited, reply};
 
 thread_local! {
     static HOOK: Cell<Option<&'static str>> = const { Cell::new(None) };
@@ -24,4 +36,204 @@ pub(crate) fn call<R>(footprint: &Footprint, name: &'static str, hook: impl FnOn
 /// The hook that this thread is in.
 pub(super) fn name() -> Option<&'static str> {
     HOOK.get()
+}
+
+/// Why a hook has no result.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NoResult {
+    /// It hasn't returned by its deadline.
+    #[error(
+        "`{hook}` hasn't returned within {deadline_ms} ms: its thread holds the version until it does (see the status); \
+         mend it, or raise `hook_deadline`"
+    )]
+    Hung {
+        /// The hook.
+        hook: &'static str,
+        /// The deadline, in milliseconds.
+        deadline_ms: u64,
+    },
+    /// The system gives no thread for it.
+    #[error("can't start a thread for `{hook}`: {source}: raise the limit of threads")]
+    NoThread {
+        /// The hook.
+        hook: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its thread has ended under it.
+    #[error("the thread of `{hook}` has ended under it")]
+    Died {
+        /// The hook.
+        hook: &'static str,
+    },
+}
+
+impl NoResult {
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Hung { .. } => "hook-hung",
+            Self::NoThread { .. } => "no-thread",
+            Self::Died { .. } => "hook-died",
+        }
+    }
+}
+
+/// Runs hooks on a thread beside the one that waits for them.
+pub(crate) struct Hooks {
+    deadline: Duration,
+    /// The thread that has returned from its last hook.
+    idle: Mutex<Option<Worker>>,
+}
+
+struct Worker {
+    next: Reply<Job>,
+    thread: JoinHandle<()>,
+}
+
+struct Job {
+    run: Box<dyn FnOnce() + Send>,
+    /// Where the thread gets its next one.
+    next: Answer<Job>,
+}
+
+impl Hooks {
+    pub(crate) fn new(deadline: Duration) -> Self {
+        Self { deadline, idle: Mutex::new(None) }
+    }
+
+    /// Runs a hook, and waits for its result up to the deadline. A result that comes later is given to `late`, on the
+    /// hook's own thread.
+    pub(crate) fn run<R: Send + 'static>(
+        &self,
+        footprint: &Arc<Footprint>,
+        name: &'static str,
+        hook: impl FnOnce() -> R + Send + 'static,
+        late: impl FnOnce(R) + Send + 'static,
+    ) -> Result<R, NoResult> {
+        self.run_while(footprint, name, hook, late, || false)
+    }
+
+    /// The same for what may take its time: the deadline begins anew as long as `moves` says so.
+    pub(crate) fn run_while<R: Send + 'static>(
+        &self,
+        footprint: &Arc<Footprint>,
+        name: &'static str,
+        hook: impl FnOnce() -> R + Send + 'static,
+        late: impl FnOnce(R) + Send + 'static,
+        mut moves: impl FnMut() -> bool,
+    ) -> Result<R, NoResult> {
+        let (result, mut answer) = reply();
+        let (held, run_on) = (footprint.clone(), footprint.clone());
+        footprint.begin_start();
+        let run = move || {
+            let hold = owed::hold(held, Hold::Awaited(name));
+            let outcome = call(&run_on, name, hook);
+            // Whoever waits may take the version away as soon as they hear of it, and this thread is done with it then.
+            let mut hold = Some(hold);
+            if let Err(outcome) = result.send_after(outcome, || hold = None) {
+                call(&run_on, name, || late(outcome));
+            }
+        };
+        let worker = self.give(Box::new(run)).map_err(|source| {
+            footprint.not_started();
+            NoResult::NoThread { hook: name, source }
+        })?;
+        loop {
+            match answer.wait_for(self.deadline) {
+                Waited::Here(outcome) => {
+                    *lock(&self.idle) = Some(worker);
+                    return Ok(outcome);
+                }
+                Waited::Never => return Err(NoResult::Died { hook: name }),
+                Waited::Late(again) if moves() => answer = again,
+                // Without a next job its thread ends when it returns.
+                Waited::Late(_) => {
+                    let deadline_ms = u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX);
+                    return Err(NoResult::Hung { hook: name, deadline_ms });
+                }
+            }
+        }
+    }
+
+    /// Gives a job to the idle thread, or to a new one.
+    fn give(&self, run: Box<dyn FnOnce() + Send>) -> io::Result<Worker> {
+        let (next, following) = reply();
+        let job = Job { run, next: following };
+        let idle = lock(&self.idle).take();
+        let thread = match idle {
+            Some(Worker { next, thread }) => {
+                next.send(job);
+                thread
+            }
+            None => thread::Builder::new().name("liveswap-hook".into()).spawn(move || work(job))?,
+        };
+        Ok(Worker { next, thread })
+    }
+}
+
+fn work(first: Job) {
+    let mut job = Some(first);
+    while let Some(Job { run, next }) = job {
+        run();
+        job = next.wait();
+    }
+}
+
+impl Drop for Hooks {
+    fn drop(&mut self) {
+        if let Some(Worker { next, thread }) = lock(&self.idle).take() {
+            drop(next);
+            // It's idle, and ends at once.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::call::Bell;
+
+    fn footprint() -> Arc<Footprint> {
+        Footprint::new(usize::MAX / 2, Arc::new(Bell::new()))
+    }
+
+    #[test]
+    fn hooks_take_turns_on_one_thread() {
+        let (hooks, footprint) = (Hooks::new(Duration::from_secs(60)), footprint());
+        let mut threads =
+            (0..3).map(|_| hooks.run(&footprint, "prepare", || thread::current().id(), drop).unwrap());
+        let first = threads.next().unwrap();
+        assert_ne!(first, thread::current().id());
+        assert!(threads.all(|other| other == first));
+        assert!(footprint.is_empty());
+    }
+
+    #[test]
+    fn one_that_hangs_holds_its_version_until_it_returns_and_the_next_gets_another_thread() {
+        let (hooks, footprint) = (Hooks::new(Duration::from_millis(20)), footprint());
+        let (release, released) = mpsc::channel::<()>();
+        let (report, late) = mpsc::channel();
+        let hook = move || released.recv().map_or(0, |()| 7);
+        let failure = hooks.run(&footprint, "self_test", hook, move |late| report.send(late).unwrap());
+        assert_eq!(failure.unwrap_err().code(), "hook-hung");
+        let holders = footprint.holders();
+        assert_eq!(holders.len(), 1);
+        assert_eq!(
+            (holders[0].thread.as_str(), holders[0].hold),
+            ("liveswap-hook", Hold::Awaited("self_test"))
+        );
+        assert_eq!(hooks.run(&footprint, "prepare", || 8, drop).unwrap(), 8);
+        release.send(()).unwrap();
+        assert_eq!(late.recv().unwrap(), 7);
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        while !footprint.is_empty() {
+            assert!(std::time::Instant::now() < deadline);
+            thread::yield_now();
+        }
+    }
 }

@@ -114,7 +114,7 @@ impl Module {
             let captured = self.path.alone_by(deadline, capture).ok_or_else(|| self.path.in_the_state());
             captured.inspect_err(|holders| progress.missed(self.path.methods, holders.clone()))
         })??;
-        Ok(migration.check(converter, &captured, progress)?)
+        Ok(migration.check(&settings.hooks, converter, captured, progress)?)
     }
 
     /// Has the state become the candidate's, if it isn't yet. From then on no call gets in until the candidate is

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | this one | a module's versions, and what is asked of it |
 //! | [`steps`] | the steps that a candidate is taken through |
+//! | [`yielding`] | asking the version that serves to hand over, and telling it what has become of that |
 //! | [`migrate`] | the steps that the state takes with it |
 //! | [`snapshots`] | taking snapshots of the state |
 //! | [`suspect`] | what is done about a state that may be half changed |
@@ -12,6 +13,7 @@ mod migrate;
 mod snapshots;
 mod steps;
 mod suspect;
+mod yielding;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -25,7 +27,7 @@ use super::reaper::Reaper;
 use super::staged::Staged;
 use super::state::State;
 use super::sweep::Sweep;
-use super::transition::{self, Action, Event, Phase, Refusal, Slot};
+use super::transition::{self, Action, Event, Phase, Refusal, Slot, Word};
 use super::{Serial, Settings};
 use crate::call::{CallPath, FIRST_GENERATION, Footprint, Version};
 use crate::candidate::accept::{PrivateCopy, Source};
@@ -38,6 +40,7 @@ use crate::status::{Board, Placed, Stages, Suspicion, Swap};
 use crate::tell::tell;
 pub(crate) use snapshots::Snapshots;
 pub use steps::PrepareError;
+pub use yielding::YieldError;
 
 /// How many published versions are remembered, to tell the same version from another build of it.
 const REMEMBERED_MAX: usize = 64;
@@ -116,6 +119,10 @@ pub(crate) struct Module {
     /// for an answer.
     has_retired: bool,
     published: Vec<(VersionNumber, Digest)>,
+    /// What versions will be told of a hand-over, once nobody waits for an answer.
+    to_tell: Vec<(Serial, Word)>,
+    /// The veto that the push under way has overridden.
+    forced: Option<String>,
 }
 
 impl Module {
@@ -150,6 +157,8 @@ impl Module {
             surplus: Vec::new(),
             has_retired: false,
             published: Vec::new(),
+            to_tell: Vec::new(),
+            forced: None,
         }
     }
 
@@ -193,7 +202,7 @@ impl Module {
         let committed = self.standby().and(from.clone());
         let predecessor = self.active().map(|active| active.copy.clone());
         self.stages = stages;
-        self.migrated = None;
+        (self.migrated, self.forced) = (None, None);
         let event = Event::Push(staged.serial);
         self.staged = Some(staged);
         self.drive(event, settings).map_err(|halt| self.push_error(halt))?;
@@ -219,7 +228,7 @@ impl Module {
         } else {
             let no_predecessor = || RollbackError::NoPredecessor { module: self.name().to_owned() };
             let kept = self.lineage.last().ok_or_else(no_predecessor)?;
-            let allowed = Allowed { older: true, one_way: false };
+            let allowed = Allowed { older: true, ..Allowed::default() };
             let (staged, stages) = super::thread::stage(settings, Source::Kept(kept), None, allowed)?;
             let serial = staged.serial;
             (self.staged, self.stages) = (Some(staged), stages);
@@ -254,6 +263,7 @@ impl Module {
 
     /// Looks after what goes on by itself: what it has come to, and what is due.
     pub(crate) fn tend(&mut self, settings: &Settings) {
+        self.tell_of_hand_overs(settings);
         self.tend_sweep(settings);
         self.tend_suspicion(settings);
         self.tend_snapshots(settings);
@@ -321,7 +331,7 @@ impl Module {
     /// Writes down a swap that has happened, and says it once.
     fn conclude(&self, from: Option<VersionNumber>, committed: Option<VersionNumber>) -> Published {
         let to = self.active_number().expect("a swap ends with an active version");
-        let swap = Swap { from, to, stages_us: self.stages };
+        let swap = Swap { from, to, stages_us: self.stages, forced: self.forced.clone() };
         lock(&self.board).last_swap = Some(swap.clone());
         tell(|| {
             let from = swap.from.as_ref().map(tracing::field::display);
@@ -350,6 +360,7 @@ impl Module {
                         });
                     }
                     Action::Publish(serial) => self.publish(serial, settings),
+                    Action::Tell(serial, word) => self.to_tell.push((serial, word)),
                     Action::Retire(serial) => self.retire(serial),
                     Action::Discard(_) => self.discard(),
                     Action::Refuse(refusal) => {
@@ -413,6 +424,9 @@ impl Module {
     /// Undoes what the steps of a failed candidate did.
     fn discard(&mut self) {
         let Some(staged) = self.staged.take() else { return };
+        if staged.is_stuck {
+            return self.reaper.list_unloaded(self.path.clone(), &staged);
+        }
         let Staged { serial, readable, copy, footprint, prepared, created, .. } = staged;
         let Some(library) = staged.library else { return };
         if let Some(created) = created {

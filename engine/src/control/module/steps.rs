@@ -13,11 +13,12 @@ use super::super::staged::Staged;
 use super::super::state::State;
 use super::super::transition::Step;
 use super::{Module, micros};
+use crate::call::StatePointer;
 use crate::candidate::VerifyError;
 use crate::candidate::state::{Way, way};
 use crate::candidate::verify::{self, Readable};
 use crate::error::PushError;
-use crate::host::hook;
+use crate::host::hook::NoResult;
 
 /// Why a loaded candidate can't serve.
 #[derive(Debug, Error)]
@@ -26,6 +27,12 @@ pub enum PrepareError {
     /// Its `prepare` hook says that it can't.
     #[error("the version refused to serve: {reason}")]
     Refused {
+        /// The hook's own words.
+        reason: String,
+    },
+    /// Its `self_test` hook says that it doesn't work.
+    #[error("the version has failed its self-test: {reason}")]
+    SelfTest {
         /// The hook's own words.
         reason: String,
     },
@@ -42,6 +49,9 @@ pub enum PrepareError {
     /// There is a snapshot of the state, and the version can't begin with it.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// A hook has no result.
+    #[error(transparent)]
+    NoResult(#[from] NoResult),
 }
 
 impl PrepareError {
@@ -56,8 +66,11 @@ impl Module {
         let started = Instant::now();
         let outcome = match step {
             Step::Verify => self.with_staged(|module, staged| module.verify(staged, settings)),
-            Step::Load => self.with_staged(|module, staged| Ok(load(staged, module.spawner.clone())?)),
-            Step::Prepare => self.with_staged(|module, staged| Ok(module.prepare(staged)?)),
+            Step::Load => {
+                self.with_staged(|module, staged| Ok(load(staged, module.spawner.clone(), settings)?))
+            }
+            Step::Prepare => self.with_staged(|module, staged| Ok(module.prepare(staged, settings)?)),
+            Step::Yield => self.ask_to_yield(settings),
             Step::Check => self.check(settings),
             Step::HandOver => self.hand_over(settings),
         };
@@ -66,6 +79,7 @@ impl Module {
             Step::Verify => *self.stages.verify.get_or_insert(0) += took,
             Step::Load => self.stages.load = Some(took),
             Step::Prepare => self.stages.prepare = Some(took),
+            Step::Yield => self.stages.yielding = self.active().map(|_| took),
             Step::Check => self.stages.check = self.is_migrating().then_some(took),
             Step::HandOver => self.stages.hand_over = self.is_migrating().then_some(took),
         }
@@ -109,16 +123,21 @@ impl Module {
         self.reaper.has_room(settings.retained_max)
     }
 
-    fn prepare(&mut self, staged: &mut Staged) -> Result<(), PrepareError> {
+    fn prepare(&mut self, staged: &mut Staged, settings: &Settings) -> Result<(), PrepareError> {
         staged.prepared = true;
         let library = staged.library.as_ref().expect("prepare comes after load");
-        let (entry, context) = (library.entry(), library.context());
-        let footprint = &staged.footprint;
-        match hook::call(footprint, "prepare", || (entry.prepare)(context)) {
-            Ok(Ok(())) => {}
-            Ok(Err(reason)) => return Err(PrepareError::Refused { reason }),
-            Err(panic) => return Err(PrepareError::panicked("prepare", *panic)),
-        }
+        let (entry, context) = (*library.entry(), library.context().clone());
+        let (hooks, footprint) = (&settings.hooks, &staged.footprint);
+        // One after the other on the same thread: each hand-over to it takes longer than most hooks do.
+        let test = move || {
+            let ready =
+                (entry.prepare)(&context).map_err(|panic| PrepareError::panicked("prepare", *panic))?;
+            ready.map_err(|reason| PrepareError::Refused { reason })?;
+            let works = (entry.self_test)(&context);
+            let works = works.map_err(|panic| PrepareError::panicked("self_test", *panic))?;
+            works.map_err(|reason| PrepareError::SelfTest { reason })
+        };
+        hooks.run(footprint, "prepare", test, drop)??;
         if self.state.is_some() {
             return Ok(());
         }
@@ -129,24 +148,49 @@ impl Module {
         };
         let pointer = match restored {
             Some(restored) => restored,
-            None => hook::call(footprint, "create", || (entry.create)(context))
-                .map_err(|panic| PrepareError::panicked("create", *panic))?,
+            None => create(library, settings)?,
         };
         staged.created = Some(State::first(pointer, manifest.clone(), self.first_generation));
         Ok(())
     }
 }
 
-fn load(staged: &mut Staged, spawner: Arc<dyn Spawner>) -> Result<(), LoadError> {
-    // Kept in `staged` from the first moment: whatever fails now, `discard` closes it and looks.
-    // SAFETY: the copy is of a candidate that was verified.
-    let library = staged.library.insert(unsafe { Library::open(&staged.copy) }?);
+/// A state as the version makes it, for a module that has none.
+fn create(library: &Library, settings: &Settings) -> Result<*mut (), PrepareError> {
+    let (entry, context) = (*library.entry(), library.context().clone());
+    let make = move || {
+        let created = (entry.create)(&context).map(StatePointer);
+        created.map_err(|panic| PrepareError::panicked("create", *panic))
+    };
+    let late = move |created: Result<StatePointer, PrepareError>| {
+        if let Ok(created) = created {
+            // SAFETY: the hook has made it just now, of this type, and nobody else has it. A panic in its destructor
+            // was logged when it happened.
+            let _ = unsafe { (entry.state.destroy)(created.0) };
+        }
+    };
+    let created = settings.hooks.run(library.footprint(), "create", make, late)??;
+    Ok(created.0)
+}
+
+/// Maps the candidate, and binds it to the host. Its constructors may never return, so that is a hook too.
+fn load(staged: &mut Staged, spawner: Arc<dyn Spawner>, settings: &Settings) -> Result<(), LoadError> {
     let Readable { manifest, version } = &staged.readable;
     let context = Context::of_load(&manifest.module, version.to_string(), staged.serial.0, spawner);
-    let (methods, footprint) = (manifest.methods.len(), &staged.footprint);
-    let context = Arc::new(context);
-    // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
-    hook::call(footprint, "bind", || unsafe {
-        library.connect(&staged.section, methods, context, footprint.clone())
-    })
+    let (methods, context) = (manifest.methods.len(), Arc::new(context));
+    let (copy, section, footprint) = (staged.copy.clone(), staged.section.clone(), staged.footprint.clone());
+    let load = move || -> Result<_, LoadError> {
+        // SAFETY: the copy is of a candidate that was verified.
+        let mut library = unsafe { Library::open(&copy) }?;
+        // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
+        let connected = unsafe { library.connect(&section, methods, context, footprint) };
+        Ok((library, connected))
+    };
+    // What is dropped stays mapped: nobody knows what its constructors have done.
+    let loaded = settings.hooks.run(&staged.footprint, "load", load, drop);
+    staged.is_stuck = matches!(loaded, Err(NoResult::Hung { .. }));
+    let (library, connected) = loaded.map_err(LoadError::from)??;
+    // Whatever has failed, `discard` closes it and looks.
+    staged.library = Some(library);
+    connected
 }

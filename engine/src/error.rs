@@ -5,6 +5,8 @@
 
 use thiserror::Error;
 
+use crate::control::SwapStep;
+
 pub use crate::candidate::{AcceptError, ElfError, ManifestError, VerifyError};
 pub use crate::control::{LoadError, MigrationError, PrepareError, RestoreError, YieldError};
 pub use crate::host::hook::NoResult;
@@ -33,6 +35,14 @@ pub enum PushError {
     /// The state can't become the candidate's.
     #[error(transparent)]
     Migrate(#[from] MigrationError),
+    /// The host has said no, by the function that it gave to [`Builder::on_step`](crate::Builder::on_step).
+    #[error("the host doesn't allow the step `{step}`: {reason}")]
+    Withheld {
+        /// The step that was about to be taken.
+        step: SwapStep,
+        /// The host's own words.
+        reason: String,
+    },
     /// A swap is under way.
     #[error("{waits_for}: push again when that is done")]
     Busy {
@@ -65,6 +75,7 @@ impl PushError {
             Self::Prepare(error) => error.code(),
             Self::Yield(error) => error.code(),
             Self::Migrate(error) => error.code(),
+            Self::Withheld { .. } => "withheld",
             Self::Busy { .. } => "busy",
             Self::TooManyRetained { .. } => "too-many-retained",
             Self::Stopped => "stopped",

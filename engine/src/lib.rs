@@ -52,6 +52,7 @@ pub use candidate::{
     CandidateName, Digest, FieldManifest, FormerState, Manifest, MethodManifest, NotAVersion, StateManifest,
     TypeManifest, VersionNumber, inspect,
 };
+pub use control::{Moment, SwapStep};
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
 pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 pub use host::CountingAllocator;

@@ -13,7 +13,9 @@ use liveswap_state::{Interface, MethodSpec, Spawner};
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
 use crate::candidate::accept::{CANDIDATE_SIZE_MAX, PrivateFolder};
-use crate::control::{Control, Module, Reaper, Settings, Snapshots, Vetoes};
+#[cfg(doc)]
+use crate::control::SwapStep;
+use crate::control::{Control, Module, Moment, Observer, Reaper, Settings, Snapshots, Vetoes};
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
 use crate::host::hook::Hooks;
@@ -52,6 +54,7 @@ pub struct Builder {
     sweep_deadline: Duration,
     hook_deadline: Duration,
     vetoes: Vetoes,
+    observer: Observer,
     suspect_policy: SuspectPolicy,
     snapshots: Option<SnapshotSettings>,
     spawned_running_max: usize,
@@ -100,6 +103,7 @@ impl Builder {
             sweep_deadline: Duration::from_secs(60),
             hook_deadline: Duration::from_secs(10),
             vetoes: Vetoes { max: 5, pause: Duration::from_millis(100) },
+            observer: Observer::default(),
             suspect_policy: SuspectPolicy::default(),
             snapshots: None,
             spawned_running_max: 64,
@@ -240,6 +244,20 @@ impl Builder {
         self
     }
 
+    /// Has a function called before and after each step of a swap, on the control thread. Before a step it may refuse
+    /// it, with a reason, which ends the push ([`PushError::Withheld`](crate::PushError::Withheld)); what it returns
+    /// after a step is logged only. A publish can't be refused: the step before it is the last that can.
+    ///
+    /// It should return soon: nothing else is swapped meanwhile, and between [`SwapStep::HandOver`] and
+    /// [`SwapStep::Publish`] calls may be waiting.
+    pub fn on_step(
+        mut self,
+        function: impl Fn(&Moment) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.observer = Observer::new(function);
+        self
+    }
+
     /// What is done when an exclusive call has panicked, which may have left the state half changed:
     /// [`SuspectPolicy::Continue`], unless set.
     pub fn on_suspect(mut self, policy: SuspectPolicy) -> Self {
@@ -350,6 +368,7 @@ impl Builder {
             sweep_deadline: self.sweep_deadline,
             hooks: Hooks::new(self.hook_deadline),
             vetoes: self.vetoes,
+            observer: self.observer,
             bell,
             wake,
             ended,

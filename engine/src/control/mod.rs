@@ -7,6 +7,7 @@
 //! | [`thread`] | carries out what comes in, one command after the other |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
+//! | [`observer`] | what the host has to say to that |
 //! | [`mod@state`] | a module's state, as the host owns it |
 //! | [`migration`] | turning a state into one of another shape |
 //! | [`sweep`] | what is left of that, on a thread of its own |
@@ -26,6 +27,7 @@ mod library;
 mod mailbox;
 mod migration;
 mod module;
+mod observer;
 mod pace;
 mod progress;
 mod reaper;
@@ -50,6 +52,8 @@ pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
 pub use migration::MigrationError;
 pub(crate) use module::{Module, Snapshots};
 pub use module::{PrepareError, YieldError};
+pub(crate) use observer::Observer;
+pub use observer::{Moment, SwapStep};
 pub(crate) use progress::Progress;
 pub(crate) use reaper::{Reaper, RetiredView};
 pub use restore::RestoreError;
@@ -91,6 +95,8 @@ pub(crate) struct Settings {
     pub(crate) hooks: Hooks,
     /// How often a version that serves is asked to hand over, and when.
     pub(crate) vetoes: Vetoes,
+    /// Asked before each step, and told after.
+    pub(crate) observer: Observer,
     pub(crate) bell: Arc<Bell>,
     /// Wakes the control thread to look after what goes on by itself.
     pub(crate) wake: Sender<()>,

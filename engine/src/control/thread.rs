@@ -12,7 +12,8 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 
 use super::mailbox::{Allowed, Candidate, Command, Mailbox, PushRequest, Recovery, Reply, Shared};
-use super::module::{Module, micros};
+use super::module::{Module, ask, micros};
+use super::observer::SwapStep;
 use super::reaper::{Reaper, deadline_in};
 use super::staged::Staged;
 use super::{Asker, Settings};
@@ -267,9 +268,12 @@ impl Worker {
         if origin != Origin::Asked {
             check_folder(&request.candidate).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         }
+        ask(&self.settings, None, SwapStep::Accept)
+            .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         let accepted =
             accept(&self.settings.folder, request.candidate.source(), self.settings.candidate_size_max)
                 .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
+        self.settings.observer.told(None, SwapStep::Accept);
         let digest = accepted.copy.digest;
         if let Some(module) = self.modules.iter().find(|module| module.active_digest() == Some(digest)) {
             let version = module.active_number().expect("an active digest is of an active version");

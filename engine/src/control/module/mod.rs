@@ -23,6 +23,7 @@ use liveswap_state::{CodePointer, Spawner};
 use super::departure::Departure;
 use super::library::Library;
 use super::mailbox::Allowed;
+use super::observer::SwapStep;
 use super::reaper::Reaper;
 use super::staged::Staged;
 use super::state::State;
@@ -40,6 +41,7 @@ use crate::status::{Board, Placed, Stages, Suspicion, Swap};
 use crate::tell::tell;
 pub(crate) use snapshots::Snapshots;
 pub use steps::PrepareError;
+pub(crate) use steps::ask;
 pub use yielding::YieldError;
 
 /// How many published versions are remembered, to tell the same version from another build of it.
@@ -254,6 +256,7 @@ impl Module {
             Ok(()) => {
                 lock(&self.board).swaps.committed += 1;
                 tell(|| tracing::info!(module = self.name(), version = %active, "committed"));
+                settings.observer.told(Some(self.name()), SwapStep::Commit);
                 Ok(active)
             }
             Err(Halt::Refused(Refusal::Stopped)) => Err(CommitError::Stopped),
@@ -392,6 +395,7 @@ impl Module {
             Some(handed_over) => self.finish_hand_over(handed_over, callable, settings),
         }
         self.stages.publish = Some(micros(started.elapsed()));
+        settings.observer.told(Some(self.name()), SwapStep::Publish);
         // Looking starts the clock of every call that is inside: from here on their ages are known.
         for other in self.loaded.iter().filter(|other| other.serial != serial) {
             self.path.holders(other.serial.0);

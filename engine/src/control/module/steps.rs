@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::super::Settings;
 use super::super::library::{Library, LoadError};
+use super::super::observer::SwapStep;
 use super::super::restore::RestoreError;
 use super::super::staged::Staged;
 use super::super::state::State;
@@ -63,6 +64,8 @@ impl PrepareError {
 impl Module {
     /// Takes a step, and notes how long that took.
     pub(super) fn run(&mut self, step: Step, settings: &Settings) -> Result<(), PushError> {
+        let seen = seen(step);
+        ask(settings, Some(self.name()), seen)?;
         let started = Instant::now();
         let outcome = match step {
             Step::Verify => self.with_staged(|module, staged| module.verify(staged, settings)),
@@ -75,6 +78,9 @@ impl Module {
             Step::HandOver => self.hand_over(settings),
         };
         let took = micros(started.elapsed());
+        if outcome.is_ok() {
+            settings.observer.told(Some(self.name()), seen);
+        }
         match step {
             Step::Verify => *self.stages.verify.get_or_insert(0) += took,
             Step::Load => self.stages.load = Some(took),
@@ -153,6 +159,23 @@ impl Module {
         staged.created = Some(State::first(pointer, manifest.clone(), self.first_generation));
         Ok(())
     }
+}
+
+/// The step, as the host knows it.
+fn seen(step: Step) -> SwapStep {
+    match step {
+        Step::Verify => SwapStep::Verify,
+        Step::Load => SwapStep::Load,
+        Step::Prepare => SwapStep::Prepare,
+        Step::Yield => SwapStep::Yield,
+        Step::Check => SwapStep::Check,
+        Step::HandOver => SwapStep::HandOver,
+    }
+}
+
+/// Asks the host whether a step may be taken.
+pub(crate) fn ask(settings: &Settings, module: Option<&str>, step: SwapStep) -> Result<(), PushError> {
+    settings.observer.ask(module, step).map_err(|reason| PushError::Withheld { step, reason })
 }
 
 /// A state as the version makes it, for a module that has none.

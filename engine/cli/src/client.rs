@@ -21,6 +21,8 @@ pub(crate) struct Allowed {
     pub(crate) older: bool,
     /// An upgrade of the state without a way back.
     pub(crate) one_way: bool,
+    /// A hand-over against the veto of the version that serves.
+    pub(crate) forced: bool,
 }
 
 /// The admin API behind a socket. Each method connects anew.
@@ -42,7 +44,7 @@ impl<'socket> Client<'socket> {
     pub(crate) fn push<T: DeserializeOwned>(
         &self,
         file: &Path,
-        Allowed { older, one_way }: Allowed,
+        Allowed { older, one_way, forced }: Allowed,
     ) -> Result<T, Failure> {
         let unreadable = |error| Failure::unreadable(file, &error);
         // Reading a pipe or a device might never end.
@@ -53,6 +55,7 @@ impl<'socket> Client<'socket> {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
         let target = format!("/push?name={name}&allow_older={older}&allow_one_way={one_way}");
+        let target = if forced { target + "&force=true" } else { target };
         parse(&self.ask(Method::POST, &target, content)?)
     }
 

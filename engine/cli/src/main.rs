@@ -61,6 +61,9 @@ enum Command {
         /// Allows an upgrade that turns the state into what can't be turned back: there is no rollback from it.
         #[arg(long)]
         allow_one_way: bool,
+        /// Replaces the version that serves even if it vetoes that. The record of the swap says so.
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         following: Following,
     },
@@ -127,8 +130,9 @@ fn run(Arguments { admin, command }: Arguments) -> Result<(), Failure> {
     match command {
         Command::Status { json: true } => print_line(&client()?.status()?),
         Command::Status { json: false } => print(&client::parse::<Status>(&client()?.status()?)?.to_string()),
-        Command::Push { file, allow_older, allow_one_way, following } => {
-            let (client, allowed) = (client()?, Allowed { older: allow_older, one_way: allow_one_way });
+        Command::Push { file, allow_older, allow_one_way, force, following } => {
+            let allowed = Allowed { older: allow_older, one_way: allow_one_way, forced: force };
+            let client = client()?;
             let push = || client.push::<PushOutcome>(&file, allowed);
             swap(&client, &following, push, PushOutcome::published)
         }

@@ -66,6 +66,8 @@ struct PushQuery {
     allow_older: bool,
     #[serde(default)]
     allow_one_way: bool,
+    #[serde(default)]
+    force: bool,
 }
 
 /// The module that a path names.
@@ -76,12 +78,13 @@ async fn push(
     query: Result<Query<PushQuery>, QueryRejection>,
     body: Body,
 ) -> Result<Json<PushOutcome>, Failure> {
-    let Query(PushQuery { name, allow_older, allow_one_way }) = query?;
+    let Query(PushQuery { name, allow_older, allow_one_way, force }) = query?;
     let permit = admin.permit()?;
     let content = receive(&name, body, admin.candidate_size_max).await?;
     let push = Push::content(name, content);
     let push = if allow_older { push.allow_older() } else { push };
     let push = if allow_one_way { push.allow_one_way() } else { push };
+    let push = if force { push.force() } else { push };
     admin.command(permit, move |core| core.push(push)).await.map(Json)
 }
 
@@ -228,7 +231,9 @@ impl Failure {
     /// An error of the engine's. Most say that a candidate isn't acceptable; the others are listed here.
     fn engine(code: &'static str, error: &impl Display) -> Self {
         let status = match code {
-            "busy" | "too-many-retained" | "no-predecessor" | "nothing-to-commit" => StatusCode::CONFLICT,
+            "busy" | "withheld" | "vetoed" | "too-many-retained" | "no-predecessor" | "nothing-to-commit" => {
+                StatusCode::CONFLICT
+            }
             "pause-missed" | "cancelled" | "no-state" | "nothing-suspect" | "suspect" => StatusCode::CONFLICT,
             "no-snapshots" | "no-snapshot" => StatusCode::CONFLICT,
             "unknown-module" => StatusCode::NOT_FOUND,

@@ -75,6 +75,8 @@ struct Swap {
     to: String,
     /// In the engine's order, which is that of the steps.
     stages_us: IndexMap<String, u64>,
+    /// The veto that was overridden.
+    forced: Option<String>,
 }
 
 impl PushOutcome {
@@ -104,6 +106,9 @@ impl Display for Published {
         write!(formatter, "{module} {swap}")?;
         if let Some(migrated) = migrated {
             write!(formatter, "; {migrated}")?;
+        }
+        if let Some(veto) = &swap.forced {
+            write!(formatter, "; forced, though {veto}")?;
         }
         match committed {
             Some(version) => write!(formatter, "; {version} was on probation and is committed early"),

@@ -107,9 +107,6 @@ impl Display for Published {
         if let Some(migrated) = migrated {
             write!(formatter, "; {migrated}")?;
         }
-        if let Some(veto) = &swap.forced {
-            write!(formatter, "; forced, though {veto}")?;
-        }
         match committed {
             Some(version) => write!(formatter, "; {version} was on probation and is committed early"),
             None => Ok(()),
@@ -147,7 +144,7 @@ impl Display for Trusted {
 
 impl Display for Swap {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let Self { from, to, stages_us } = self;
+        let Self { from, to, stages_us, forced } = self;
         let from = from.as_deref().unwrap_or("none");
         write!(formatter, "{from} -> {to} in {} ms", milliseconds(stages_us.values().sum()))?;
         let stages = stages_us.iter().map(|(stage, &took)| {
@@ -155,7 +152,13 @@ impl Display for Swap {
             format!("{} {}", stage.replace('_', " "), milliseconds(took))
         });
         let stages: Vec<_> = stages.collect();
-        if stages.is_empty() { Ok(()) } else { write!(formatter, " ({})", stages.join(", ")) }
+        if !stages.is_empty() {
+            write!(formatter, " ({})", stages.join(", "))?;
+        }
+        match forced {
+            Some(veto) => write!(formatter, ", forced: {veto}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -41,7 +41,7 @@ fn a_status_names_every_holder() {
                               "age_ms": 40}]},
                 {"version": "998", "state": "unmapped", "holders": [], "live_bytes": 1228}],
              "swaps": {"committed": 1, "rolled_back": 0, "refused": 2},
-             "last_swap": {"from": "1001", "to": "1002", "stages_us": {"publish": 20}}},
+             "last_swap": {"from": "1001", "to": "1002", "stages_us": {"publish": 20}, "forced": "it said no"}},
             {"name": "chat", "phase": "empty", "active": null, "standby": null, "retired": [],
              "swaps": {"committed": 0, "rolled_back": 0, "refused": 0}, "last_swap": null}]}"#,
     )
@@ -58,7 +58,7 @@ logic: probation
              held by its own thread `timer` (9) for 40 ms
   retired    998        unmapped, 1.2 KiB still live
   swaps      1 committed, 0 rolled back, 2 refused
-  last swap  1001 -> 1002 in 0.02 ms (publish 0.02)
+  last swap  1001 -> 1002 in 0.02 ms (publish 0.02), forced: it said no
 
 chat: empty
   active     -

@@ -13,8 +13,8 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rustix::buffer::spare_capacity;
 use rustix::io::retry_on_intr;
@@ -23,6 +23,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::nodelete;
 use super::obstacles::Obstacles;
+use crate::lock::lock;
 use crate::tell::tell;
 
 /// The most bytes that a candidate may have, unless the host says otherwise.
@@ -96,11 +97,11 @@ pub enum AcceptError {
 /// The engine's own folder, with a private copy for each version that may still be needed.
 ///
 /// One engine uses it at a time: it holds a lock on the file `lock` inside. What an engine before it left
-/// behind is removed.
+/// behind is removed. If somebody cleans up in the file system and takes it for old, it's made anew.
 #[derive(Debug)]
 pub(crate) struct PrivateFolder {
     path: PathBuf,
-    _lock: File,
+    lock: Mutex<File>,
     /// Removes the folder where the engine made it itself.
     _temporary: Option<tempfile::TempDir>,
 }
@@ -116,23 +117,33 @@ impl PrivateFolder {
     }
 
     fn take(path: PathBuf, temporary: Option<tempfile::TempDir>) -> io::Result<Self> {
-        fs::create_dir_all(&path)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
-        let lock = File::create(path.join("lock"))?;
-        lock.try_lock().map_err(|error| match error {
-            fs::TryLockError::WouldBlock => io::Error::new(
-                io::ErrorKind::WouldBlock,
-                "another engine uses this folder: give each its own",
-            ),
-            fs::TryLockError::Error(error) => error,
-        })?;
+        let lock = Mutex::new(make(&path)?);
         for entry in fs::read_dir(&path)? {
             let entry = entry?;
             if entry.file_name().to_str().is_some_and(is_copy) {
                 fs::remove_file(entry.path())?;
             }
         }
-        Ok(Self { path: path.canonicalize()?, _lock: lock, _temporary: temporary })
+        Ok(Self { path: path.canonicalize()?, lock, _temporary: temporary })
+    }
+
+    /// A file for a copy, which nobody can write to once this one is closed; with its path.
+    fn create(&self) -> Result<(File, PathBuf), (io::Error, PathBuf)> {
+        let path = self.fresh();
+        let create = || OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path);
+        let created = create().or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                *lock(&self.lock) = make(&self.path)?;
+                let folder = self.path.display();
+                tell(|| tracing::warn!(%folder, "the private folder had vanished, and was made anew"));
+                create()
+            }
+            _ => Err(error),
+        });
+        match created {
+            Ok(file) => Ok((file, path)),
+            Err(error) => Err((error, path)),
+        }
     }
 
     /// A path that no copy of this process ever had: `PROCESS-NUMBER.so`.
@@ -142,6 +153,20 @@ impl PrivateFolder {
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
         self.path.join(format!("{}-{number}.so", std::process::id()))
     }
+}
+
+/// Makes a private folder, if it isn't there, and locks it.
+fn make(path: &Path) -> io::Result<File> {
+    fs::create_dir_all(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    let lock = File::create(path.join("lock"))?;
+    lock.try_lock().map_err(|error| match error {
+        fs::TryLockError::WouldBlock => {
+            io::Error::new(io::ErrorKind::WouldBlock, "another engine uses this folder: give each its own")
+        }
+        fs::TryLockError::Error(error) => error,
+    })?;
+    Ok(lock)
 }
 
 /// Whether a file of this name is a private copy: only those are the engine's to remove.
@@ -203,10 +228,9 @@ pub(crate) fn accept<'candidate>(
     if content.len() as u64 > limit {
         return Err(AcceptError::TooLarge { name, limit });
     }
-    let path = folder.fresh();
+    let (mut file, path) =
+        folder.create().map_err(|(source, path)| AcceptError::Unwritable { path, source })?;
     let unwritable = |source| AcceptError::Unwritable { path: path.clone(), source };
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path).map_err(unwritable)?;
     // From here on the file is removed whichever way this ends.
     let digest = match source {
         Source::Kept(earlier) => earlier.digest,
@@ -331,6 +355,19 @@ mod tests {
         assert!(matches!(refused(Source::File(&big)), AcceptError::Unreadable { .. }));
         assert!(matches!(refused(Source::File(place.path())), AcceptError::NotAFile { .. }));
         assert_eq!(copies(place.path()), 0);
+    }
+
+    #[test]
+    fn a_folder_that_has_vanished_is_made_anew() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("private");
+        let folder = Arc::new(PrivateFolder::open(&path).unwrap());
+        fs::remove_dir_all(&path).unwrap();
+        let memory = Source::Memory { name: "any", content: b"any" };
+        let copy = accept(&folder, memory, CANDIDATE_SIZE_MAX).unwrap().copy;
+        assert_eq!(fs::read(&copy.path).unwrap(), b"any");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(PrivateFolder::open(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::control::SwapStep;
 pub use crate::candidate::{AcceptError, ElfError, ManifestError, VerifyError};
 pub use crate::control::{LoadError, MigrationError, PrepareError, RestoreError, YieldError};
 pub use crate::host::hook::NoResult;
+pub use crate::probation::{BadProbation, RecordError};
 use crate::snapshot::error::DraftError;
 pub use crate::snapshot::error::SnapshotError;
 
@@ -43,6 +44,9 @@ pub enum PushError {
         /// The host's own words.
         reason: String,
     },
+    /// The next start can't be told that the candidate is on probation.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A swap is under way.
     #[error("{waits_for}: push again when that is done")]
     Busy {
@@ -76,6 +80,7 @@ impl PushError {
             Self::Yield(error) => error.code(),
             Self::Migrate(error) => error.code(),
             Self::Withheld { .. } => "withheld",
+            Self::Record(error) => error.code(),
             Self::Busy { .. } => "busy",
             Self::TooManyRetained { .. } => "too-many-retained",
             Self::Stopped => "stopped",
@@ -257,6 +262,9 @@ pub enum CommitError {
         /// The module.
         module: String,
     },
+    /// The next start can't be told that the version isn't on probation any more.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A swap is under way.
     #[error("{waits_for}: commit again when that is done")]
     Busy {
@@ -274,6 +282,7 @@ impl CommitError {
         match self {
             Self::UnknownModule { .. } => "unknown-module",
             Self::NothingToCommit { .. } => "nothing-to-commit",
+            Self::Record(error) => error.code(),
             Self::Busy { .. } => "busy",
             Self::Stopped => "stopped",
         }
@@ -466,6 +475,17 @@ pub enum BuildError {
         /// The name.
         name: String,
     },
+    /// A policy is for a module that isn't declared.
+    #[error("found a policy for module `{name}`, expected one of {known}: declare it with `Builder::module`")]
+    PolicyOfNone {
+        /// The name.
+        name: String,
+        /// The declared modules.
+        known: String,
+    },
+    /// A policy can't be meant.
+    #[error("the policy for a probation can't be meant: {0}")]
+    Policy(#[from] BadProbation),
     /// The system refused something that the engine needs.
     #[error("can't {what}: {source}")]
     System {

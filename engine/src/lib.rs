@@ -38,6 +38,7 @@ mod host;
 mod lock;
 mod module;
 mod park;
+mod probation;
 mod reply;
 mod snapshot;
 mod spawn;
@@ -49,8 +50,8 @@ pub use builder::Builder;
 pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};
 pub use candidate::{
-    CandidateName, Digest, FieldManifest, FormerState, Manifest, MethodManifest, NotAVersion, StateManifest,
-    TypeManifest, VersionNumber, inspect,
+    CandidateName, Digest, FieldManifest, FormerState, Manifest, MethodManifest, NotADigest, NotAVersion,
+    StateManifest, TypeManifest, VersionNumber, inspect,
 };
 pub use control::{Moment, SwapStep};
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
@@ -59,4 +60,5 @@ pub use host::CountingAllocator;
 pub use liveswap_state::CallError;
 pub use module::Module;
 pub use park::on_thread_park;
+pub use probation::{BadProbation, Probation, Reason};
 pub use status::Status;

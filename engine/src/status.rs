@@ -13,6 +13,7 @@ use crate::call::{CallPath, Footprint, Hold, Holding};
 use crate::candidate::VersionNumber;
 use crate::control::{Progress, RetiredView, Serial};
 use crate::host;
+pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
 
 /// All modules of an engine.
 #[derive(Clone, Debug, Serialize)]
@@ -40,6 +41,12 @@ pub struct ModuleStatus {
     pub swaps: SwapCounts,
     /// The latest publish.
     pub last_swap: Option<Swap>,
+    /// What is known of a version whose probation has a policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probation: Option<ProbationStatus>,
+    /// The latest end of a probation, or rollback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_verdict: Option<VerdictStatus>,
     /// The latest migration of the state, under way or done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub migration: Option<MigrationStatus>,
@@ -200,6 +207,8 @@ pub struct SwapCounts {
     pub committed: u64,
     /// Returns to a predecessor.
     pub rolled_back: u64,
+    /// Those of them that nobody asked for.
+    pub rolled_back_by_health: u64,
     /// Pushes that ended without a publish, as far as the candidate's name or manifest told which module
     /// they were for.
     pub refused: u64,
@@ -258,6 +267,8 @@ pub(crate) struct Board {
     pub(crate) standby: Option<Placed>,
     pub(crate) swaps: SwapCounts,
     pub(crate) last_swap: Option<Swap>,
+    pub(crate) probation: Option<ProbationStatus>,
+    pub(crate) last_verdict: Option<VerdictStatus>,
     pub(crate) migration: Option<Arc<Progress>>,
     pub(crate) snapshots: Option<SnapshotStatus>,
 }
@@ -292,6 +303,8 @@ impl ModuleStatus {
                 .collect(),
             swaps: board.swaps,
             last_swap: board.last_swap.clone(),
+            probation: board.probation.clone(),
+            last_verdict: board.last_verdict.clone(),
             migration: board.migration.as_ref().map(|progress| progress.status()),
             snapshots: board.snapshots.clone(),
             suspect: path.suspicions.current(),

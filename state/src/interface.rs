@@ -140,7 +140,7 @@ pub unsafe trait Gate {
     /// # Safety
     ///
     /// `method` is the number of a method in that interface, and `access` is its access. `call` doesn't unwind.
-    unsafe fn pass<R>(
+    unsafe fn pass<R: State>(
         &self,
         method: usize,
         access: Access,
@@ -178,7 +178,7 @@ impl<I: ?Sized, G: Gate> Passage<I, G> {
     ///
     /// As [`Gate::pass`].
     #[inline(always)]
-    pub unsafe fn pass<R>(
+    pub unsafe fn pass<R: State>(
         &self,
         method: usize,
         access: Access,

@@ -71,6 +71,12 @@ pub unsafe trait State: 'static {
         values.iter().for_each(|value| value.encode(encoder));
     }
 
+    /// Whether it's a [`Result`] that is an error. Versions on probation are judged by how many of their results are.
+    #[doc(hidden)]
+    fn is_error(&self) -> bool {
+        false
+    }
+
     /// Makes a value of what [`encode`](Self::encode) wrote.
     ///
     /// # Errors

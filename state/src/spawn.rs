@@ -132,7 +132,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::{Access, CodePointer, Fenced, interface};
+    use crate::{Access, CodePointer, Fenced, State, interface};
 
     #[interface]
     #[expect(dead_code, reason = "an interface's trait is never implemented: it names the methods")]
@@ -157,7 +157,7 @@ mod tests {
 
     // SAFETY: it calls nothing.
     unsafe impl Gate for Nowhere {
-        unsafe fn pass<R>(
+        unsafe fn pass<R: State>(
             &self,
             _: usize,
             _: Access,

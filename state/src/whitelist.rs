@@ -219,23 +219,6 @@ containers! {
         |decoder| Ok(decode_each(decoder)?.into_iter().collect());
     /// SAFETY: the value is inline.
     Option<T>, |value, encoder| encode_option(value.as_ref(), encoder), |decoder| decode_option(decoder);
-    /// SAFETY: the value is inline.
-    Result<T, E>,
-        |value, encoder| match value {
-            Ok(value) => {
-                encoder.variant(0);
-                value.encode(encoder);
-            }
-            Err(error) => {
-                encoder.variant(1);
-                error.encode(encoder);
-            }
-        },
-        |decoder| match decoder.variant()? {
-            0 => T::decode(decoder).map(Ok),
-            1 => E::decode(decoder).map(Err),
-            _ => Err(CodecError::Bad { expected: "Result" }),
-        };
     /// SAFETY: a sized value on the host's heap, with its counters; dropped by whoever drops last. In bytes, each
     /// holder has a value of its own.
     Arc<T>, |value, encoder| (**value).encode(encoder), |decoder| T::decode(decoder).map(Arc::new);
@@ -267,6 +250,36 @@ containers! {
             value.end().encode(encoder);
         },
         |decoder| Ok(T::decode(decoder)?..=T::decode(decoder)?);
+}
+
+// SAFETY: the value is inline.
+unsafe impl<T: State, E: State> State for Result<T, E> {
+    const FINGERPRINT: Fingerprint =
+        Fingerprint::of("Result").with_layout::<Self>().with(T::FINGERPRINT).with(E::FINGERPRINT);
+    const NAME: &'static str = "Result";
+    const SHAPE: &'static Shape = &Shape::container(Self::NAME, Self::FINGERPRINT, &[T::SHAPE, E::SHAPE]);
+    codec! {
+        |value, encoder| match value {
+            Ok(value) => {
+                encoder.variant(0);
+                value.encode(encoder);
+            }
+            Err(error) => {
+                encoder.variant(1);
+                error.encode(encoder);
+            }
+        },
+        |decoder| match decoder.variant()? {
+            0 => T::decode(decoder).map(Ok),
+            1 => E::decode(decoder).map(Err),
+            _ => Err(CodecError::Bad { expected: "Result" }),
+        }
+    }
+
+    #[inline]
+    fn is_error(&self) -> bool {
+        self.is_err()
+    }
 }
 
 // SAFETY: as `Vec<u8>`.

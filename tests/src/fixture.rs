@@ -57,6 +57,11 @@ impl Fixture {
         Self::package("fixture-world", version)
     }
 
+    /// Logic for probation, as the given version.
+    pub fn trial(version: &str) -> Self {
+        Self::package("fixture-trial", version)
+    }
+
     /// A shared library that is no version of anything.
     pub fn plain() -> Self {
         Self::package("fixture-plain", "1")

@@ -136,7 +136,7 @@ impl Host {
         fs::read_dir(&self.private)
             .expect("the private folder is there")
             .map(|entry| entry.expect("its entries can be read").path())
-            .filter(|path| path.file_name().is_some_and(|name| name != "lock"))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "so"))
             .collect()
     }
 

@@ -1,5 +1,7 @@
 //! Building an engine.
 
+mod probation;
+
 use std::any::TypeId;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -15,12 +17,14 @@ use crate::call::{Bell, CallPath};
 use crate::candidate::accept::{CANDIDATE_SIZE_MAX, PrivateFolder};
 #[cfg(doc)]
 use crate::control::SwapStep;
-use crate::control::{Control, Module, Moment, Observer, Reaper, Settings, Snapshots, Vetoes};
+use crate::control::{Control, Module, Moment, Observer, Oversight, Reaper, Settings, Snapshots, Vetoes};
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
 use crate::host::hook::Hooks;
+use crate::probation::record::Record;
 use crate::spawn::{self, Jobs};
 use crate::status::Board;
+use probation::Policies;
 
 /// How many snapshots are kept, unless the host says otherwise.
 const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
@@ -57,6 +61,7 @@ pub struct Builder {
     observer: Observer,
     suspect_policy: SuspectPolicy,
     snapshots: Option<SnapshotSettings>,
+    policies: Policies,
     spawned_running_max: usize,
     spawned_waiting_max: usize,
 }
@@ -106,6 +111,7 @@ impl Builder {
             observer: Observer::default(),
             suspect_policy: SuspectPolicy::default(),
             snapshots: None,
+            policies: Policies::default(),
             spawned_running_max: 64,
             spawned_waiting_max: 1024,
         }
@@ -351,7 +357,10 @@ impl Builder {
             let spawner = spawner(module.path.clone(), jobs.clone());
             let (path, board) = (module.path.clone(), module.board.clone());
             let snapshots = self.open_snapshots(&path.module)?;
-            Ok(Module::new(path, module.interface, board, reaper.clone(), spawner, snapshots))
+            let lasts = self.private_folder.is_some();
+            let record = lasts.then(|| Record::open(folder.path(), &path.module));
+            let oversight = Oversight::new(self.policies.of(&path.module), record);
+            Ok(Module::new(path, module.interface, board, reaper.clone(), spawner, snapshots, oversight))
         });
         let modules: Result<Vec<_>, BuildError> = modules.collect();
         let modules = modules.inspect_err(|_| reaper.stop(None))?;
@@ -390,7 +399,8 @@ impl Builder {
         for start in self.triggers {
             engine.add(start(&core)?);
         }
-        if !self.watched.is_empty() {
+        // It waits for what a record may have the control thread begin with, too.
+        if !self.watched.is_empty() || self.private_folder.is_some() {
             engine.rescan();
         }
         Ok(engine)
@@ -416,7 +426,7 @@ impl Builder {
                 return Err(BuildError::DeclaredTwice { name: name.clone() });
             }
         }
-        Ok(())
+        self.policies.check(self.modules.iter().map(|module| module.name.as_str()))
     }
 }
 

@@ -4,12 +4,14 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use liveswap_state::{Access, CallError, CodePointer, Context, Fenced, Gate, fence::Panic};
+use liveswap_state::{Access, CallError, CodePointer, Context, Fenced, Gate, State, fence::Panic};
 
 use super::CallPath;
+use super::doing::Doing;
 use super::gate::Barred;
 use super::inside::Inside;
 use super::local::{self, Local};
+use super::meter::{Clock, Meter, Outcome};
 use super::owed;
 use super::suspicion::Suspicion;
 use super::version::Version;
@@ -66,6 +68,23 @@ impl<'module> Guard<'module> {
     fn version(&self) -> &Version {
         // SAFETY: `Local::enter` gave it, and keeps it until the last guard is gone.
         unsafe { self.version.as_ref() }
+    }
+}
+
+impl Guard<'_> {
+    /// Has `look` share the state with calls, if this is in the version with this serial number and the state may be
+    /// looked at. For what the engine calls by itself; it is no method, and isn't noted as one.
+    pub(crate) fn share_state<R>(
+        &self,
+        serial: usize,
+        look: impl FnOnce(*const (), &Context) -> R,
+    ) -> Option<R> {
+        let version = self.version();
+        if version.serial != serial {
+            return None;
+        }
+        let _shared = self.inside().share_for(Doing::NOTHING.borrowing(), version.generation).ok()?;
+        Some(look(version.state.0, &version.context))
     }
 }
 
@@ -136,56 +155,111 @@ impl std::fmt::Debug for Guard<'_> {
 // announcement keeps the library mapped as long as the guard lives.
 unsafe impl Gate for Guard<'_> {
     #[inline(always)]
-    unsafe fn pass<R>(
+    unsafe fn pass<R: State>(
         &self,
         method: usize,
         access: Access,
         call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
     ) -> Result<R, CallError> {
         let (inside, version) = (self.inside(), self.version());
-        debug_assert!(method < version.code.len(), "the interface has such a method");
-        let run = move || {
-            let fenced = AbortOnUnwind;
-            // SAFETY: the interface has a method of this number, and a version has the code of each.
-            let code = unsafe { *version.code.get_unchecked(method) };
-            let result = call(code, version.state.0, &version.context);
-            std::mem::forget(fenced);
-            result
-        };
-        // `access` is a constant in each proxy's method, so only one of these is compiled into it. A good call and one
-        // that has panicked come to their ends apart, so that the good one needn't ask afterwards which it was.
-        match access {
-            Access::Stateless => {
-                let call = inside.call(method);
-                match run() {
-                    Ok(result) => {
-                        drop(call);
-                        Ok(result)
-                    }
-                    Err(panic) => {
-                        std::hint::cold_path();
-                        drop(call);
-                        Err(*panicked(inside.path(), version, method, *panic))
-                    }
+        if let Some(meter) = &version.meter {
+            // SAFETY: as the caller vouches.
+            return unsafe { pass_metered(inside, version, meter, method, access, call) };
+        }
+        // SAFETY: as the caller vouches.
+        unsafe { pass_through(inside, version, method, access, call) }
+    }
+}
+
+/// Makes one call.
+///
+/// # Safety
+///
+/// As [`Gate::pass`], of a version that the thread is inside of.
+#[inline(always)]
+unsafe fn pass_through<R>(
+    inside: Inside<'_>,
+    version: &Version,
+    method: usize,
+    access: Access,
+    call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
+) -> Result<R, CallError> {
+    debug_assert!(method < version.code.len(), "the interface has such a method");
+    let run = move || {
+        let fenced = AbortOnUnwind;
+        // SAFETY: the interface has a method of this number, and a version has the code of each.
+        let code = unsafe { *version.code.get_unchecked(method) };
+        let result = call(code, version.state.0, &version.context);
+        std::mem::forget(fenced);
+        result
+    };
+    // `access` is a constant in each proxy's method, so only one of these is compiled into it. A good call and one
+    // that has panicked come to their ends apart, so that the good one needn't ask afterwards which it was.
+    match access {
+        Access::Stateless => {
+            let call = inside.call(method);
+            match run() {
+                Ok(result) => {
+                    drop(call);
+                    Ok(result)
+                }
+                Err(panic) => {
+                    std::hint::cold_path();
+                    drop(call);
+                    Err(*panicked(inside.path(), version, method, *panic))
                 }
             }
-            Access::Shared => match inside.share(method, version.generation) {
-                Ok(shared) => match run() {
-                    Ok(result) => {
-                        drop(shared);
-                        Ok(result)
-                    }
-                    Err(panic) => {
-                        std::hint::cold_path();
-                        drop(shared);
-                        Err(*panicked(inside.path(), version, method, *panic))
-                    }
-                },
-                Err(why) => Err(*barred(inside.path(), version, method, why)),
-            },
-            Access::Exclusive => run_alone(inside, version, method, run).map_err(|error| *error),
         }
+        Access::Shared => match inside.share(method, version.generation) {
+            Ok(shared) => match run() {
+                Ok(result) => {
+                    drop(shared);
+                    Ok(result)
+                }
+                Err(panic) => {
+                    std::hint::cold_path();
+                    drop(shared);
+                    Err(*panicked(inside.path(), version, method, *panic))
+                }
+            },
+            Err(why) => Err(*barred(inside.path(), version, method, why)),
+        },
+        Access::Exclusive => run_alone(inside, version, method, run).map_err(|error| *error),
     }
+}
+
+/// Makes one call, and notes what becomes of it. Out of line, so that other calls pay for no more than the way around.
+///
+/// # Safety
+///
+/// As [`pass_through`].
+#[cold]
+#[inline(never)]
+unsafe fn pass_metered<R: State>(
+    inside: Inside<'_>,
+    version: &Version,
+    meter: &Arc<Meter>,
+    method: usize,
+    access: Access,
+    call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
+) -> Result<R, CallError> {
+    let tallying = &inside.local.tallying;
+    let weight = tallying.begin(meter, method);
+    // Inside of the gate: what a call has waited for there is none of the version's doing.
+    let metered = |code: CodePointer, state: *mut (), context: &Context| {
+        let clock = weight.map(Clock::start);
+        let result = call(code, state, context);
+        let took = clock.map(|clock| clock.read());
+        let outcome = match &result {
+            Ok(result) if result.is_error() => Outcome::Error,
+            Ok(_) => Outcome::Good,
+            Err(_) => Outcome::Panic,
+        };
+        tallying.end(method, outcome, took);
+        result
+    };
+    // SAFETY: as the caller vouches.
+    unsafe { pass_through(inside, version, method, access, metered) }
 }
 
 /// Nothing unwinds out of logic: its fence has caught it. Unwinding from one library into another isn't defined, so

@@ -77,7 +77,13 @@ impl<'guard> Inside<'guard> {
     /// Begins a call that borrows the state of this generation together with others.
     #[inline(always)]
     pub(super) fn share(self, method: usize, generation: usize) -> Result<Shared<'guard>, Barred> {
-        let (doing, outer) = (Doing::calling(method), self.announcement().own_doing());
+        self.share_for(Doing::calling(method), generation)
+    }
+
+    /// The same for what the thread then does.
+    #[inline(always)]
+    pub(super) fn share_for(self, doing: Doing, generation: usize) -> Result<Shared<'guard>, Barred> {
+        let outer = self.announcement().own_doing();
         let is_possible = outer == Doing::NOTHING && self.announcement().shares_shortly();
         if is_possible {
             self.announcement().borrow_again(doing);

@@ -12,6 +12,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::CallPath;
 use super::announcement::{Announcement, OUTSIDE};
+use super::meter::Tallying;
 use super::owed;
 use super::participants::Participant;
 use super::version::Version;
@@ -25,6 +26,8 @@ pub(super) struct Local {
     entered: Cell<usize>,
     /// Its address, or [`NO_VERSION`].
     version: Cell<NonNull<Version>>,
+    /// What it notes of the version it entered last, if that has a meter.
+    pub(super) tallying: Tallying,
 }
 
 /// Equal to no version's address.
@@ -46,6 +49,7 @@ impl Local {
             kept: RefCell::new(None),
             entered: Cell::new(OUTSIDE),
             version: Cell::new(NO_VERSION),
+            tallying: Tallying::default(),
         }
     }
 

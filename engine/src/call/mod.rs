@@ -40,6 +40,7 @@ mod guard;
 mod handover;
 mod inside;
 mod local;
+pub(crate) mod meter;
 pub(crate) mod owed;
 mod participants;
 mod published;

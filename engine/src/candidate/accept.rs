@@ -13,6 +13,7 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -39,6 +40,29 @@ pub struct Digest(u128);
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:032x}", self.0)
+    }
+}
+
+/// A text that isn't a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected 32 hexadecimal digits")]
+pub struct NotADigest;
+
+impl FromStr for Digest {
+    type Err = NotADigest;
+
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
+        let is_digest =
+            text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let digest = is_digest.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        digest.map(Self).ok_or(NotADigest)
+    }
+}
+
+impl Digest {
+    /// What these bytes are.
+    pub(crate) fn of(content: &[u8]) -> Self {
+        Self(xxh3_128(content))
     }
 }
 
@@ -146,6 +170,11 @@ impl PrivateFolder {
         }
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A path that no copy of this process ever had: `PROCESS-NUMBER.so`.
     fn fresh(&self) -> PathBuf {
         static COPIES: AtomicUsize = AtomicUsize::new(1);
@@ -205,6 +234,8 @@ pub(crate) enum Source<'candidate> {
     Memory { name: &'candidate str, content: &'candidate [u8] },
     /// In a copy that was made earlier. It has a digest already: that of what was pushed.
     Kept(&'candidate PrivateCopy),
+    /// The same, in one that a process before this one has made.
+    Left { name: &'candidate str, content: &'candidate [u8], digest: Digest },
 }
 
 /// A candidate that was taken in: its private copy, and the very bytes that were written to it.
@@ -223,7 +254,9 @@ pub(crate) fn accept<'candidate>(
     let (name, mut content) = match source {
         Source::File(path) => (path.display().to_string(), Cow::Owned(read(path, limit)?)),
         Source::Kept(copy) => (copy.path.display().to_string(), Cow::Owned(read(&copy.path, limit)?)),
-        Source::Memory { name, content } => (name.to_owned(), Cow::Borrowed(content)),
+        Source::Memory { name, content } | Source::Left { name, content, .. } => {
+            (name.to_owned(), Cow::Borrowed(content))
+        }
     };
     if content.len() as u64 > limit {
         return Err(AcceptError::TooLarge { name, limit });
@@ -234,7 +267,8 @@ pub(crate) fn accept<'candidate>(
     // From here on the file is removed whichever way this ends.
     let digest = match source {
         Source::Kept(earlier) => earlier.digest,
-        Source::File(_) | Source::Memory { .. } => Digest(xxh3_128(&content)),
+        Source::Left { digest, .. } => digest,
+        Source::File(_) | Source::Memory { .. } => Digest::of(&content),
     };
     nodelete::clear(&mut content);
     let obstacles = Obstacles::of(&content);
@@ -244,7 +278,7 @@ pub(crate) fn accept<'candidate>(
 }
 
 /// Reads a regular file of at most `limit` bytes.
-pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, AcceptError> {
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, AcceptError> {
     let unreadable = |source| AcceptError::Unreadable { path: path.to_owned(), source };
     let file = open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;

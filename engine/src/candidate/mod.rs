@@ -14,7 +14,7 @@ pub(crate) mod obstacles;
 pub(crate) mod state;
 pub(crate) mod verify;
 
-pub use accept::{AcceptError, Digest};
+pub use accept::{AcceptError, Digest, NotADigest};
 pub use elf::ElfError;
 pub use manifest::{Manifest, ManifestError, MethodManifest, inspect};
 pub use name::{CandidateName, NotAVersion, VersionNumber};

@@ -23,6 +23,7 @@ use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, manife
 use crate::engine::{Published, PushOutcome};
 use crate::error::{AcceptError, CommitError, PushError, RecoverError, RollbackError, TakeError};
 use crate::lock::lock;
+use crate::probation::Reason;
 use crate::spawn::Jobs;
 use crate::status::{SnapshotTaken, Stages};
 use crate::tell::tell;
@@ -157,6 +158,9 @@ impl Worker {
     fn run(mut self, commands: &Receiver<Command>, rescans: &Receiver<()>, woken: &Receiver<()>) {
         *lock(&self.shared.control_thread) = Some(thread::current().id());
         let ended = self.settings.ended.clone();
+        for module in &mut self.modules {
+            module.return_to_recorded(&self.settings);
+        }
         loop {
             self.tend();
             // A subscriber may have called the engine on this thread.
@@ -190,12 +194,15 @@ impl Worker {
     /// Looks after what goes on by itself.
     fn tend(&mut self) {
         for module in &mut self.modules {
-            let before = module.active_digest();
             module.tend(&self.settings);
-            // It was rolled back: a watched folder needn't bring it back.
-            if let Some(withdrawn) = before.filter(|before| module.active_digest() != Some(*before)) {
-                self.withdrawn.add(withdrawn);
-            }
+        }
+        self.note_withdrawn();
+    }
+
+    /// What was rolled back, a watched folder needn't bring back: there it may still be the newest.
+    fn note_withdrawn(&mut self) {
+        for withdrawn in self.modules.iter_mut().flat_map(Module::take_withdrawn) {
+            self.withdrawn.add(withdrawn);
         }
     }
 
@@ -311,6 +318,7 @@ impl Worker {
                 self.refused.add(refused);
             }
         }
+        self.note_withdrawn();
         if outcome.is_ok() {
             // Whoever asks for what was rolled back takes that back.
             self.withdrawn.remove(&digest);
@@ -330,11 +338,9 @@ impl Worker {
             let Some(module) = thread.modules.iter_mut().find(|module| module.name() == name) else {
                 return Err(RollbackError::UnknownModule { module: name.to_owned(), known });
             };
-            let withdrawn = module.active_digest();
-            let published = module.rollback(&thread.settings)?;
-            // Its file may still lie in the watched folder, and is newer than what is active now.
-            withdrawn.into_iter().for_each(|digest| thread.withdrawn.add(digest));
-            Ok(published)
+            let published = module.rollback(Reason::ByHand, &thread.settings);
+            thread.note_withdrawn();
+            published
         })
     }
 

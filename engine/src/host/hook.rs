@@ -87,6 +87,13 @@ pub(crate) struct Hooks {
     idle: Mutex<Option<Worker>>,
 }
 
+/// A hook that was begun.
+pub(crate) struct UnderWay<R> {
+    name: &'static str,
+    answer: Answer<R>,
+    worker: Worker,
+}
+
 struct Worker {
     next: Reply<Job>,
     thread: JoinHandle<()>,
@@ -124,7 +131,38 @@ impl Hooks {
         late: impl FnOnce(R) + Send + 'static,
         mut moves: impl FnMut() -> bool,
     ) -> Result<R, NoResult> {
-        let (result, mut answer) = reply();
+        let UnderWay { mut answer, worker, .. } = self.begin(footprint, name, hook, late)?;
+        loop {
+            match answer.wait_for(self.deadline) {
+                Waited::Here(outcome) => {
+                    *lock(&self.idle) = Some(worker);
+                    return Ok(outcome);
+                }
+                Waited::Never => return Err(NoResult::Died { hook: name }),
+                Waited::Late(again) if moves() => answer = again,
+                // Without a next job its thread ends when it returns.
+                Waited::Late(_) => {
+                    let deadline_ms = u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX);
+                    return Err(NoResult::Hung { hook: name, deadline_ms });
+                }
+            }
+        }
+    }
+
+    /// How long a hook may take.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Begins a hook, and doesn't wait for it. If what is returned is dropped, nobody will.
+    pub(crate) fn begin<R: Send + 'static>(
+        &self,
+        footprint: &Arc<Footprint>,
+        name: &'static str,
+        hook: impl FnOnce() -> R + Send + 'static,
+        late: impl FnOnce(R) + Send + 'static,
+    ) -> Result<UnderWay<R>, NoResult> {
+        let (result, answer) = reply();
         let (held, run_on) = (footprint.clone(), footprint.clone());
         footprint.begin_start();
         let run = move || {
@@ -140,20 +178,19 @@ impl Hooks {
             footprint.not_started();
             NoResult::NoThread { hook: name, source }
         })?;
-        loop {
-            match answer.wait_for(self.deadline) {
-                Waited::Here(outcome) => {
-                    *lock(&self.idle) = Some(worker);
-                    return Ok(outcome);
-                }
-                Waited::Never => return Err(NoResult::Died { hook: name }),
-                Waited::Late(again) if moves() => answer = again,
-                // Without a next job its thread ends when it returns.
-                Waited::Late(_) => {
-                    let deadline_ms = u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX);
-                    return Err(NoResult::Hung { hook: name, deadline_ms });
-                }
+        Ok(UnderWay { name, answer, worker })
+    }
+
+    /// Looks how far a hook is that was begun: what has become of it, or itself again if it's still under way.
+    pub(crate) fn look<R>(&self, under_way: UnderWay<R>) -> Result<Result<R, NoResult>, UnderWay<R>> {
+        let UnderWay { name, answer, worker } = under_way;
+        match answer.wait_for(Duration::ZERO) {
+            Waited::Here(outcome) => {
+                *lock(&self.idle) = Some(worker);
+                Ok(Ok(outcome))
             }
+            Waited::Never => Ok(Err(NoResult::Died { hook: name })),
+            Waited::Late(answer) => Err(UnderWay { name, answer, worker }),
         }
     }
 

@@ -22,6 +22,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use liveswap_state::manifest::is_name;
 
@@ -47,6 +48,8 @@ pub(crate) struct SnapshotFolder {
     last: u64,
     /// The numbers of those that this process has written, or has found intact. Only these may be removed.
     intact: BTreeSet<u64>,
+    /// One that isn't removed, however many there are; 0 if there is none such.
+    held: Arc<AtomicU64>,
     _lock: File,
 }
 
@@ -73,6 +76,8 @@ impl Kind {
 pub(crate) struct Newest {
     /// The newest that is intact.
     pub(crate) intact: Option<Intact>,
+    /// Its number; the lowest that there is, if none is intact.
+    pub(crate) number: u64,
     /// Why each newer one can't be used, from the newest on. They are still there.
     pub(crate) refused: Vec<SnapshotError>,
 }
@@ -112,7 +117,16 @@ impl SnapshotFolder {
             TryLockError::Error(error) => error,
         })?;
         let module = module.to_owned();
-        let folder = Self { path, module, keep, disk, last: 0, intact: BTreeSet::new(), _lock: lock };
+        let folder = Self {
+            path,
+            module,
+            keep,
+            disk,
+            last: 0,
+            intact: BTreeSet::new(),
+            held: Arc::default(),
+            _lock: lock,
+        };
         for (number, kind) in folder.list()? {
             let path = folder.name(number, kind);
             // A folder of such a name isn't the engine's.
@@ -127,14 +141,24 @@ impl SnapshotFolder {
     ///
     /// All that is in a newer one which can't be read is lost to whoever goes on from here, so `refused` must be told.
     pub(crate) fn newest(&mut self) -> Result<Newest, SnapshotError> {
+        self.newest_before(u64::MAX)
+    }
+
+    /// The same among those with lower numbers than this.
+    pub(crate) fn newest_before(&mut self, end: u64) -> Result<Newest, SnapshotError> {
         let mut refused = Vec::new();
-        for number in self.snapshots()?.into_iter().rev() {
+        for number in self.snapshots()?.into_iter().filter(|number| *number < end).rev() {
             match self.verify(number) {
-                Ok(intact) => return Ok(Newest { intact: Some(intact), refused }),
+                Ok(intact) => return Ok(Newest { intact: Some(intact), number, refused }),
                 Err(error) => refused.push(error),
             }
         }
-        Ok(Newest { intact: None, refused })
+        Ok(Newest { intact: None, number: 0, refused })
+    }
+
+    /// What says which snapshot isn't removed, and what number that would be now: the newest's.
+    pub(crate) fn held(&self) -> (Arc<AtomicU64>, u64) {
+        (self.held.clone(), self.intact.last().copied().unwrap_or(0))
     }
 
     /// Reads those snapshots that nobody has looked at yet, and returns why some of them can't be used.
@@ -178,7 +202,10 @@ impl SnapshotFolder {
     /// Removes the oldest of those that are known to be intact, if they are too many.
     fn prune(&mut self) -> Vec<DraftError> {
         let surplus = self.intact.len().saturating_sub(self.keep.get());
-        let surplus: Vec<u64> = self.intact.iter().take(surplus).copied().collect();
+        // Relaxed: whoever changes it doesn't wait for a snapshot that is being written.
+        let held = self.held.load(Ordering::Relaxed);
+        let surplus: Vec<u64> =
+            self.intact.iter().filter(|number| **number != held).take(surplus).copied().collect();
         let mut not_removed = Vec::new();
         for number in surplus {
             let path = self.name(number, Kind::Snapshot);

@@ -20,6 +20,7 @@ use crate::candidate::state::{Way, way};
 use crate::engine::Migrated;
 use crate::error::PushError;
 use crate::lock::lock;
+use crate::probation::Reason;
 use crate::status::MigrationStage;
 use crate::tell::tell;
 
@@ -296,7 +297,7 @@ impl Module {
                 tell(|| tracing::error!(module, "{what}"));
                 return;
             }
-            match self.rollback(settings) {
+            match self.rollback(Reason::MigrationStuck, settings) {
                 Ok(published) => {
                     let to = published.swap.to;
                     tell(

@@ -6,10 +6,12 @@
 //! | [`steps`] | the steps that a candidate is taken through |
 //! | [`yielding`] | asking the version that serves to hand over, and telling it what has become of that |
 //! | [`migrate`] | the steps that the state takes with it |
+//! | [`probation`] | what becomes of a version that was just published |
 //! | [`snapshots`] | taking snapshots of the state |
 //! | [`suspect`] | what is done about a state that may be half changed |
 
 mod migrate;
+mod probation;
 mod snapshots;
 mod steps;
 mod suspect;
@@ -30,6 +32,7 @@ use super::state::State;
 use super::sweep::Sweep;
 use super::transition::{self, Action, Event, Phase, Refusal, Slot, Word};
 use super::{Serial, Settings};
+use crate::call::meter::Meter;
 use crate::call::{CallPath, FIRST_GENERATION, Footprint, Version};
 use crate::candidate::accept::{PrivateCopy, Source};
 use crate::candidate::verify::Readable;
@@ -37,8 +40,11 @@ use crate::candidate::{Digest, Manifest, VersionNumber};
 use crate::engine::{Migrated, Published};
 use crate::error::{CommitError, PushError, RollbackError};
 use crate::lock::lock;
+use crate::probation::Reason;
+use crate::probation::record::Known;
 use crate::status::{Board, Placed, Stages, Suspicion, Swap};
 use crate::tell::tell;
+pub(crate) use probation::Oversight;
 pub(crate) use snapshots::Snapshots;
 pub use steps::PrepareError;
 pub(crate) use steps::ask;
@@ -57,6 +63,8 @@ pub(crate) struct Loaded {
     /// The code of the host's methods, in their order.
     code: Arc<[CodePointer]>,
     footprint: Arc<Footprint>,
+    /// Notes what becomes of its calls, if the module has a policy for probation.
+    meter: Option<Arc<Meter>>,
 }
 
 impl Loaded {
@@ -73,6 +81,7 @@ impl Loaded {
             state: state.pointer,
             generation: state.generation,
             context: self.library.context().clone(),
+            meter: self.meter.clone(),
         })
     }
 }
@@ -125,6 +134,7 @@ pub(crate) struct Module {
     to_tell: Vec<(Serial, Word)>,
     /// The veto that the push under way has overridden.
     forced: Option<String>,
+    oversight: Oversight,
 }
 
 impl Module {
@@ -135,6 +145,7 @@ impl Module {
         reaper: Arc<Reaper>,
         spawner: Arc<dyn Spawner>,
         snapshots: Option<Snapshots>,
+        oversight: Oversight,
     ) -> Self {
         Self {
             path,
@@ -161,6 +172,7 @@ impl Module {
             published: Vec::new(),
             to_tell: Vec::new(),
             forced: None,
+            oversight,
         }
     }
 
@@ -200,6 +212,7 @@ impl Module {
         stages: Stages,
         settings: &Settings,
     ) -> Result<Published, PushError> {
+        self.judge_before_push(settings)?;
         let from = self.active_number();
         let committed = self.standby().and(from.clone());
         let predecessor = self.active().map(|active| active.copy.clone());
@@ -216,13 +229,20 @@ impl Module {
             lock(&self.board).swaps.committed += 1;
             let module = self.name();
             tell(|| tracing::info!(module, version = %committed, "committed early, by the next push"));
+            self.note_verdict(committed.clone(), None);
         }
+        self.begin_probation(from.is_some());
         Ok(self.conclude(from, committed))
     }
 
     /// Returns to the predecessor: at once if it is in the other slot, else by loading its kept file.
-    pub(crate) fn rollback(&mut self, settings: &Settings) -> Result<Published, RollbackError> {
+    pub(crate) fn rollback(
+        &mut self,
+        reason: Reason,
+        settings: &Settings,
+    ) -> Result<Published, RollbackError> {
         let from = self.active_number();
+        let withdrawn = from.clone().zip(self.active_digest());
         self.stages = Stages::default();
         self.migrated = None;
         let reloaded = if self.standby().is_some() {
@@ -244,17 +264,29 @@ impl Module {
             Err(halt) => return Err(self.push_error(halt).into()),
         }
         self.lineage.pop();
-        lock(&self.board).swaps.rolled_back += 1;
-        Ok(self.conclude(from, None))
+        let mut board = lock(&self.board);
+        board.swaps.rolled_back += 1;
+        board.swaps.rolled_back_by_health += u64::from(reason.is_found());
+        drop(board);
+        let published = self.conclude(from, None);
+        if let Some((version, digest)) = withdrawn {
+            self.record_rollback(Known { version: version.clone(), digest });
+            self.note_verdict(version, Some(reason));
+        }
+        Ok(published)
     }
 
     /// Ends probation: the predecessor leaves its slot. Returns the version that stays.
     pub(crate) fn commit(&mut self, settings: &Settings) -> Result<VersionNumber, CommitError> {
         let module = || self.name().to_owned();
         let active = self.active_number().ok_or_else(|| CommitError::NothingToCommit { module: module() })?;
+        if self.standby().is_some() {
+            self.record_commit()?;
+        }
         match self.drive(Event::Commit, settings) {
             Ok(()) => {
                 lock(&self.board).swaps.committed += 1;
+                self.note_verdict(active.clone(), None);
                 tell(|| tracing::info!(module = self.name(), version = %active, "committed"));
                 settings.observer.told(Some(self.name()), SwapStep::Commit);
                 Ok(active)
@@ -269,6 +301,7 @@ impl Module {
         self.tell_of_hand_overs(settings);
         self.tend_sweep(settings);
         self.tend_suspicion(settings);
+        self.oversee(settings);
         self.tend_snapshots(settings);
         // Now that nobody waits for an answer.
         self.surplus.clear();
@@ -281,7 +314,8 @@ impl Module {
     pub(crate) fn due(&self) -> Option<Instant> {
         // What keeps a snapshot from being taken wakes the thread when it's over.
         let can_be_taken = self.is_at_rest() && !self.is_barred();
-        self.snapshots.as_ref().filter(|_| can_be_taken).and_then(Snapshots::due)
+        let snapshot = self.snapshots.as_ref().filter(|_| can_be_taken).and_then(Snapshots::due);
+        snapshot.into_iter().chain(self.oversight.due()).min()
     }
 
     /// Nobody enters the module any more.
@@ -316,6 +350,7 @@ impl Module {
         }
         // Only now: until then it keeps the library that knows what is in shards that are on their way.
         self.sweep = None;
+        self.end_probation();
         if let Err(Halt::Failed(error)) = self.drive(Event::Stop, settings) {
             tell(|| tracing::warn!(module = self.name(), %error, "while stopping"));
         }
@@ -415,7 +450,8 @@ impl Module {
         self.published.push((number.clone(), copy.digest));
         let surplus = self.published.len().saturating_sub(REMEMBERED_MAX);
         self.published.drain(..surplus);
-        self.loaded.push(Loaded { serial, number, manifest, copy, library, code, footprint });
+        let meter = self.oversight.meter(code.len());
+        self.loaded.push(Loaded { serial, number, manifest, copy, library, code, footprint, meter });
     }
 
     fn retire(&mut self, serial: Serial) {
@@ -457,6 +493,7 @@ impl Module {
         board.phase = self.phase.name();
         board.active = place(self.active(), slots.slot);
         board.standby = place(self.standby(), slots.slot.other());
+        board.probation = self.probation_status();
         board.snapshots = self.snapshots.as_ref().map(Snapshots::status);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ type Outcome = Result<SnapshotTaken, TakeError>;
 /// What a module's snapshots are taken with.
 pub(crate) struct Snapshots {
     folder: Arc<Mutex<SnapshotFolder>>,
+    /// Which one isn't removed.
+    held: Arc<AtomicU64>,
     interval: Option<Duration>,
     /// Whether one is taken when the engine ends.
     at_end: bool,
@@ -64,8 +66,10 @@ impl Snapshots {
         at_end: bool,
     ) -> std::io::Result<Self> {
         let folder = SnapshotFolder::open(folder, module, keep)?;
+        let (held, _) = folder.held();
         Ok(Self {
             folder: Arc::new(Mutex::new(folder)),
+            held,
             interval,
             at_end,
             due: None,
@@ -109,30 +113,62 @@ impl Snapshots {
         if self.under_way.is_some() { None } else { self.due }
     }
 
+    /// Keeps the newest snapshot until it's [let go](Self::let_go): a version that can't read later ones may need it. No
+    /// snapshot may be under way.
+    pub(super) fn hold(&self) {
+        let (held, newest) = lock(&self.folder).held();
+        held.store(newest, Ordering::Relaxed);
+    }
+
+    /// Keeps none that isn't one of the latest.
+    pub(super) fn let_go(&self) {
+        self.held.store(0, Ordering::Relaxed);
+    }
+
     /// The state of the newest snapshot that is intact; none if there is no snapshot at all.
+    ///
+    /// A version that has taken over again may find snapshots of its successor's, which it can't read: those it
+    /// `returns` past.
     pub(super) fn restore(
         &mut self,
         library: &Library,
         manifest: &StateManifest,
         module: &str,
+        returns: bool,
     ) -> Result<Option<*mut ()>, RestoreError> {
-        let Newest { intact, refused } = lock(&self.folder).newest()?;
         self.status.passed_over.clear();
-        for error in refused {
-            // It may be whole, and newer than what would take its place.
-            if matches!(error, SnapshotError::Unreadable { .. }) {
-                return Err(error.into());
+        let (mut found, mut others) = (lock(&self.folder).newest()?, None);
+        let (state, intact) = loop {
+            let Newest { intact, number, refused } = found;
+            for error in refused {
+                // It may be whole, and newer than what would take its place.
+                if matches!(error, SnapshotError::Unreadable { .. }) {
+                    return Err(error.into());
+                }
+                self.pass_over(error.code(), &error.to_string(), module);
             }
-            tell(|| tracing::error!(module, code = error.code(), "passed a snapshot over: {error}"));
-            self.status.passed_over.push(error.to_string());
-            self.status.passed_over.truncate(PASSED_OVER_MAX);
-        }
-        let Some(mut intact) = intact else { return Ok(None) };
-        let state = restore(library, manifest, &mut intact)?;
+            // With only such as it can't read, it isn't at the beginning.
+            let Some(mut intact) = intact else { return others.map_or(Ok(None), Err) };
+            match restore(library, manifest, &mut intact) {
+                Ok(state) => break (state, intact),
+                Err(error @ RestoreError::OtherState { .. }) if returns => {
+                    self.pass_over(error.code(), &error.to_string(), module);
+                    others.get_or_insert(error);
+                    found = lock(&self.folder).newest_before(number)?;
+                }
+                Err(error) => return Err(error),
+            }
+        };
         let path = intact.path();
         tell(|| tracing::info!(module, path = %path.display(), "restored a snapshot"));
         self.status.restored_from = Some(path.to_owned());
         Ok(Some(state))
+    }
+
+    fn pass_over(&mut self, code: &str, why: &str, module: &str) {
+        tell(|| tracing::error!(module, code, "passed a snapshot over: {why}"));
+        self.status.passed_over.push(why.to_owned());
+        self.status.passed_over.truncate(PASSED_OVER_MAX);
     }
 
     fn note(&mut self, outcome: &Outcome, module: &str) {

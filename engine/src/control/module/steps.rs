@@ -75,7 +75,7 @@ impl Module {
             Step::Prepare => self.with_staged(|module, staged| Ok(module.prepare(staged, settings)?)),
             Step::Yield => self.ask_to_yield(settings),
             Step::Check => self.check(settings),
-            Step::HandOver => self.hand_over(settings),
+            Step::HandOver => self.hand_over_on_record(settings),
         };
         let took = micros(started.elapsed());
         if outcome.is_ok() {
@@ -149,7 +149,9 @@ impl Module {
         }
         let manifest = &staged.readable.manifest.state;
         let restored = match &mut self.snapshots {
-            Some(snapshots) => snapshots.restore(library, manifest, &self.path.module)?,
+            Some(snapshots) => {
+                snapshots.restore(library, manifest, &self.path.module, self.oversight.returns())?
+            }
             None => None,
         };
         let pointer = match restored {

@@ -54,7 +54,7 @@ impl Module {
         let active = self.active().expect("there is a callable version");
         let restored = snapshots
             .as_mut()
-            .map(|snapshots| snapshots.restore(&active.library, &active.manifest.state, &module))
+            .map(|snapshots| snapshots.restore(&active.library, &active.manifest.state, &module, false))
             .transpose();
         self.snapshots = snapshots;
         let fresh = restored?.flatten().ok_or(RecoverError::NoSnapshot { module })?;

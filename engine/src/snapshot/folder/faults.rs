@@ -206,7 +206,7 @@ fn wherever_the_machine_stops_the_next_start_finds_a_whole_snapshot() {
     with_each_fault(true, |path, folder, _, fault, result| {
         drop(folder);
         let mut folder = open(path, 2);
-        let Newest { intact, refused } = folder.newest().unwrap();
+        let Newest { intact, refused, .. } = folder.newest().unwrap();
         assert!(refused.is_empty(), "{fault:?}");
         let found = blocks(&mut intact.unwrap()).unwrap();
         assert!(found == large(3) || (result.is_err() && found == large(2)), "{fault:?}");

@@ -33,7 +33,7 @@ fn mode(path: &Path) -> u32 {
 
 /// The path of the newest, and how many were refused before it.
 pub(super) fn newest(folder: &mut SnapshotFolder) -> (Option<PathBuf>, usize) {
-    let Newest { intact, refused } = folder.newest().unwrap();
+    let Newest { intact, refused, .. } = folder.newest().unwrap();
     (intact.map(|snapshot| snapshot.path().to_owned()), refused.len())
 }
 
@@ -58,7 +58,7 @@ fn a_snapshot_is_private_and_found_by_the_next_engine() {
     );
     drop(folder);
     let mut folder = open(&path, 2);
-    let Newest { intact, refused } = folder.newest().unwrap();
+    let Newest { intact, refused, .. } = folder.newest().unwrap();
     let mut snapshot = intact.unwrap();
     assert_eq!((snapshot.path(), refused.len()), (second.as_path(), 0));
     assert_eq!(blocks(&mut snapshot).unwrap(), small());

@@ -1,7 +1,7 @@
 //! No name of the user's means anything but what it means to the user.
 
 use liveswap_state::{
-    Access, CallError, CodePointer, Context, Fenced, Gate, Interface, OfferedBy, Passage, SpawnError,
+    Access, CallError, CodePointer, Context, Fenced, Gate, Interface, OfferedBy, Passage, SpawnError, State,
 };
 
 mod api {
@@ -95,7 +95,7 @@ struct Direct(*mut u64);
 
 // SAFETY: the code is that of `CastleV1`, and nothing else borrows the state.
 unsafe impl Gate for Direct {
-    unsafe fn pass<R>(
+    unsafe fn pass<R: State>(
         &self,
         method: usize,
         _: Access,

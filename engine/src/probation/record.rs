@@ -1,0 +1,542 @@
+//! The record: what the next start must know if this process doesn't live to tell.
+//!
+//! A version may be so bad that it takes the process along. Then nobody is left to roll it back, and the next start would
+//! find it in the watched folder again, as the newest. So before a version goes on probation, its module's record says
+//! so, in the engine's private folder; a start that finds it there knows that the process ended in the middle. It says
+//! also what was rolled back, so that a restart doesn't take that up again, and which version took over.
+//!
+//! The record is a small file, `MODULE.probation`: a checksum, and JSON. It's written under another name, synced,
+//! renamed, and its folder synced; so there is always the one before or the new one, whole. The predecessor's library is
+//! kept beside it, as `MODULE.DIGEST.kept`, synced before a record names it, and removed once none does.
+//!
+//! | `on_probation` | `predecessor` | what it means |
+//! |---|---|---|
+//! | some | some | the first is on probation: a start that reads this goes back to the second |
+//! | none | some | the second has taken over again: a start begins with it |
+//! | none | none | nothing: a start begins with what it finds |
+
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::candidate::{Digest, VersionNumber, accept};
+use crate::snapshot::disk::{Disk, RealDisk};
+use crate::tell::tell;
+
+/// How many withdrawn contents are remembered, the latest.
+const WITHDRAWN_MAX: usize = 64;
+
+/// The most bytes that a record may have: more than such a record ever has.
+const LENGTH_MAX: u64 = 64 * 1024;
+
+/// Why a record could not be written or read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// It can't be written, so what it would have said isn't known to the next start.
+    #[error(
+        "can't {doing} {path}: {source}: check the space on the disk and the private folder's permissions",
+        path = path.display()
+    )]
+    Unwritable {
+        /// What was tried.
+        doing: &'static str,
+        /// The file, or the folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It can't be read.
+    #[error("can't read {path}: {source}: check the disk and the path's permissions", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its bytes aren't what was written.
+    #[error("{path} is damaged: {what}: it's passed over, and what it said isn't known", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found, and what was expected.
+        what: String,
+    },
+}
+
+impl RecordError {
+    /// A short word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unwritable { .. } => "unwritable-record",
+            Self::Unreadable { .. } => "unreadable-record",
+            Self::Damaged { .. } => "damaged-record",
+        }
+    }
+}
+
+/// A version, as a record knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Known {
+    #[serde(with = "text")]
+    pub(crate) version: VersionNumber,
+    #[serde(with = "text")]
+    pub(crate) digest: Digest,
+}
+
+/// A version whose library is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    #[serde(flatten)]
+    known: Known,
+    /// Of the library as it is kept, which isn't always what was pushed, to the bit.
+    #[serde(with = "text")]
+    checksum: Digest,
+}
+
+/// What a record says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Content {
+    on_probation: Option<Known>,
+    predecessor: Option<Kept>,
+    /// What was rolled back, the oldest first.
+    withdrawn: Vec<Known>,
+}
+
+/// Texts that are written as they are displayed, and read as they are parsed.
+mod text {
+    use super::{Display, FromStr};
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A module's record.
+#[derive(Debug)]
+pub(crate) struct Record {
+    folder: PathBuf,
+    module: String,
+    disk: Arc<dyn Disk>,
+    content: Content,
+    /// What the record said before a version that isn't published yet was put on probation.
+    before: Option<Content>,
+}
+
+impl Record {
+    /// The module's record in the engine's private folder. One that can't be read is told of and passed over.
+    pub(crate) fn open(folder: &Path, module: &str) -> Self {
+        Self::open_on(Arc::new(RealDisk), folder, module)
+    }
+
+    fn open_on(disk: Arc<dyn Disk>, folder: &Path, module: &str) -> Self {
+        let (folder, module) = (folder.to_owned(), module.to_owned());
+        let mut record = Self { folder, module, disk, content: Content::default(), before: None };
+        match record.read() {
+            Ok(content) => record.content = content,
+            Err(error) => {
+                let module = &record.module;
+                tell(|| tracing::error!(module, code = error.code(), "{error}"));
+            }
+        }
+        record
+    }
+
+    /// What was rolled back.
+    pub(crate) fn withdrawn(&self) -> impl Iterator<Item = Digest> {
+        self.content.withdrawn.iter().map(|known| known.digest)
+    }
+
+    /// The version that is on probation; at a start, the one that was when the process ended.
+    pub(crate) fn on_probation(&self) -> Option<&Known> {
+        self.content.on_probation.as_ref()
+    }
+
+    /// The version that a start begins with, if the record names one.
+    pub(crate) fn predecessor(&self) -> Option<&Known> {
+        self.content.predecessor.as_ref().map(|kept| &kept.known)
+    }
+
+    /// The predecessor's library.
+    pub(crate) fn predecessor_content(&self) -> Result<Vec<u8>, RecordError> {
+        let path = self.content.predecessor.as_ref().map(|kept| self.kept(kept.known.digest));
+        let path = path.unwrap_or_default();
+        let content = fs::read(&path);
+        let content = content.map_err(|source| RecordError::Unreadable { path: path.clone(), source })?;
+        let (found, expected) =
+            (Digest::of(&content), self.content.predecessor.as_ref().map(|kept| kept.checksum));
+        if Some(found) != expected {
+            let what = format!("found checksum {found}, expected another");
+            return Err(RecordError::Damaged { path, what });
+        }
+        Ok(content)
+    }
+
+    /// A version is about to go on probation. If this fails, it must not.
+    ///
+    /// What was known before is kept until [`settle`](Self::settle) or [`take_back`](Self::take_back).
+    pub(crate) fn begin(
+        &mut self,
+        version: Known,
+        predecessor: Known,
+        copy: &Path,
+    ) -> Result<(), RecordError> {
+        let predecessor = self.keep(predecessor, copy)?;
+        let withdrawn = self.content.withdrawn.iter().filter(|known| known.digest != version.digest).cloned();
+        let content = Content {
+            withdrawn: withdrawn.collect(),
+            on_probation: Some(version),
+            predecessor: Some(predecessor),
+        };
+        let before = self.content.clone();
+        self.write(content)?;
+        self.before = Some(before);
+        Ok(())
+    }
+
+    /// The version that was about to go on probation was not published.
+    pub(crate) fn take_back(&mut self) -> Result<(), RecordError> {
+        let Some(before) = self.before.take() else { return Ok(()) };
+        self.write(before)?;
+        self.tidy();
+        Ok(())
+    }
+
+    /// It was.
+    pub(crate) fn settle(&mut self) {
+        self.before = None;
+        self.tidy();
+    }
+
+    /// Nobody is on probation any more, and whatever is active stays so.
+    pub(crate) fn commit(&mut self) -> Result<(), RecordError> {
+        let content = Content { withdrawn: self.content.withdrawn.clone(), ..Content::default() };
+        self.write(content)?;
+        self.tidy();
+        Ok(())
+    }
+
+    /// A version that was withdrawn was taken back on purpose.
+    pub(crate) fn admit(&mut self, digest: Digest) -> Result<(), RecordError> {
+        let mut content = self.content.clone();
+        content.withdrawn.retain(|known| known.digest != digest);
+        self.write(content)
+    }
+
+    /// A version was withdrawn, and its predecessor, whose library is at `copy`, has taken over.
+    pub(crate) fn roll_back(
+        &mut self,
+        withdrawn: Known,
+        predecessor: Known,
+        copy: &Path,
+    ) -> Result<(), RecordError> {
+        let predecessor = Some(self.keep(predecessor, copy)?);
+        let mut all = self.content.withdrawn.clone();
+        all.retain(|known| known.digest != withdrawn.digest);
+        all.push(withdrawn);
+        all.drain(..all.len().saturating_sub(WITHDRAWN_MAX));
+        self.write(Content { on_probation: None, predecessor, withdrawn: all })?;
+        self.tidy();
+        Ok(())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(format!("{}.probation", self.module))
+    }
+
+    fn kept(&self, digest: Digest) -> PathBuf {
+        self.folder.join(format!("{}.{digest}.kept", self.module))
+    }
+
+    fn read(&self) -> Result<Content, RecordError> {
+        let path = self.path();
+        let bytes = match accept::read(&path, LENGTH_MAX) {
+            Ok(bytes) => bytes,
+            Err(accept::AcceptError::Unreadable { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                return Ok(Content::default());
+            }
+            Err(accept::AcceptError::Unreadable { path, source }) => {
+                return Err(RecordError::Unreadable { path, source });
+            }
+            Err(error) => return Err(RecordError::Damaged { path, what: error.to_string() }),
+        };
+        let damaged = |what: String| RecordError::Damaged { path: path.clone(), what };
+        let end = bytes.iter().position(|&byte| byte == b'\n');
+        let (stated, content) =
+            bytes.split_at(end.ok_or_else(|| damaged("it has no checksum".to_owned()))? + 1);
+        let found = format!("{}\n", Digest::of(content));
+        if stated != found.as_bytes() {
+            return Err(damaged(format!("found checksum {}, expected another", found.trim_end())));
+        }
+        serde_json::from_slice(content).map_err(|error| damaged(error.to_string()))
+    }
+
+    /// Has the record say something else. If it fails, it says what it said, or on a failing disk perhaps this.
+    fn write(&mut self, content: Content) -> Result<(), RecordError> {
+        if content == self.content {
+            return Ok(());
+        }
+        if content == Content::default() {
+            return self.remove();
+        }
+        let json = serde_json::to_vec(&content).expect("it has only texts");
+        let mut bytes = format!("{}\n", Digest::of(&json)).into_bytes();
+        bytes.extend(json);
+        let (path, partial) = (self.path(), self.folder.join(format!("{}.probation.partial", self.module)));
+        // One that an earlier process has left.
+        match self.disk.remove(&partial) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unwritable("remove", &partial)(error));
+            }
+            _ => {}
+        }
+        let written = self.disk.create(&partial).map_err(unwritable("create", &partial)).and_then(|file| {
+            self.disk.write(&file, 0, &bytes).map_err(unwritable("write", &partial))?;
+            self.disk.sync_file(&file).map_err(unwritable("sync", &partial))?;
+            self.disk.rename(&partial, &path).map_err(unwritable("rename", &partial))
+        });
+        written.inspect_err(|_| {
+            // If even that fails, the next write removes it.
+            let _ = self.disk.remove(&partial);
+        })?;
+        self.disk.sync_folder(&self.folder).map_err(unwritable("sync", &self.folder))?;
+        self.content = content;
+        Ok(())
+    }
+
+    /// Has the record say nothing.
+    fn remove(&mut self) -> Result<(), RecordError> {
+        let path = self.path();
+        match self.disk.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unwritable("remove", &path)(error));
+            }
+            _ => {}
+        }
+        self.disk.sync_folder(&self.folder).map_err(unwritable("sync", &self.folder))?;
+        self.content = Content::default();
+        Ok(())
+    }
+
+    /// Keeps a version's library under a name of its own, on the disk for good.
+    fn keep(&self, known: Known, copy: &Path) -> Result<Kept, RecordError> {
+        if let Some(kept) = self.content.predecessor.as_ref().filter(|kept| kept.known.digest == known.digest)
+        {
+            return Ok(kept.clone());
+        }
+        let path = self.kept(known.digest);
+        let content =
+            fs::read(copy).map_err(|source| RecordError::Unreadable { path: copy.to_owned(), source })?;
+        let checksum = Digest::of(&content);
+        // A file of that name is left over, and may be anything.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unwritable("remove", &path)(error));
+            }
+            _ => {}
+        }
+        // Some file systems have no second names.
+        fs::hard_link(copy, &path)
+            .or_else(|_| fs::copy(copy, &path).map(drop))
+            .map_err(unwritable("keep a library as", &path))?;
+        let file = File::open(&path).map_err(unwritable("sync", &path))?;
+        self.disk.sync_file(&file).map_err(unwritable("sync", &path))?;
+        Ok(Kept { known, checksum })
+    }
+
+    /// Removes the libraries that the record doesn't name.
+    fn tidy(&self) {
+        let named = self.content.predecessor.as_ref().map(|kept| self.kept(kept.known.digest));
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        for path in paths.filter(|path| self.is_kept(path) && Some(path) != named.as_ref()) {
+            if let Err(error) = self.disk.remove(&path) {
+                tell(
+                    || tracing::warn!(path = %path.display(), %error, "can't remove a library that isn't needed"),
+                );
+            }
+        }
+    }
+
+    /// Whether it's a library of this module's.
+    fn is_kept(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(OsStr::to_str).and_then(|name| name.strip_suffix(".kept"));
+        name.and_then(|name| name.split_once('.'))
+            .is_some_and(|(module, digest)| module == self.module && digest.parse::<Digest>().is_ok())
+    }
+}
+
+fn unwritable(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
+    move |source| RecordError::Unwritable { doing, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn known(version: &str) -> Known {
+        Known { version: version.parse().unwrap(), digest: Digest::of(version.as_bytes()) }
+    }
+
+    /// A folder with the library of a version in it, and a record that says it's the predecessor of the one on probation.
+    fn begun() -> (tempfile::TempDir, PathBuf, Record) {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("1-1.so");
+        fs::write(&copy, "library").unwrap();
+        let mut record = Record::open(folder.path(), "logic");
+        record.begin(known("2"), known("1"), &copy).unwrap();
+        (folder, copy, record)
+    }
+
+    fn kept(folder: &Path) -> usize {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().path().extension() == Some(OsStr::new("kept"))).count()
+    }
+
+    #[test]
+    fn a_start_reads_what_the_process_before_it_has_written() {
+        let (folder, copy, mut record) = begun();
+        let found = Record::open(folder.path(), "logic");
+        assert_eq!((found.on_probation(), found.predecessor()), (Some(&known("2")), Some(&known("1"))));
+        // The copy goes with its process, the library stays.
+        fs::remove_file(&copy).unwrap();
+        assert_eq!(found.predecessor_content().unwrap(), b"library");
+        assert_eq!(Record::open(folder.path(), "chat").on_probation(), None, "another module's");
+        record.settle();
+        record.roll_back(known("2"), known("1"), &copy).unwrap();
+        let found = Record::open(folder.path(), "logic");
+        assert_eq!((found.on_probation(), found.predecessor()), (None, Some(&known("1"))));
+        assert_eq!(found.withdrawn().collect::<Vec<_>>(), [known("2").digest]);
+        record.admit(known("2").digest).unwrap();
+        record.commit().unwrap();
+        assert!(!found.path().exists());
+        assert_eq!(kept(folder.path()), 0);
+    }
+
+    /// The library of the one before is needed until the new one is published.
+    #[test]
+    fn a_push_that_comes_to_nothing_is_taken_back() {
+        let (folder, _, mut record) = begun();
+        record.settle();
+        let second = folder.path().join("1-2.so");
+        fs::write(&second, "second").unwrap();
+        record.begin(known("3"), known("2"), &second).unwrap();
+        assert_eq!(kept(folder.path()), 2);
+        record.take_back().unwrap();
+        let found = Record::open(folder.path(), "logic");
+        assert_eq!((found.on_probation(), found.predecessor()), (Some(&known("2")), Some(&known("1"))));
+        assert_eq!((kept(folder.path()), found.predecessor_content().unwrap()), (1, b"library".to_vec()));
+    }
+
+    #[test]
+    fn a_record_or_a_library_that_is_damaged_anywhere_is_passed_over() {
+        let (_folder, _, record) = begun();
+        let good = fs::read(record.path()).unwrap();
+        for place in 0..good.len() {
+            let mut bad = good.clone();
+            bad[place] ^= 1;
+            fs::write(record.path(), &bad).unwrap();
+            assert_eq!(record.read().unwrap_err().code(), "damaged-record", "byte {place}");
+            fs::write(record.path(), &good[..place]).unwrap();
+            assert_eq!(record.read().unwrap_err().code(), "damaged-record", "cut at {place}");
+        }
+        let library = record.kept(known("1").digest);
+        fs::remove_file(&library).unwrap();
+        assert_eq!(record.predecessor_content().unwrap_err().code(), "unreadable-record");
+        fs::write(&library, "librarx").unwrap();
+        assert_eq!(record.predecessor_content().unwrap_err().code(), "damaged-record");
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_bounded_and_the_latest_stay() {
+        let (_folder, copy, mut record) = begun();
+        for version in 0..WITHDRAWN_MAX + 10 {
+            record.roll_back(known(&version.to_string()), known("1"), &copy).unwrap();
+        }
+        assert_eq!(record.withdrawn().count(), WITHDRAWN_MAX);
+        assert_eq!(record.withdrawn().last(), Some(known(&(WITHDRAWN_MAX + 9).to_string()).digest));
+        assert!(fs::metadata(record.path()).unwrap().len() < LENGTH_MAX);
+    }
+
+    /// Fails the operation of this number, and all that follow.
+    #[derive(Debug)]
+    struct Failing {
+        left: AtomicUsize,
+    }
+
+    impl Failing {
+        fn pass<R>(&self, operation: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+            match self.left.load(Ordering::Relaxed).checked_sub(1) {
+                Some(left) => {
+                    self.left.store(left, Ordering::Relaxed);
+                    operation()
+                }
+                None => Err(io::ErrorKind::StorageFull.into()),
+            }
+        }
+    }
+
+    impl Disk for Failing {
+        fn create(&self, path: &Path) -> io::Result<File> {
+            self.pass(|| RealDisk.create(path))
+        }
+        fn write(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+            self.pass(|| RealDisk.write(file, offset, bytes))
+        }
+        fn sync_file(&self, file: &File) -> io::Result<()> {
+            self.pass(|| RealDisk.sync_file(file))
+        }
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            self.pass(|| RealDisk.rename(from, to))
+        }
+        fn sync_folder(&self, path: &Path) -> io::Result<()> {
+            self.pass(|| RealDisk.sync_folder(path))
+        }
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            self.pass(|| RealDisk.remove(path))
+        }
+    }
+
+    /// Wherever a disk fails, there is the old record or the new one, and it's said that it has failed.
+    #[test]
+    fn a_disk_that_fails_at_any_operation_leaves_a_whole_record() {
+        let mut failures = 0;
+        for operations in 0.. {
+            let (folder, copy, mut record) = begun();
+            record.settle();
+            let old = record.content.clone();
+            record.disk = Arc::new(Failing { left: AtomicUsize::new(operations) });
+            let outcome = record.roll_back(known("2"), known("1"), &copy);
+            let found = Record::open(folder.path(), "logic");
+            if outcome.is_ok() {
+                assert_eq!(found.content, record.content);
+                break;
+            }
+            failures += 1;
+            assert_eq!(outcome.unwrap_err().code(), "unwritable-record");
+            assert_eq!(record.content, old, "it can be tried again");
+            assert!(found.content == old || found.withdrawn().count() == 1, "{found:?}");
+            record.disk = Arc::new(RealDisk);
+            record.roll_back(known("2"), known("1"), &copy).unwrap();
+        }
+        assert_eq!(failures, 6, "remove, create, write, sync, rename, sync the folder");
+    }
+}

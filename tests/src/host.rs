@@ -25,6 +25,15 @@ pub struct Host {
     folder: TempDir,
 }
 
+/// What an engine has left when it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Libraries of its private folder that are still mapped.
+    pub mapped: usize,
+    /// Libraries that still lie there.
+    pub copies: usize,
+}
+
 impl Default for Host {
     fn default() -> Self {
         Self::new()
@@ -62,6 +71,23 @@ impl Host {
     /// A folder for whatever a test needs.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The engine's private folder.
+    pub fn private(&self) -> &Path {
+        &self.private
+    }
+
+    /// Ends the engine. What is left of it then.
+    pub fn end(self) -> Left {
+        let Self { engine, private, folder } = self;
+        drop(engine);
+        let files = fs::read_dir(&private).into_iter().flatten();
+        let names = files.map(|entry| entry.expect("its entries can be read").file_name());
+        let copies = names.filter(|name| name.to_string_lossy().ends_with(".so")).count();
+        let left = Left { mapped: maps::mapped_code(&private).len(), copies };
+        drop(folder);
+        left
     }
 
     /// The module's handle.

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -151,11 +151,10 @@ impl PrivateFolder {
         Ok(Self { path: path.canonicalize()?, lock, _temporary: temporary })
     }
 
-    /// A file for a copy, which nobody can write to once this one is closed; with its path.
-    fn create(&self) -> Result<(File, PathBuf), (io::Error, PathBuf)> {
-        let path = self.fresh();
-        let create = || OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path);
-        let created = create().or_else(|error| match error.kind() {
+    /// A file for a copy, which nobody can write to once this one is closed.
+    fn create_at(&self, path: &Path) -> io::Result<File> {
+        let create = || OpenOptions::new().write(true).create_new(true).mode(0o400).open(path);
+        create().or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => {
                 *lock(&self.lock) = make(&self.path)?;
                 let folder = self.path.display();
@@ -163,11 +162,7 @@ impl PrivateFolder {
                 create()
             }
             _ => Err(error),
-        });
-        match created {
-            Ok(file) => Ok((file, path)),
-            Err(error) => Err((error, path)),
-        }
+        })
     }
 
     /// Where it is.
@@ -211,8 +206,25 @@ pub(crate) struct PrivateCopy {
     pub(crate) path: PathBuf,
     pub(crate) digest: Digest,
     pub(crate) obstacles: Obstacles,
+    /// What it holds, though somebody may clean the file away.
+    content: File,
     /// Keeps the folder until its last copy is gone.
-    _folder: Arc<PrivateFolder>,
+    folder: Arc<PrivateFolder>,
+}
+
+impl PrivateCopy {
+    /// Sees to it that the file is there, for whoever wants to copy it.
+    pub(crate) fn ensure(&self) -> io::Result<()> {
+        if self.path.exists() {
+            return Ok(());
+        }
+        let mut file = self.folder.create_at(&self.path)?;
+        let mut content = &self.content;
+        content.rewind()?;
+        let copied = io::copy(&mut content, &mut file).map(drop);
+        // A part of it is none.
+        copied.inspect_err(|_| drop(fs::remove_file(&self.path)))
+    }
 }
 
 impl Drop for PrivateCopy {
@@ -253,7 +265,11 @@ pub(crate) fn accept<'candidate>(
 ) -> Result<Accepted<'candidate>, AcceptError> {
     let (name, mut content) = match source {
         Source::File(path) => (path.display().to_string(), Cow::Owned(read(path, limit)?)),
-        Source::Kept(copy) => (copy.path.display().to_string(), Cow::Owned(read(&copy.path, limit)?)),
+        Source::Kept(copy) => {
+            let unreadable = |source| AcceptError::Unreadable { path: copy.path.clone(), source };
+            copy.ensure().map_err(unreadable)?;
+            (copy.path.display().to_string(), Cow::Owned(read(&copy.path, limit)?))
+        }
         Source::Memory { name, content } | Source::Left { name, content, .. } => {
             (name.to_owned(), Cow::Borrowed(content))
         }
@@ -261,9 +277,9 @@ pub(crate) fn accept<'candidate>(
     if content.len() as u64 > limit {
         return Err(AcceptError::TooLarge { name, limit });
     }
-    let (mut file, path) =
-        folder.create().map_err(|(source, path)| AcceptError::Unwritable { path, source })?;
+    let path = folder.fresh();
     let unwritable = |source| AcceptError::Unwritable { path: path.clone(), source };
+    let mut file = folder.create_at(&path).map_err(unwritable)?;
     // From here on the file is removed whichever way this ends.
     let digest = match source {
         Source::Kept(earlier) => earlier.digest,
@@ -272,7 +288,18 @@ pub(crate) fn accept<'candidate>(
     };
     nodelete::clear(&mut content);
     let obstacles = Obstacles::of(&content);
-    let copy = PrivateCopy { path: path.clone(), digest, obstacles, _folder: folder.clone() };
+    let copy = File::open(&path).map(|content| PrivateCopy {
+        path: path.clone(),
+        digest,
+        obstacles,
+        content,
+        folder: folder.clone(),
+    });
+    let copy = copy.map_err(|source| {
+        // Nobody else does it, without a copy that would when it's dropped.
+        let _ = fs::remove_file(&path);
+        unwritable(source)
+    })?;
     file.write_all(&content).map_err(unwritable)?;
     Ok(Accepted { copy, content })
 }
@@ -402,6 +429,12 @@ mod tests {
         assert_eq!(fs::read(&copy.path).unwrap(), b"any");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(PrivateFolder::open(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+
+        // A copy is there again for whoever needs it.
+        fs::remove_dir_all(&path).unwrap();
+        let again = accept(&folder, Source::Kept(&copy), CANDIDATE_SIZE_MAX).unwrap().copy;
+        assert_eq!(fs::read(&again.path).unwrap(), b"any");
+        assert_eq!((fs::read(&copy.path).unwrap(), copies(&path)), (b"any".to_vec(), 2));
     }
 
     #[test]

@@ -149,7 +149,9 @@ impl Module {
         let version = Known { version: staged.readable.version.clone(), digest: staged.digest() };
         let (predecessor, copy) = (known(active), active.copy.clone());
         let Some(record) = &mut self.oversight.record else { return Ok(()) };
-        record.begin(version, predecessor, &copy.path)
+        let kept =
+            copy.ensure().map_err(|source| RecordError::Unreadable { path: copy.path.clone(), source });
+        kept.and_then(|()| record.begin(version, predecessor, &copy.path))
     }
 
     /// What could not be written down is no reason to undo what has happened.
@@ -324,7 +326,10 @@ impl Module {
         let Some(active) = self.active() else { return };
         let (predecessor, copy) = (known(active), active.copy.clone());
         let record = self.oversight.record.as_mut();
-        let written = record.map_or(Ok(()), |record| record.roll_back(withdrawn, predecessor, &copy.path));
+        let written = record.map_or(Ok(()), |record| {
+            copy.ensure().map_err(|source| RecordError::Unreadable { path: copy.path.clone(), source })?;
+            record.roll_back(withdrawn, predecessor, &copy.path)
+        });
         self.report(written);
     }
 

@@ -5,8 +5,10 @@
 
 use thiserror::Error;
 
+#[cfg(feature = "network")]
+pub use crate::admin::{NetworkError, TokensError};
 pub use crate::candidate::{AcceptError, ElfError, ManifestError, VerifyError};
-pub use crate::control::{LoadError, MigrationError, PrepareError, RestoreError};
+pub use crate::control::{AuditError, LoadError, MigrationError, PrepareError, RestoreError};
 use crate::snapshot::error::DraftError;
 pub use crate::snapshot::error::SnapshotError;
 
@@ -446,6 +448,13 @@ pub enum BuildError {
         /// The name.
         name: String,
     },
+    /// The audit log can't be written.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The admin API can't be served over the network.
+    #[cfg(feature = "network")]
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The system refused something that the engine needs.
     #[error("can't {what}: {source}")]
     System {

@@ -44,6 +44,8 @@ pub mod status;
 mod tell;
 mod trigger;
 
+#[cfg(feature = "network")]
+pub use admin::NetworkAdmin;
 pub use builder::Builder;
 pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};

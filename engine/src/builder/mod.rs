@@ -1,5 +1,9 @@
 //! Building an engine.
 
+mod audit;
+#[cfg(feature = "network")]
+mod network;
+
 use std::any::TypeId;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -13,7 +17,7 @@ use liveswap_state::{Interface, MethodSpec, Spawner};
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
 use crate::candidate::accept::{CANDIDATE_SIZE_MAX, PrivateFolder};
-use crate::control::{Control, Module, Reaper, Settings, Snapshots};
+use crate::control::{Audit, Control, Module, Reaper, Settings, Snapshots};
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
 use crate::spawn::{self, Jobs};
@@ -53,6 +57,7 @@ pub struct Builder {
     snapshots: Option<SnapshotSettings>,
     spawned_running_max: usize,
     spawned_waiting_max: usize,
+    audit_log: Option<PathBuf>,
 }
 
 /// Where snapshots are kept, how many, and how often one is taken.
@@ -99,6 +104,7 @@ impl Builder {
             snapshots: None,
             spawned_running_max: 64,
             spawned_waiting_max: 1024,
+            audit_log: None,
         }
     }
 
@@ -282,6 +288,7 @@ impl Builder {
     /// refused is no error: it is logged, and the module has no active version yet.
     pub fn build(self) -> Result<Engine, BuildError> {
         self.check()?;
+        let audit = Audit::open(self.audit_log.as_deref())?;
         let folder = match &self.private_folder {
             Some(path) => {
                 let what = format!("take {} as the private folder", path.display());
@@ -328,6 +335,7 @@ impl Builder {
             hand_over_deadline: self.hand_over_deadline,
             sweep_deadline: self.sweep_deadline,
             bell,
+            audit: audit.clone(),
             wake,
             ended,
         };
@@ -340,6 +348,7 @@ impl Builder {
             modules: declared,
             mailbox: control.mailbox.clone(),
             reaper,
+            audit,
             candidate_size_max: self.candidate_size_max,
         });
         // From here on, dropping the engine ends the threads.

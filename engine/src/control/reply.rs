@@ -33,25 +33,40 @@ impl<T> Shared<T> {
 }
 
 /// The side that answers. Dropped without an answer, it says that there won't be one.
-pub(crate) struct Reply<T>(Arc<Shared<T>>);
+pub(crate) struct Reply<T> {
+    shared: Arc<Shared<T>>,
+    /// Told of the answer before whoever waits is.
+    note: Option<Note<T>>,
+}
+
+type Note<T> = Box<dyn FnOnce(&T) + Send>;
 
 /// The side that waits.
 pub(super) struct Answer<T>(Arc<Shared<T>>);
 
 pub(super) fn reply<T>() -> (Reply<T>, Answer<T>) {
     let shared = Arc::new(Shared { state: Mutex::new(State::Waiting), changed: Condvar::new() });
-    (Reply(shared.clone()), Answer(shared))
+    (Reply { shared: shared.clone(), note: None }, Answer(shared))
 }
 
 impl<T> Reply<T> {
-    pub(super) fn send(self, answer: T) {
-        self.0.set(State::Here(answer));
+    pub(super) fn send(mut self, answer: T) {
+        if let Some(note) = self.note.take() {
+            note(&answer);
+        }
+        self.shared.set(State::Here(answer));
+    }
+
+    /// Has somebody take note of the answer before it's given.
+    pub(super) fn noting(mut self, note: impl FnOnce(&T) + Send + 'static) -> Self {
+        self.note = Some(Box::new(note));
+        self
     }
 }
 
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        self.0.set(State::Gone);
+        self.shared.set(State::Gone);
     }
 }
 
@@ -83,5 +98,13 @@ mod tests {
         let waiting = std::thread::spawn(move || answer.wait());
         drop(second);
         assert_eq!(waiting.join().unwrap(), None);
+    }
+
+    #[test]
+    fn an_answer_is_noted_before_it_is_given() {
+        let (first, answer) = reply();
+        let (sender, noted) = std::sync::mpsc::channel();
+        first.noting(move |answer: &u8| sender.send(*answer).unwrap()).send(7);
+        assert_eq!((noted.try_recv(), answer.wait()), (Ok(7), Some(7)));
     }
 }

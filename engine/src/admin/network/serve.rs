@@ -136,7 +136,7 @@ async fn converse(
     };
     tokio::pin!(overdue);
     let mut ended = Some(ended);
-    let talked = loop {
+    loop {
         let told = async {
             match ended.clone() {
                 Some(ended) => end(ended).await,
@@ -144,7 +144,8 @@ async fn converse(
             }
         };
         tokio::select! {
-            talked = poll_fn(|context| connection.poll_without_shutdown(context)) => break talked,
+            // A head that can't be understood has been answered, too.
+            _ = poll_fn(|context| connection.poll_without_shutdown(context)) => break,
             () = &mut overdue => return,
             () = told => {
                 ended = None;
@@ -152,10 +153,8 @@ async fn converse(
                 Pin::new(&mut connection).graceful_shutdown();
             }
         }
-    };
-    if talked.is_ok() {
-        part(connection.into_parts().io.into_inner()).await;
     }
+    part(connection.into_parts().io.into_inner()).await;
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;

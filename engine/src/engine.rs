@@ -1,6 +1,7 @@
 //! The engine: what a host builds, keeps, and asks.
 
 use std::any::TypeId;
+#[cfg(feature = "network")]
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -44,6 +45,7 @@ impl std::fmt::Debug for Engine {
 /// Something that pushes by itself until it is dropped: a watcher, a signal handler, the admin API.
 pub(crate) trait Trigger: Send + Sync + std::fmt::Debug {
     /// Where it listens on the network, if it does.
+    #[cfg(feature = "network")]
     fn network_address(&self) -> Option<SocketAddr> {
         None
     }
@@ -293,6 +295,7 @@ impl Engine {
 
     /// Where the admin API is served over the network, if it is; with the port that the system has chosen, if it was
     /// asked to.
+    #[cfg(feature = "network")]
     pub fn network_address(&self) -> Option<SocketAddr> {
         self.triggers.iter().find_map(|trigger| trigger.network_address())
     }

@@ -19,8 +19,10 @@
 //!
 //! # Features
 //!
-//! All are on by default: `watch` (a folder whose files are pushed), `admin` (HTTP over a Unix socket, for
+//! On by default: `watch` (a folder whose files are pushed), `admin` (HTTP over a Unix socket, for
 //! the `liveswap` command), `signals` (SIGHUP looks through the watched folders).
+//!
+//! Off by default: `network` (the same HTTP over the network, with TLS and tokens; it needs a C compiler).
 //!
 //! # Platforms
 //!

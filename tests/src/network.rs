@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use liveswap::NetworkAdmin;
+pub use rcgen::{BasicConstraints, IsCa};
 use rcgen::{CertificateParams, KeyPair};
 use rustix::net::{AddressFamily, SocketType};
 use serde_json::Value;
@@ -49,10 +50,16 @@ impl Entrance {
 
     /// Makes another certificate, and a key for it.
     pub fn renew(&self) {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        self.renew_as(&["localhost", "127.0.0.1"], IsCa::NoCa);
+    }
+
+    /// Makes another certificate, for these names.
+    pub fn renew_as(&self, names: &[&str], is_authority: IsCa) {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let key = KeyPair::generate().expect("a key can be made");
-        let certificate = CertificateParams::new(names).expect("these are names").self_signed(&key);
-        let certificate = certificate.expect("a certificate can be signed");
+        let mut parameters = CertificateParams::new(names).expect("these are names");
+        parameters.is_ca = is_authority;
+        let certificate = parameters.self_signed(&key).expect("a certificate can be signed");
         write(&self.key, &key.serialize_pem());
         write(&self.certificate, &certificate.pem());
     }

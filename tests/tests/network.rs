@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use liveswap::error::NetworkError;
 use liveswap::{BuildError, Engine, NetworkAdmin};
+use liveswap_tests::log::Log;
 use liveswap_tests::network::{Client, Entrance, PUSH, READ, line};
 use liveswap_tests::{Host, logic, wait_until};
 use tempfile::TempDir;
@@ -52,6 +53,24 @@ fn nobody_gets_in_without_a_token() {
     let hash = line("push", "ci", PUSH).rsplit_once(' ').expect("it ends with the hash").1.to_owned();
     assert_eq!(client.ask(Some(&hash), "GET", "/status", b"").code(), (401, "unauthorized"));
     assert_eq!(client.ask(Some(PUSH), "GET", "/status", b"").status, 200);
+}
+
+#[test]
+fn the_hosts_log_says_who_was_turned_away_and_no_token() {
+    let log = Log::of_this_process();
+    let (_host, _, client) = serve();
+    client.ask(Some("a secret that nobody knows"), "GET", "/of-this-test", b"");
+    client.ask(Some(READ), "POST", "/of-this-test", b"");
+    let records = log.records();
+    let told: Vec<_> = records
+        .iter()
+        .filter(|record| record.text("target") == "/of-this-test")
+        .map(|record| (record.text("code"), record.text("address").starts_with("127.0.0.1:")))
+        .collect();
+    assert_eq!(told, [("unauthorized", true), ("forbidden", true)]);
+    for secret in ["a secret that nobody knows", READ, PUSH] {
+        assert!(!format!("{records:?}").contains(secret), "{secret}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use liveswap_tests::demo::command;
+use liveswap_tests::demo::{command, workspace};
 use liveswap_tests::network::{BasicConstraints, Entrance, IsCa, PUSH, READ, line};
 use liveswap_tests::{Host, logic};
 use serde_json::Value;
@@ -183,4 +183,25 @@ fn a_host_that_isnt_the_one_gets_no_token() {
     refused(ask(&address, &served.entrance.certificate), "no-server");
     talker.join().expect("it has spoken");
     refused(ask(&address, &served.entrance.certificate), "no-server");
+}
+
+/// Where there is no `openssl`, the test says so.
+#[test]
+fn a_certificate_made_as_the_readme_says_is_good() {
+    let readme = fs::read_to_string(workspace().join("README.md")).expect("there is a README");
+    let (_, made) = readme.split_once("```sh\nopenssl ").expect("it says how to make one");
+    let (made, _) = made.split_once("\nliveswap ").expect("and what to do then");
+    let made = format!("openssl {}", made.replace("game.example", "localhost"));
+    let served = Served::new();
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let output = run(Command::new("sh").args(["-c", &made]).current_dir(folder.path()));
+    if output.status.code() == Some(127) {
+        println!("skipped: there is no openssl");
+        return;
+    }
+    assert!(output.status.success(), "{output:?}");
+    for (from, to) in [("key.pem", &served.entrance.key), ("certificate.pem", &served.entrance.certificate)] {
+        fs::copy(folder.path().join(from), to).expect("it was made");
+    }
+    assert!(done(served.run(&["status"])).starts_with("logic: empty"));
 }

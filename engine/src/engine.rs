@@ -1,6 +1,8 @@
 //! The engine: what a host builds, keeps, and asks.
 
 use std::any::TypeId;
+#[cfg(feature = "network")]
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +12,7 @@ use serde::Serialize;
 use crate::builder::Builder;
 use crate::call::CallPath;
 use crate::candidate::VersionNumber;
-use crate::control::{Allowed, Asker, Candidate, Control, Mailbox, PushRequest, Reaper, Recovery};
+use crate::control::{Allowed, Asker, Audit, Candidate, Control, Mailbox, PushRequest, Reaper, Recovery};
 use crate::error::{CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 use crate::lock::lock;
 use crate::module::Module;
@@ -41,7 +43,13 @@ impl std::fmt::Debug for Engine {
 }
 
 /// Something that pushes by itself until it is dropped: a watcher, a signal handler, the admin API.
-pub(crate) trait Trigger: Send + Sync + std::fmt::Debug {}
+pub(crate) trait Trigger: Send + Sync + std::fmt::Debug {
+    /// Where it listens on the network, if it does.
+    #[cfg(feature = "network")]
+    fn network_address(&self) -> Option<SocketAddr> {
+        None
+    }
+}
 
 struct StopOnDrop(Control);
 
@@ -56,6 +64,7 @@ pub(crate) struct Core {
     pub(crate) modules: Vec<Declared>,
     pub(crate) mailbox: Mailbox,
     pub(crate) reaper: Arc<Reaper>,
+    pub(crate) audit: Audit,
     /// The most bytes that a candidate may have.
     #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "only the admin server asks"))]
     pub(crate) candidate_size_max: u64,
@@ -103,6 +112,13 @@ impl Push {
 
     fn of(candidate: Candidate) -> Self {
         Self(PushRequest { candidate, allowed: Allowed::default(), asker: Asker::Host })
+    }
+
+    /// Says who asks, if it isn't the host itself.
+    #[cfg(feature = "admin")]
+    pub(crate) fn asked_by(mut self, asker: Asker) -> Self {
+        self.0.asker = asker;
+        self
     }
 
     /// Allows a version that is older than the active one.
@@ -237,7 +253,7 @@ impl Engine {
     ///
     /// If there is nothing to return to, or it can't be loaded again.
     pub fn rollback(&self, module: &str) -> Result<Published, RollbackError> {
-        self.core.mailbox.rollback(module.to_owned())
+        self.core.mailbox.rollback(module.to_owned(), Asker::Host)
     }
 
     /// Ends the probation of the module's active version: its predecessor is drained and unmapped. Returns
@@ -247,7 +263,7 @@ impl Engine {
     ///
     /// If no version is on probation.
     pub fn commit(&self, module: &str) -> Result<VersionNumber, CommitError> {
-        self.core.mailbox.commit(module.to_owned())
+        self.core.mailbox.commit(module.to_owned(), Asker::Host)
     }
 
     /// Takes a snapshot of the module's state, and returns when it's on the disk. Calls go on.
@@ -256,7 +272,7 @@ impl Engine {
     ///
     /// If the host keeps no [snapshots](crate::Builder::snapshots), or it couldn't be taken.
     pub fn snapshot(&self, module: &str) -> Result<SnapshotTaken, TakeError> {
-        self.core.mailbox.snapshot(module.to_owned())
+        self.core.mailbox.snapshot(module.to_owned(), Asker::Host)
     }
 
     /// Has the last snapshot that is intact take the place of the module's state. What has happened since is lost.
@@ -265,7 +281,7 @@ impl Engine {
     ///
     /// If there is no such snapshot, or the active version can't begin with it. The state is as it was.
     pub fn restore(&self, module: &str) -> Result<(), RecoverError> {
-        self.core.mailbox.recover(module.to_owned(), Recovery::Restore)
+        self.core.mailbox.recover(module.to_owned(), Recovery::Restore, Asker::Host)
     }
 
     /// Lets calls back to a state that a panic may have left half changed, as it is.
@@ -274,13 +290,20 @@ impl Engine {
     ///
     /// If the state isn't suspect.
     pub fn trust(&self, module: &str) -> Result<(), RecoverError> {
-        self.core.mailbox.recover(module.to_owned(), Recovery::Trust)
+        self.core.mailbox.recover(module.to_owned(), Recovery::Trust, Asker::Host)
     }
 
     /// Looks through the watched folders for versions newer than the active ones, and waits until that is
     /// done. The watcher makes this unnecessary, except where a file system doesn't report changes.
     pub fn rescan(&self) {
         self.core.mailbox.rescan_and_wait();
+    }
+
+    /// Where the admin API is served over the network, if it is; with the port that the system has chosen, if it was
+    /// asked to.
+    #[cfg(feature = "network")]
+    pub fn network_address(&self) -> Option<SocketAddr> {
+        self.triggers.iter().find_map(|trigger| trigger.network_address())
     }
 
     /// What is loaded, who is inside, and what has happened. Doesn't wait for a swap under way.
@@ -299,6 +322,6 @@ impl Core {
         let modules = self.modules.iter();
         let modules =
             modules.map(|module| ModuleStatus::new(&module.path, &lock(&module.board), &retired)).collect();
-        Status { modules }
+        Status { modules, audit: self.audit.status() }
     }
 }

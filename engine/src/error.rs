@@ -7,8 +7,10 @@ use thiserror::Error;
 
 use crate::control::SwapStep;
 
+#[cfg(feature = "network")]
+pub use crate::admin::{NetworkError, TokensError};
 pub use crate::candidate::{AcceptError, ElfError, ManifestError, VerifyError};
-pub use crate::control::{LoadError, MigrationError, PrepareError, RestoreError, YieldError};
+pub use crate::control::{AuditError, LoadError, MigrationError, PrepareError, RestoreError, YieldError};
 pub use crate::host::hook::NoResult;
 pub use crate::probation::{BadProbation, RecordError};
 use crate::snapshot::error::DraftError;
@@ -486,6 +488,13 @@ pub enum BuildError {
     /// A policy can't be meant.
     #[error("the policy for a probation can't be meant: {0}")]
     Policy(#[from] BadProbation),
+    /// The audit log can't be written.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The admin API can't be served over the network.
+    #[cfg(feature = "network")]
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The system refused something that the engine needs.
     #[error("can't {what}: {source}")]
     System {

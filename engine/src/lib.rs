@@ -19,8 +19,10 @@
 //!
 //! # Features
 //!
-//! All are on by default: `watch` (a folder whose files are pushed), `admin` (HTTP over a Unix socket, for
+//! On by default: `watch` (a folder whose files are pushed), `admin` (HTTP over a Unix socket, for
 //! the `liveswap` command), `signals` (SIGHUP looks through the watched folders).
+//!
+//! Off by default: `network` (the same HTTP over the network, with TLS and tokens; it needs a C compiler).
 //!
 //! # Platforms
 //!
@@ -46,6 +48,8 @@ pub mod status;
 mod tell;
 mod trigger;
 
+#[cfg(feature = "network")]
+pub use admin::NetworkAdmin;
 pub use builder::Builder;
 pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};

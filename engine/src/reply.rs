@@ -24,7 +24,13 @@ struct Shared<T> {
 }
 
 /// The side that answers. Dropped without an answer, it says that there won't be one.
-pub(crate) struct Reply<T>(Arc<Shared<T>>);
+pub(crate) struct Reply<T> {
+    shared: Arc<Shared<T>>,
+    /// Told of the answer before whoever waits is.
+    note: Option<Note<T>>,
+}
+
+type Note<T> = Box<dyn FnOnce(&T) + Send>;
 
 /// The side that waits.
 pub(crate) struct Answer<T>(Arc<Shared<T>>);
@@ -40,20 +46,29 @@ pub(crate) enum Waited<T> {
 
 pub(crate) fn reply<T>() -> (Reply<T>, Answer<T>) {
     let shared = Arc::new(Shared { state: Mutex::new(State::Waiting), changed: Condvar::new() });
-    (Reply(shared.clone()), Answer(shared))
+    (Reply { shared: shared.clone(), note: None }, Answer(shared))
 }
 
 impl<T> Reply<T> {
     /// Answers.
-    pub(crate) fn send(self, answer: T) {
+    pub(crate) fn send(mut self, answer: T) {
+        if let Some(note) = self.note.take() {
+            note(&answer);
+        }
         // Who has gone needs no answer.
         let _ = self.send_after(answer, || {});
+    }
+
+    /// Has somebody take note of the answer before it's sent.
+    pub(crate) fn noting(mut self, note: impl FnOnce(&T) + Send + 'static) -> Self {
+        self.note = Some(Box::new(note));
+        self
     }
 
     /// Answers, if somebody waits still, and does something before they can hear of it. Otherwise gives the answer
     /// back, and does nothing.
     pub(crate) fn send_after(self, answer: T, before: impl FnOnce()) -> Result<(), T> {
-        let mut state = lock(&self.0.state);
+        let mut state = lock(&self.shared.state);
         if !matches!(*state, State::Waiting) {
             return Err(answer);
         }
@@ -61,18 +76,18 @@ impl<T> Reply<T> {
         *state = State::Here(answer);
         // Woken before the lock is free, whoever waits would only wait again.
         drop(state);
-        self.0.changed.notify_one();
+        self.shared.changed.notify_one();
         Ok(())
     }
 }
 
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        let mut state = lock(&self.0.state);
+        let mut state = lock(&self.shared.state);
         if matches!(*state, State::Waiting) {
             *state = State::Gone;
             drop(state);
-            self.0.changed.notify_one();
+            self.shared.changed.notify_one();
         }
     }
 }
@@ -138,6 +153,14 @@ mod tests {
         let waiting = std::thread::spawn(move || answer.wait());
         drop(second);
         assert_eq!(waiting.join().unwrap(), None);
+    }
+
+    #[test]
+    fn an_answer_is_noted_before_it_is_given() {
+        let (first, answer) = reply();
+        let (sender, noted) = std::sync::mpsc::channel();
+        first.noting(move |answer: &u8| sender.send(*answer).unwrap()).send(7);
+        assert_eq!((noted.try_recv(), answer.wait()), (Ok(7), Some(7)));
     }
 
     #[test]

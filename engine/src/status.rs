@@ -21,6 +21,21 @@ pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
 pub struct Status {
     /// In the order in which they were declared.
     pub modules: Vec<ModuleStatus>,
+    /// What became of the lines of the audit log; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditStatus>,
+}
+
+/// What became of the lines of the audit log since the engine started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AuditStatus {
+    /// How many were written.
+    pub lines: u64,
+    /// How many could not be, and are missing.
+    pub failures: u64,
+    /// Why the last one that is missing is.
+    pub last_failure: Option<String>,
 }
 
 /// One module.

@@ -9,6 +9,7 @@ pub mod host;
 pub mod leaving;
 pub mod log;
 pub mod maps;
+pub mod network;
 pub mod patch;
 pub mod reaction;
 pub mod threads;

@@ -1,18 +1,21 @@
-//! Asking the engine: one HTTP request over its admin socket.
+//! Asking the engine: one HTTP request over its admin socket, or over the network.
 
 use std::fs;
 use std::path::Path;
 
 use http_body_util::BodyExt;
 use hyper::client::conn::http1;
+use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
 use crate::body;
 use crate::failure::Failure;
+use crate::place::Place;
 
 /// What a push is allowed.
 #[derive(Clone, Copy)]
@@ -25,14 +28,14 @@ pub(crate) struct Allowed {
     pub(crate) forced: bool,
 }
 
-/// The admin API behind a socket. Each method connects anew.
-pub(crate) struct Client<'socket> {
-    socket: &'socket Path,
+/// The admin API at a place. Each method connects anew.
+pub(crate) struct Client<'place> {
+    place: &'place Place,
 }
 
-impl<'socket> Client<'socket> {
-    pub(crate) fn new(socket: &'socket Path) -> Self {
-        Self { socket }
+impl<'place> Client<'place> {
+    pub(crate) fn new(place: &'place Place) -> Self {
+        Self { place }
     }
 
     /// The status, as the engine wrote it.
@@ -66,29 +69,45 @@ impl<'socket> Client<'socket> {
     }
 
     fn ask(&self, method: Method, target: &str, body: Vec<u8>) -> Result<String, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(Failure::system)?.block_on(self.exchange(method, target, body))
     }
 
     async fn exchange(&self, method: Method, target: &str, body: Vec<u8>) -> Result<String, Failure> {
-        let no_answer = |error: hyper::Error| Failure::no_answer(&error);
-        let stream = UnixStream::connect(self.socket).await;
-        let stream = stream.map_err(|error| Failure::no_server(self.socket, &error))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(no_answer)?;
-        // It carries the bytes; what goes wrong with it, the request hears too.
-        tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(target)
-            .header("host", "liveswap")
-            .body(())
-            .expect("the target is percent-encoded");
-        let response = sender.send_request(body::attach(request, body)).await.map_err(no_answer)?;
-        let done = response.status().is_success();
-        let answer = response.into_body().collect().await.map_err(no_answer)?.to_bytes();
-        let answer = String::from_utf8(answer.into()).map_err(|error| Failure::bad_answer(&error))?;
-        if done { Ok(answer) } else { Err(parse(&answer)?) }
+        let request = |host: HeaderValue| {
+            let request = Request::builder().method(method).uri(target).header(HOST, host).body(());
+            request.expect("the target is percent-encoded")
+        };
+        match self.place {
+            Place::Socket(path) => {
+                let stream = UnixStream::connect(path).await;
+                let stream = stream.map_err(|error| Failure::no_server(&path.display(), &error))?;
+                over(stream, body::attach(request(HeaderValue::from_static("liveswap")), body)).await
+            }
+            Place::Network(network) => {
+                let host = HeaderValue::try_from(network.authority()).expect("it was part of an address");
+                let mut request = request(host);
+                request.headers_mut().insert(AUTHORIZATION, network.authorization()?);
+                over(network.connect().await?, body::attach(request, body)).await
+            }
+        }
     }
+}
+
+/// Sends a request over a connection, and reads what is answered.
+async fn over(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<body::Awaited>,
+) -> Result<String, Failure> {
+    let no_answer = |error: hyper::Error| Failure::no_answer(&error);
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(no_answer)?;
+    // It carries the bytes; what goes wrong with it, the request hears too.
+    tokio::spawn(connection);
+    let response = sender.send_request(request).await.map_err(no_answer)?;
+    let done = response.status().is_success();
+    let answer = response.into_body().collect().await.map_err(no_answer)?.to_bytes();
+    let answer = String::from_utf8(answer.into()).map_err(|error| Failure::bad_answer(&error))?;
+    if done { Ok(answer) } else { Err(parse(&answer)?) }
 }
 
 /// Reads an answer of the engine's.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 /// A code for programs, which doesn't change between releases, and a message for people. This is also what
 /// the engine answers.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Failure {
     pub(crate) code: String,
     pub(crate) message: String,
@@ -21,14 +21,61 @@ impl Failure {
     }
 
     pub(crate) fn no_admin_socket() -> Self {
-        let message = "found no admin socket to ask: give `--admin SOCK`, or set LIVESWAP_ADMIN".to_owned();
+        let message =
+            "found no admin socket to ask: give `--admin SOCK` or `--admin https://HOST:PORT`, or set \
+                       LIVESWAP_ADMIN"
+                .to_owned();
         Self::new("no-admin-socket", message)
     }
 
-    pub(crate) fn no_server(socket: &Path, error: &io::Error) -> Self {
-        let socket = socket.display();
-        let message = format!("can't connect to {socket}: {error}: check the path, and that the host runs");
+    pub(crate) fn no_server(place: &dyn Display, error: &io::Error) -> Self {
+        let message = format!("can't connect to {place}: {error}: check the path, and that the host runs");
         Self::new("no-server", message)
+    }
+
+    pub(crate) fn bad_address(address: &str) -> Self {
+        let message =
+            format!("`{address}` is no address to ask at: expected `https://HOST:PORT`, or a socket's path");
+        Self::new("bad-address", message)
+    }
+
+    /// The host isn't who it should be. Nothing was sent to it.
+    pub(crate) fn untrusted_server(authority: &str, reason: &str) -> Self {
+        let message = format!(
+            "{authority} isn't the host that the certificate is of: {reason}: check the address, and that \
+             `--certificate` names the host's certificate or the one that signs it"
+        );
+        Self::new("untrusted-server", message)
+    }
+
+    pub(crate) fn no_certificate() -> Self {
+        let message = "found no certificate to know the host by: give `--certificate FILE`, or set \
+                       LIVESWAP_CERTIFICATE"
+            .to_owned();
+        Self::new("no-certificate", message)
+    }
+
+    pub(crate) fn bad_certificate(file: &Path, error: &dyn Display) -> Self {
+        let file = file.display();
+        Self::new(
+            "bad-certificate",
+            format!("can't use the certificate {file}: {error}: expected a PEM file"),
+        )
+    }
+
+    pub(crate) fn no_token() -> Self {
+        let message = "found no token to show: give `--token-file FILE`, or set LIVESWAP_TOKEN".to_owned();
+        Self::new("no-token", message)
+    }
+
+    pub(crate) fn bad_token() -> Self {
+        let message =
+            "the token has letters that no token has: expected the one that `liveswap token` has shown";
+        Self::new("bad-token", message.to_owned())
+    }
+
+    pub(crate) fn no_randomness(error: &dyn Display) -> Self {
+        Self::new("system", format!("the system has no random bytes for a token: {error}"))
     }
 
     /// The connection ended without an answer.

@@ -1,10 +1,11 @@
 //! The `liveswap` command: pushes to a running engine, and shows what it is doing.
 //!
-//! Every subcommand but `inspect` is one request to the engine's admin API, HTTP over a Unix socket. The
-//! exit status is 0 only if what was asked for happened. If not, it is 1, and the last line on standard error
+//! Every subcommand but `inspect` and `token` is one request to the engine's admin API, HTTP over a Unix socket, or over
+//! the network with TLS and a token. The exit status is 0 only if what was asked for happened. If not, it is 1, and the last line on standard error
 //! is `error[CODE]: MESSAGE`, where the code is the engine's or one of [`failure`]'s. A command line that
 //! can't be understood ends with 2.
 //!
+//! [`place`] is where the engine is, [`network`] gets in there over the network, [`mod@token`] makes what that needs.
 //! [`client`] asks the engine ([`body`] is what it sends), [`report`] says in words what it answered. A push or
 //! a rollback may migrate the state, which can take its time: [`follow`] looks how far that is, and [`meter`]
 //! shows it.
@@ -14,8 +15,11 @@ mod client;
 mod failure;
 mod follow;
 mod meter;
+mod network;
+mod place;
 mod printable;
 mod report;
+mod token;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -29,16 +33,24 @@ use clap::{Args, Parser, Subcommand};
 use client::{Allowed, Client};
 use failure::Failure;
 use meter::Meter;
+use place::Place;
 use printable::printable;
 use report::{Committed, Published, PushOutcome, Restored, Status, Taken, Trusted};
+use token::{Role, Token};
 
 /// Pushes new versions of logic into a running liveswap host, and shows what it is doing.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The host's admin socket.
+    /// The host's admin socket, or `https://HOST:PORT`.
     #[arg(long, global = true, env = "LIVESWAP_ADMIN", value_name = "SOCK")]
     admin: Option<OsString>,
+    /// The file with the token, over the network. Without it, LIVESWAP_TOKEN has the token.
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// The certificate that the host is known by over the network, or one that it's signed with, as PEM.
+    #[arg(long, global = true, env = "LIVESWAP_CERTIFICATE", value_name = "FILE")]
+    certificate: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -82,6 +94,15 @@ enum Command {
     Restore(Module),
     /// Lets calls back to a state that a panic may have left half changed, as it is.
     Trust(Module),
+    /// Makes a token for the admin API over the network, and the line for the host's file of tokens.
+    Token {
+        /// What it's called in the host's logs.
+        #[arg(value_parser = token::parse_name)]
+        name: String,
+        /// What it allows.
+        #[arg(long)]
+        role: Role,
+    },
     /// Shows a library's manifest, without loading it and without a host.
     Inspect {
         /// The library.
@@ -121,12 +142,14 @@ fn main() -> ExitCode {
 }
 
 /// Does what was asked for, and prints what there is to print.
-fn run(Arguments { admin, command }: Arguments) -> Result<(), Failure> {
-    let client = || match &admin {
-        // A variable that is set but empty is as good as none.
-        Some(socket) if !socket.is_empty() => Ok(Client::new(Path::new(socket))),
-        _ => Err(Failure::no_admin_socket()),
-    };
+fn run(Arguments { admin, token_file, certificate, command }: Arguments) -> Result<(), Failure> {
+    // A variable that is set but empty is as good as none.
+    let (admin, certificate) =
+        (admin.filter(|place| !place.is_empty()), certificate.filter(|file| !file.as_os_str().is_empty()));
+    let place = admin
+        .ok_or_else(Failure::no_admin_socket)
+        .and_then(|place| Place::new(&place, token_file.as_deref(), certificate.as_deref()));
+    let client = || place.as_ref().map(Client::new).map_err(Failure::clone);
     match command {
         Command::Status { json: true } => print_line(&client()?.status()?),
         Command::Status { json: false } => print(&client::parse::<Status>(&client()?.status()?)?.to_string()),
@@ -149,6 +172,7 @@ fn run(Arguments { admin, command }: Arguments) -> Result<(), Failure> {
             print_line(&client()?.command::<Restored>("restore", &module)?)
         }
         Command::Trust(Module { module }) => print_line(&client()?.command::<Trusted>("trust", &module)?),
+        Command::Token { name, role } => print_line(&Token::new(&name, role)?),
         Command::Inspect { file, json } => inspect(&file, json),
     }
 }

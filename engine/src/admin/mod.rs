@@ -2,7 +2,8 @@
 //!
 //! An engine lives inside somebody else's process, so whoever wants to push from outside needs a door into
 //! it. This one is HTTP/1.1 over a Unix socket: every language and `curl --unix-socket` speak it, no port is
-//! open, and the file's mode (0600) says who may come in.
+//! open, and the file's mode (0600) says who may come in. For operators elsewhere, the same can be served over the
+//! [`network`], with TLS and tokens, if the host asks for that.
 //!
 //! | request | what it does | answer |
 //! |---|---|---|
@@ -21,8 +22,12 @@
 //! was done is answered with 200; what wasn't, with a status from 400 on and `{"code", "message"}`, where
 //! the code is that of the error (see [`error`](crate::error)).
 //!
-//! [`socket`] makes the socket, [`routes`] answers, and this module runs both on a thread of their own.
+//! [`socket`] makes the socket, [`peer`] says who is at its other end, [`routes`] answers, and this module runs them on a
+//! thread of their own.
 
+#[cfg(feature = "network")]
+mod network;
+mod peer;
 mod routes;
 mod socket;
 #[cfg(test)]
@@ -30,7 +35,6 @@ mod tests;
 
 use std::future::IntoFuture;
 use std::io;
-use std::os::unix::net::UnixListener as StdListener;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -38,11 +42,16 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::UnixListener;
-use tokio::runtime::{self, Runtime};
+use tokio::runtime;
 use tokio::sync::watch;
 
 use crate::call::owed;
 use crate::engine::{Core, Trigger};
+#[cfg(feature = "network")]
+pub(crate) use network::NetworkServer;
+#[cfg(feature = "network")]
+pub use network::{NetworkAdmin, NetworkError, TokensError};
+use peer::Peer;
 use routes::COMMANDS_MAX;
 use socket::SocketFile;
 
@@ -50,32 +59,38 @@ use socket::SocketFile;
 /// longer.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Serves until it is dropped.
+/// Tells what serves that it's to end: with an error, and nothing is ever sent.
+type Ended = watch::Receiver<()>;
+
+/// A thread that serves until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Server {
+struct Serving {
     /// Dropping it tells the thread to end.
     alive: Option<watch::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    /// Removed after the thread has ended.
-    _socket: SocketFile,
 }
 
-impl Trigger for Server {}
-
-impl Server {
-    /// Serves `core` on `socket`. `candidate_size_max` is the most bytes that a push may carry.
-    pub(crate) fn start(socket: &Path, core: Arc<Core>, candidate_size_max: u64) -> io::Result<Self> {
-        let (listener, socket) = socket::listen(socket)?;
-        let router = routes::router(core, candidate_size_max);
+impl Serving {
+    /// Runs what `prepare` makes on a thread of its own. It's made there, inside the thread's runtime.
+    fn start<F: Future>(
+        name: &str,
+        prepare: impl FnOnce(Ended) -> io::Result<F> + Send + 'static,
+    ) -> io::Result<Self> {
         let (alive, ended) = watch::channel(());
         // The runtime is made and dropped on the thread: the engine may be built inside another one, where
         // dropping a runtime isn't allowed.
         let (report, started) = mpsc::channel();
-        let thread = std::thread::Builder::new().name("liveswap-admin".into()).spawn(move || {
-            match prepare(listener) {
-                Ok((runtime, listener)) => {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let prepared = runtime().and_then(|runtime| {
+                let entered = runtime.enter();
+                let serve = prepare(ended)?;
+                drop(entered);
+                Ok((runtime, serve))
+            });
+            match prepared {
+                Ok((runtime, serve)) => {
                     drop(report);
-                    runtime.block_on(serve(listener, router, ended));
+                    runtime.block_on(serve);
                 }
                 Err(error) => {
                     // The receiver waits for this or for the sender's end.
@@ -86,12 +101,12 @@ impl Server {
         match started.recv() {
             Ok(error) => Err(error),
             // The sender is gone without an error: it serves.
-            Err(mpsc::RecvError) => Ok(Self { alive: Some(alive), thread: Some(thread), _socket: socket }),
+            Err(mpsc::RecvError) => Ok(Self { alive: Some(alive), thread: Some(thread) }),
         }
     }
 }
 
-impl Drop for Server {
+impl Drop for Serving {
     fn drop(&mut self) {
         self.alive.take();
         if let Some(thread) = self.thread.take() {
@@ -101,32 +116,53 @@ impl Drop for Server {
     }
 }
 
-fn prepare(listener: StdListener) -> io::Result<(Runtime, UnixListener)> {
-    let runtime = runtime::Builder::new_current_thread()
+fn runtime() -> io::Result<runtime::Runtime> {
+    runtime::Builder::new_current_thread()
         .thread_name("liveswap-admin-command")
         .max_blocking_threads(COMMANDS_MAX)
         .enable_all()
         // A subscriber may have called the engine on this thread.
         .on_thread_park(owed::settle_all)
-        .build()?;
-    let entered = runtime.enter();
-    let listener = UnixListener::from_std(listener)?;
-    drop(entered);
-    Ok((runtime, listener))
+        .build()
 }
 
-async fn serve(listener: UnixListener, router: Router, alive: watch::Receiver<()>) {
-    let ended = |mut alive: watch::Receiver<()>| async move {
-        // Nothing is ever sent: this ends, with an error, when the server is dropped.
-        let _ = alive.changed().await;
-    };
+/// Serves the Unix socket until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    _serving: Serving,
+    /// Removed after the thread has ended.
+    _socket: SocketFile,
+}
+
+impl Trigger for Server {}
+
+impl Server {
+    /// Serves `core` on `socket`. `candidate_size_max` is the most bytes that a push may carry.
+    pub(crate) fn start(socket: &Path, core: Arc<Core>, candidate_size_max: u64) -> io::Result<Self> {
+        let (listener, socket) = socket::listen(socket)?;
+        let router = peer::known(routes::router(core, candidate_size_max));
+        let serving = Serving::start("liveswap-admin", move |ended| {
+            Ok(serve(UnixListener::from_std(listener)?, router, ended))
+        })?;
+        Ok(Self { _serving: serving, _socket: socket })
+    }
+}
+
+async fn serve(listener: UnixListener, router: Router, ended: Ended) {
     let farewell = async {
-        ended(alive.clone()).await;
+        end(ended.clone()).await;
         tokio::time::sleep(FAREWELL).await;
     };
-    let server = axum::serve(listener, router).with_graceful_shutdown(ended(alive.clone()));
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(end(ended.clone()));
     tokio::select! {
         _ = server.into_future() => {}
         () = farewell => {}
     }
+}
+
+/// Until the server is dropped.
+async fn end(mut ended: Ended) {
+    // Nothing is ever sent: this ends with an error.
+    let _ = ended.changed().await;
 }

@@ -11,13 +11,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::candidate::VersionNumber;
-use crate::control::Recovery;
+use crate::control::{Asker, Recovery};
 use crate::engine::{Core, Published, Push, PushOutcome};
 use crate::error::{AcceptError, CommitError, PushError, RecoverError, RollbackError, TakeError};
 use crate::status::{SnapshotTaken, Status};
@@ -38,7 +38,7 @@ struct Admin {
     commands: Arc<Semaphore>,
 }
 
-/// The routes to `core`.
+/// The routes to `core`. Whoever serves them says with each request who asks: an [`Asker`] among its extensions.
 pub(super) fn router(core: Arc<Core>, candidate_size_max: u64) -> Router {
     let commands = Arc::new(Semaphore::new(COMMANDS_MAX));
     Router::new()
@@ -75,22 +75,27 @@ type Named = Result<Path<String>, PathRejection>;
 
 async fn push(
     State(admin): State<Admin>,
+    Extension(asker): Extension<Asker>,
     query: Result<Query<PushQuery>, QueryRejection>,
     body: Body,
 ) -> Result<Json<PushOutcome>, Failure> {
     let Query(PushQuery { name, allow_older, allow_one_way, force }) = query?;
     let permit = admin.permit()?;
     let content = receive(&name, body, admin.candidate_size_max).await?;
-    let push = Push::content(name, content);
+    let push = Push::content(name, content).asked_by(asker);
     let push = if allow_older { push.allow_older() } else { push };
     let push = if allow_one_way { push.allow_one_way() } else { push };
     let push = if force { push.force() } else { push };
     admin.command(permit, move |core| core.push(push)).await.map(Json)
 }
 
-async fn rollback(State(admin): State<Admin>, module: Named) -> Result<Json<Published>, Failure> {
+async fn rollback(
+    State(admin): State<Admin>,
+    Extension(asker): Extension<Asker>,
+    module: Named,
+) -> Result<Json<Published>, Failure> {
     let Path(module) = module?;
-    admin.command(admin.permit()?, move |core| core.mailbox.rollback(module)).await.map(Json)
+    admin.command(admin.permit()?, move |core| core.mailbox.rollback(module, asker)).await.map(Json)
 }
 
 #[derive(Serialize)]
@@ -99,16 +104,24 @@ struct Committed {
     version: VersionNumber,
 }
 
-async fn commit(State(admin): State<Admin>, module: Named) -> Result<Json<Committed>, Failure> {
+async fn commit(
+    State(admin): State<Admin>,
+    Extension(asker): Extension<Asker>,
+    module: Named,
+) -> Result<Json<Committed>, Failure> {
     let Path(module) = module?;
     let name = module.clone();
-    let version = admin.command(admin.permit()?, move |core| core.mailbox.commit(name)).await?;
+    let version = admin.command(admin.permit()?, move |core| core.mailbox.commit(name, asker)).await?;
     Ok(Json(Committed { module, version }))
 }
 
-async fn snapshot(State(admin): State<Admin>, module: Named) -> Result<Json<SnapshotTaken>, Failure> {
+async fn snapshot(
+    State(admin): State<Admin>,
+    Extension(asker): Extension<Asker>,
+    module: Named,
+) -> Result<Json<SnapshotTaken>, Failure> {
     let Path(module) = module?;
-    admin.command(admin.permit()?, move |core| core.mailbox.snapshot(module)).await.map(Json)
+    admin.command(admin.permit()?, move |core| core.mailbox.snapshot(module, asker)).await.map(Json)
 }
 
 #[derive(Serialize)]
@@ -118,11 +131,15 @@ struct Restored {
     path: Option<PathBuf>,
 }
 
-async fn restore(State(admin): State<Admin>, module: Named) -> Result<Json<Restored>, Failure> {
+async fn restore(
+    State(admin): State<Admin>,
+    Extension(asker): Extension<Asker>,
+    module: Named,
+) -> Result<Json<Restored>, Failure> {
     let Path(module) = module?;
     let name = module.clone();
     let command = move |core: &Core| {
-        core.mailbox.recover(name.clone(), Recovery::Restore)?;
+        core.mailbox.recover(name.clone(), Recovery::Restore, asker)?;
         let restored = core.status().modules.into_iter().find(|known| known.name == name);
         Ok::<_, RecoverError>(restored.and_then(|known| known.snapshots?.restored_from))
     };
@@ -135,10 +152,14 @@ struct Trusted {
     module: String,
 }
 
-async fn trust(State(admin): State<Admin>, module: Named) -> Result<Json<Trusted>, Failure> {
+async fn trust(
+    State(admin): State<Admin>,
+    Extension(asker): Extension<Asker>,
+    module: Named,
+) -> Result<Json<Trusted>, Failure> {
     let Path(module) = module?;
     let name = module.clone();
-    admin.command(admin.permit()?, move |core| core.mailbox.recover(name, Recovery::Trust)).await?;
+    admin.command(admin.permit()?, move |core| core.mailbox.recover(name, Recovery::Trust, asker)).await?;
     Ok(Json(Trusted { module }))
 }
 
@@ -217,13 +238,18 @@ async fn receive(name: &str, mut body: Body, limit: u64) -> Result<Vec<u8>, Fail
 }
 
 /// Why a request wasn't carried out.
-struct Failure {
-    status: StatusCode,
-    code: &'static str,
-    message: String,
+pub(super) struct Failure {
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+    pub(super) message: String,
 }
 
 impl Failure {
+    /// Who asks is known, and may not.
+    pub(super) fn forbidden(message: String) -> Self {
+        Self { status: StatusCode::FORBIDDEN, code: "forbidden", message }
+    }
+
     fn bad_request(message: String) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "bad-request", message }
     }

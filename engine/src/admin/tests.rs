@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use rustix::process::Uid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -224,4 +225,31 @@ fn an_engine_can_be_built_and_dropped_inside_another_runtime() {
         refusal(&socket);
         drop(engine);
     });
+}
+
+/// Root can be another user for a moment. Nobody else can, and then the test says so.
+#[test]
+fn another_user_is_refused_even_if_the_socket_is_open_to_all() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can ask as another user");
+        return;
+    }
+    let (folder, socket, _engine) = engine();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
+    let stranger = std::thread::spawn({
+        let socket = socket.clone();
+        move || {
+            // This thread alone.
+            let nobody = Uid::from_raw(65534);
+            rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+            [("GET", "/status"), ("POST", "/commit/logic")]
+                .map(|(method, target)| ask(&socket, method, target, b""))
+        }
+    });
+    for refused in stranger.join().unwrap() {
+        assert_eq!(code(&refused), (403, "forbidden"));
+        assert!(refused.1["message"].as_str().unwrap().contains("user 65534"), "{refused:?}");
+    }
+    assert_eq!(ask(&socket, "GET", "/status", b"").0, 200);
 }

@@ -1,5 +1,8 @@
 //! Building an engine.
 
+mod audit;
+#[cfg(feature = "network")]
+mod network;
 mod probation;
 
 use std::any::TypeId;
@@ -17,7 +20,9 @@ use crate::call::{Bell, CallPath};
 use crate::candidate::accept::{CANDIDATE_SIZE_MAX, PrivateFolder};
 #[cfg(doc)]
 use crate::control::SwapStep;
-use crate::control::{Control, Module, Moment, Observer, Oversight, Reaper, Settings, Snapshots, Vetoes};
+use crate::control::{
+    Audit, Control, Module, Moment, Observer, Oversight, Reaper, Settings, Snapshots, Vetoes,
+};
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
 use crate::host::hook::Hooks;
@@ -64,6 +69,7 @@ pub struct Builder {
     policies: Policies,
     spawned_running_max: usize,
     spawned_waiting_max: usize,
+    audit_log: Option<PathBuf>,
 }
 
 /// Where snapshots are kept, how many, and how often one is taken.
@@ -114,6 +120,7 @@ impl Builder {
             policies: Policies::default(),
             spawned_running_max: 64,
             spawned_waiting_max: 1024,
+            audit_log: None,
         }
     }
 
@@ -327,6 +334,7 @@ impl Builder {
     /// refused is no error: it is logged, and the module has no active version yet.
     pub fn build(self) -> Result<Engine, BuildError> {
         self.check()?;
+        let audit = Audit::open(self.audit_log.as_deref())?;
         let folder = match &self.private_folder {
             Some(path) => {
                 let what = format!("take {} as the private folder", path.display());
@@ -379,6 +387,7 @@ impl Builder {
             vetoes: self.vetoes,
             observer: self.observer,
             bell,
+            audit: audit.clone(),
             wake,
             ended,
         };
@@ -391,6 +400,7 @@ impl Builder {
             modules: declared,
             mailbox: control.mailbox.clone(),
             reaper,
+            audit,
             candidate_size_max: self.candidate_size_max,
         });
         // From here on, dropping the engine ends the threads.

@@ -263,6 +263,16 @@ pub(crate) fn accept<'candidate>(
     source: Source<'candidate>,
     limit: u64,
 ) -> Result<Accepted<'candidate>, AcceptError> {
+    accept_seen(folder, source, limit, |_| {})
+}
+
+/// The same, and shows the candidate's bytes before anything is changed in them.
+pub(crate) fn accept_seen<'candidate>(
+    folder: &Arc<PrivateFolder>,
+    source: Source<'candidate>,
+    limit: u64,
+    see: impl FnOnce(&[u8]),
+) -> Result<Accepted<'candidate>, AcceptError> {
     let (name, mut content) = match source {
         Source::File(path) => (path.display().to_string(), Cow::Owned(read(path, limit)?)),
         Source::Kept(copy) => {
@@ -277,6 +287,7 @@ pub(crate) fn accept<'candidate>(
     if content.len() as u64 > limit {
         return Err(AcceptError::TooLarge { name, limit });
     }
+    see(&content);
     let path = folder.fresh();
     let unwritable = |source| AcceptError::Unwritable { path: path.clone(), source };
     let mut file = folder.create_at(&path).map_err(unwritable)?;

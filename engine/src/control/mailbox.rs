@@ -40,6 +40,15 @@ pub(crate) struct Allowed {
     pub(crate) forced: bool,
 }
 
+impl Allowed {
+    /// The names of what is allowed, for the audit log.
+    pub(super) fn names(self) -> Vec<&'static str> {
+        let Self { older, one_way, forced } = self;
+        let all = [(older, "older"), (one_way, "one-way"), (forced, "forced")];
+        all.into_iter().filter_map(|(is_allowed, name)| is_allowed.then_some(name)).collect()
+    }
+}
+
 /// What is to be done about a state that may be half changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recovery {
@@ -78,10 +87,10 @@ pub(super) type Reply<T, E> = reply::Reply<Result<T, E>>;
 
 pub(super) enum Command {
     Push(PushRequest, Reply<PushOutcome, PushError>),
-    Rollback(String, Reply<Published, RollbackError>),
-    Commit(String, Reply<VersionNumber, CommitError>),
-    Snapshot(String, Reply<SnapshotTaken, TakeError>),
-    Recover(String, Recovery, Reply<(), RecoverError>),
+    Rollback(String, Asker, Reply<Published, RollbackError>),
+    Commit(String, Asker, Reply<VersionNumber, CommitError>),
+    Snapshot(String, Asker, Reply<SnapshotTaken, TakeError>),
+    Recover(String, Recovery, Asker, Reply<(), RecoverError>),
     /// A file in a watched folder was completed.
     #[cfg(feature = "watch")]
     Notice(PathBuf),
@@ -118,24 +127,24 @@ impl Mailbox {
         self.ask(|reply| Command::Push(request, reply), busy, PushError::Stopped)
     }
 
-    pub(crate) fn rollback(&self, module: String) -> Result<Published, RollbackError> {
+    pub(crate) fn rollback(&self, module: String, asker: Asker) -> Result<Published, RollbackError> {
         let busy = |waits_for| PushError::Busy { waits_for }.into();
-        self.ask(|reply| Command::Rollback(module, reply), busy, PushError::Stopped.into())
+        self.ask(|reply| Command::Rollback(module, asker, reply), busy, PushError::Stopped.into())
     }
 
-    pub(crate) fn commit(&self, module: String) -> Result<VersionNumber, CommitError> {
+    pub(crate) fn commit(&self, module: String, asker: Asker) -> Result<VersionNumber, CommitError> {
         let busy = |waits_for| CommitError::Busy { waits_for };
-        self.ask(|reply| Command::Commit(module, reply), busy, CommitError::Stopped)
+        self.ask(|reply| Command::Commit(module, asker, reply), busy, CommitError::Stopped)
     }
 
-    pub(crate) fn snapshot(&self, module: String) -> Result<SnapshotTaken, TakeError> {
+    pub(crate) fn snapshot(&self, module: String, asker: Asker) -> Result<SnapshotTaken, TakeError> {
         let busy = |waits_for| TakeError::Busy { waits_for };
-        self.ask(|reply| Command::Snapshot(module, reply), busy, TakeError::Stopped)
+        self.ask(|reply| Command::Snapshot(module, asker, reply), busy, TakeError::Stopped)
     }
 
-    pub(crate) fn recover(&self, module: String, how: Recovery) -> Result<(), RecoverError> {
+    pub(crate) fn recover(&self, module: String, how: Recovery, asker: Asker) -> Result<(), RecoverError> {
         let busy = |waits_for| PushError::Busy { waits_for }.into();
-        self.ask(|reply| Command::Recover(module, how, reply), busy, PushError::Stopped.into())
+        self.ask(|reply| Command::Recover(module, how, asker, reply), busy, PushError::Stopped.into())
     }
 
     /// A file in a watched folder was completed. Never waits.

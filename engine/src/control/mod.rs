@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`mailbox`] | the one way in, for every trigger |
 //! | [`asker`] | who asks |
+//! | [`audit`] | writes down who has asked for what, and what became of it |
 //! | [`thread`] | carries out what comes in, one command after the other |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
@@ -21,6 +22,7 @@
 //! | [`departure`] | what is left to do for such a version |
 
 mod asker;
+mod audit;
 mod capture;
 mod departure;
 mod library;
@@ -47,6 +49,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 pub(crate) use asker::Asker;
+pub(crate) use audit::Audit;
+pub use audit::AuditError;
 pub use library::LoadError;
 pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
 pub use migration::MigrationError;
@@ -98,6 +102,8 @@ pub(crate) struct Settings {
     /// Asked before each step, and told after.
     pub(crate) observer: Observer,
     pub(crate) bell: Arc<Bell>,
+    /// Where all that is asked for is written down.
+    pub(crate) audit: Audit,
     /// Wakes the control thread to look after what goes on by itself.
     pub(crate) wake: Sender<()>,
     /// Nothing comes out of it: the engine ends when it's disconnected.

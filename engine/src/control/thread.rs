@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 
+use super::audit::PushRecord;
 use super::mailbox::{Allowed, Candidate, Command, Mailbox, PushRequest, Recovery, Reply, Shared};
 use super::module::{Module, ask, micros};
 use super::observer::SwapStep;
@@ -18,7 +19,7 @@ use super::reaper::{Reaper, deadline_in};
 use super::staged::Staged;
 use super::{Asker, Settings};
 use crate::call::owed;
-use crate::candidate::accept::{Accepted, Source, accept, is_being_written};
+use crate::candidate::accept::{Accepted, Source, accept, accept_seen, is_being_written};
 use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, manifest, verify};
 use crate::engine::{Published, PushOutcome};
 use crate::error::{AcceptError, CommitError, PushError, RecoverError, RollbackError, TakeError};
@@ -215,17 +216,25 @@ impl Worker {
                     outcome.map(|pushed| pushed.expect("only what a watched folder offers is passed over")),
                 );
             }
-            Command::Rollback(name, reply) => {
+            Command::Rollback(name, asker, reply) => {
                 let outcome = self.rollback(&name);
+                self.settings.audit.rolled_back(&asker, &name, &outcome);
                 answer(reply, outcome);
             }
-            Command::Commit(name, reply) => {
+            Command::Commit(name, asker, reply) => {
                 let outcome = self.commit(&name);
+                self.settings.audit.committed(&asker, &name, &outcome);
                 answer(reply, outcome);
             }
-            Command::Snapshot(name, reply) => self.snapshot(&name, reply),
-            Command::Recover(name, how, reply) => {
+            Command::Snapshot(name, asker, reply) => {
+                // It's answered later, when it's on the disk.
+                let (audit, module) = (self.settings.audit.clone(), name.clone());
+                let note = move |outcome: &_| audit.snapshot_taken(&asker, &module, outcome);
+                self.snapshot(&name, reply.noting(note));
+            }
+            Command::Recover(name, how, asker, reply) => {
                 let outcome = self.recover(&name, how);
+                self.settings.audit.recovered(&asker, &name, how, &outcome);
                 answer(reply, outcome);
             }
             #[cfg(feature = "watch")]
@@ -255,10 +264,12 @@ impl Worker {
     fn push(&mut self, request: &PushRequest, origin: Origin) -> Result<Option<PushOutcome>, PushError> {
         let name = request.candidate.name();
         self.while_busy(format!("{name} is being pushed"), |thread| {
-            let outcome = thread.take_in(request, &name, origin);
+            let mut record = thread.settings.audit.begin_push();
+            let outcome = thread.take_in(request, &name, origin, &mut record);
             if let Err(error) = &outcome {
                 tell(|| tracing::warn!(candidate = name, asker = %request.asker, code = error.code(), "refused: {error}"));
             }
+            thread.settings.audit.pushed(request, &record, &outcome);
             outcome
         })
     }
@@ -268,18 +279,20 @@ impl Worker {
         request: &PushRequest,
         name: &str,
         origin: Origin,
+        record: &mut PushRecord,
     ) -> Result<Option<PushOutcome>, PushError> {
         let named = CandidateName::parse(name);
         let mut concerns = named.as_ref().map(|name| name.module.clone());
+        record.module.clone_from(&concerns);
         let started = Instant::now();
         if origin != Origin::Asked {
             check_folder(&request.candidate).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         }
         ask(&self.settings, None, SwapStep::Accept)
             .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
-        let accepted =
-            accept(&self.settings.folder, request.candidate.source(), self.settings.candidate_size_max)
-                .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
+        let (source, limit) = (request.candidate.source(), self.settings.candidate_size_max);
+        let accepted = accept_seen(&self.settings.folder, source, limit, |content| record.see(content))
+            .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         self.settings.observer.told(None, SwapStep::Accept);
         let digest = accepted.copy.digest;
         if let Some(module) = self.modules.iter().find(|module| module.active_digest() == Some(digest)) {
@@ -305,6 +318,7 @@ impl Worker {
             |(staged, stages)| {
                 let module = staged.module().to_owned();
                 concerns = Some(module.clone());
+                (record.module, record.version) = (concerns.clone(), Some(staged.readable.version.clone()));
                 match self.modules.iter_mut().find(|known| known.name() == module) {
                     Some(known) => known.push(staged, stages, &self.settings),
                     None => Err(VerifyError::UnknownModule { found: module, known: self.known() }.into()),

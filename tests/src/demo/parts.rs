@@ -58,6 +58,13 @@ pub fn command() -> &'static Path {
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command.current_dir(workspace());
+    // The cargo that runs these tests has set them for them. The build script of `ring` looks at them, and would have all
+    // that depends on it built anew each time that they come and go.
+    let of_package = ["NAME", "VERSION_MAJOR", "VERSION_MINOR", "VERSION_PATCH", "VERSION_PRE"];
+    for variable in of_package.map(|name| format!("CARGO_PKG_{name}")) {
+        command.env_remove(variable);
+    }
+    command.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_LINKS");
     command
 }
 

@@ -12,6 +12,15 @@ use super::{Swap, size};
 #[derive(Deserialize)]
 pub(crate) struct Status {
     pub(crate) modules: Vec<Module>,
+    audit: Option<Audit>,
+}
+
+/// What became of the lines of the audit log.
+#[derive(Deserialize)]
+struct Audit {
+    lines: u64,
+    failures: u64,
+    last_failure: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -93,7 +102,21 @@ impl Display for Status {
             }
             write!(formatter, "{module}")?;
         }
-        Ok(())
+        match &self.audit {
+            Some(audit) => writeln!(formatter, "\n{audit}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Display for Audit {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let Self { lines, failures, last_failure } = self;
+        write!(formatter, "audit log: {lines} written, {failures} missing")?;
+        match last_failure {
+            Some(reason) => write!(formatter, ": {reason}"),
+            None => Ok(()),
+        }
     }
 }
 

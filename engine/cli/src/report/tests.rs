@@ -215,3 +215,19 @@ fn what_was_done_about_a_state_is_told() {
     let trusted: Trusted = serde_json::from_str(r#"{"module": "logic"}"#).unwrap();
     assert_eq!(trusted.to_string(), "the state of logic is trusted as it is");
 }
+
+#[test]
+fn a_status_says_what_is_missing_from_the_audit_log() {
+    let told = |audit: &str| {
+        let status = format!(r#"{{"modules": [], "audit": {audit}}}"#);
+        serde_json::from_str::<Status>(&status).unwrap().to_string()
+    };
+    assert_eq!(
+        told(r#"{"lines": 3, "failures": 1, "last_failure": "the disk is full"}"#),
+        "\naudit log: 3 written, 1 missing: the disk is full\n"
+    );
+    assert_eq!(
+        told(r#"{"lines": 3, "failures": 0, "last_failure": null}"#),
+        "\naudit log: 3 written, 0 missing\n"
+    );
+}

@@ -13,6 +13,7 @@ use crate::call::{CallPath, Footprint, Hold, Holding};
 use crate::candidate::VersionNumber;
 use crate::control::{Progress, RetiredView, Serial};
 use crate::host;
+use crate::probation::view::ProbationView;
 pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
 
 /// All modules of an engine.
@@ -282,7 +283,7 @@ pub(crate) struct Board {
     pub(crate) standby: Option<Placed>,
     pub(crate) swaps: SwapCounts,
     pub(crate) last_swap: Option<Swap>,
-    pub(crate) probation: Option<ProbationStatus>,
+    pub(crate) probation: Option<ProbationView>,
     pub(crate) last_verdict: Option<VerdictStatus>,
     pub(crate) migration: Option<Arc<Progress>>,
     pub(crate) snapshots: Option<SnapshotStatus>,
@@ -318,7 +319,7 @@ impl ModuleStatus {
                 .collect(),
             swaps: board.swaps,
             last_swap: board.last_swap.clone(),
-            probation: board.probation.clone(),
+            probation: board.probation.as_ref().map(ProbationView::status),
             last_verdict: board.last_verdict.clone(),
             migration: board.migration.as_ref().map(|progress| progress.status()),
             snapshots: board.snapshots.clone(),

@@ -82,7 +82,19 @@ fn the_status_as_json_has_every_promised_field() {
     let module = &status["modules"][0];
     assert_names(
         module,
-        &["name", "phase", "active", "standby", "retired", "swaps", "last_swap", "migration", "snapshots"],
+        &[
+            "name",
+            "phase",
+            "active",
+            "standby",
+            "retired",
+            "swaps",
+            "last_swap",
+            "probation",
+            "last_verdict",
+            "migration",
+            "snapshots",
+        ],
     );
     assert_eq!((&module["name"], &module["phase"]), (&"logic".into(), &"probation".into()));
     for (slot, version, in_flight) in [("active", "1003", 1), ("standby", "1002", 0)] {
@@ -103,7 +115,7 @@ fn the_status_as_json_has_every_promised_field() {
     let retired = &module["retired"][0];
     assert_names(retired, &["version", "state", "holders"]);
     assert_eq!((&retired["version"], &retired["state"]), (&"1001".into(), &"unmapped".into()));
-    assert_names(&module["swaps"], &["committed", "rolled_back", "refused"]);
+    assert_names(&module["swaps"], &["committed", "rolled_back", "rolled_back_by_health", "refused"]);
     assert_eq!(module["swaps"]["committed"], 1);
     assert_names(&module["last_swap"], &["from", "to", "stages_us"]);
     assert_eq!((&module["last_swap"]["from"], &module["last_swap"]["to"]), (&"1002".into(), &"1003".into()));
@@ -118,6 +130,15 @@ fn the_status_as_json_has_every_promised_field() {
     assert_eq!((&migration["from_schema"], &migration["to_schema"]), (&1.into(), &2.into()));
     assert_eq!((&migration["stage"], &migration["done"]), (&"done".into(), &migration["shards"]));
     assert!(migration["pause_us"].is_u64() && migration["attempts"].as_u64() > Some(0), "{migration}");
+    let probation = &module["probation"];
+    assert_names(
+        probation,
+        &["version", "since_ms", "ends_ms", "calls", "panics", "errors", "methods", "health"],
+    );
+    assert_eq!((&probation["version"], &probation["panics"]), (&"1003".into(), &0.into()));
+    let verdict = &module["last_verdict"];
+    assert_names(verdict, &["number", "version", "verdict", "at_ms"]);
+    assert_eq!((&verdict["version"], &verdict["verdict"]), (&"1002".into(), &"committed".into()));
     let snapshots = &module["snapshots"];
     assert_names(
         snapshots,

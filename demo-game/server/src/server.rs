@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use demo_api::Game;
-use liveswap::{BuildError, Engine, ModuleError};
+use liveswap::{BuildError, Engine, ModuleError, Probation};
 use thiserror::Error;
 use tokio::runtime::{self, Runtime};
 use tokio::time::sleep;
@@ -67,6 +67,7 @@ pub fn run(arguments: &Arguments) -> Result<(), ServerError> {
             .private_folder(folders.versions())
             .snapshots(folders.snapshots())
             .snapshot_every(BETWEEN_SNAPSHOTS)
+            .probation(Probation::default())
             .rescan_on_hangup()
             .build()?,
     );

@@ -13,11 +13,22 @@ use serde::Deserialize;
 pub(crate) struct Failure {
     pub(crate) code: String,
     pub(crate) message: String,
+    /// The exit status.
+    #[serde(skip, default = "failed")]
+    pub(crate) status: u8,
 }
+
+/// The exit status if what was asked for didn't happen.
+fn failed() -> u8 {
+    1
+}
+
+/// The exit status if it did, and was taken back.
+const ROLLED_BACK: u8 = 3;
 
 impl Failure {
     fn new(code: &str, message: String) -> Self {
-        Self { code: code.to_owned(), message }
+        Self { code: code.to_owned(), message, status: failed() }
     }
 
     pub(crate) fn no_admin_socket() -> Self {
@@ -109,6 +120,21 @@ impl Failure {
              again"
         );
         Self::new("migration-stuck", message)
+    }
+
+    /// The candidate was published, and then its predecessor took over again.
+    pub(crate) fn rolled_back(version: &str, code: &str, reason: &str) -> Self {
+        let message = format!("{version} was rolled back: {reason}: mend it, and push again");
+        Self { status: ROLLED_BACK, ..Self::new(code, message) }
+    }
+
+    /// The candidate was published, and what has become of it isn't known.
+    pub(crate) fn no_verdict(module: &str, version: &str) -> Self {
+        let message = format!(
+            "found no verdict on {version}: no probation has a policy in module `{module}`, or another version was \
+             pushed: ask for the `status`"
+        );
+        Self::new("no-verdict", message)
     }
 
     /// Standard output can't be written to.

@@ -1,8 +1,10 @@
-//! Following a migration: what the engine's status says of it, while a command is under way and afterwards.
+//! Following what a push has begun: what the engine's status says of its migration, while a command is under way and
+//! afterwards, and of its probation.
 //!
 //! The status comes over a connection of its own. It's asked for a few times per second; what goes wrong with that
 //! while the command is under way, the command itself will tell.
 
+use std::collections::HashMap;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -112,6 +114,41 @@ pub(crate) fn sweep(
                     "another migration of the state has begun: `status` shows how far it is".to_owned()
                 );
             }
+        }
+        thread::sleep(BETWEEN);
+    }
+}
+
+/// How many verdicts each module has had: what comes later is about a later push.
+pub(crate) fn verdicts(client: &Client<'_>) -> Result<HashMap<String, u64>, Failure> {
+    let modules = look(client)?.modules.into_iter();
+    Ok(modules.filter_map(|module| Some((module.name, module.last_verdict?.number))).collect())
+}
+
+/// Waits until the version that was published is committed. If it's rolled back instead, that is a failure.
+pub(crate) fn probation(
+    client: &Client<'_>,
+    published: &Published,
+    before: &HashMap<String, u64>,
+) -> Result<String, Failure> {
+    let (name, version) = (&published.module, published.version());
+    let before = before.get(name).copied().unwrap_or(0);
+    loop {
+        let status = look(client)?;
+        let module = status.modules.iter().find(|module| module.name == *name);
+        let verdict = module.and_then(|module| module.last_verdict.as_ref());
+        let verdict = verdict.filter(|verdict| verdict.number > before && verdict.version == version);
+        match verdict {
+            Some(verdict) if verdict.is_rollback() => {
+                let (code, reason) = verdict.reason();
+                return Err(Failure::rolled_back(version, code, reason));
+            }
+            Some(_) => return Ok(format!("{name} {version} is committed")),
+            None => {}
+        }
+        let probation = module.and_then(|module| module.probation.as_ref());
+        if probation.is_none_or(|probation| probation.version != version) {
+            return Err(Failure::no_verdict(name, version));
         }
         thread::sleep(BETWEEN);
     }

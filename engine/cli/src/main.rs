@@ -3,7 +3,7 @@
 //! Every subcommand but `inspect` and `token` is one request to the engine's admin API, HTTP over a Unix socket, or over
 //! the network with TLS and a token. The exit status is 0 only if what was asked for happened. If not, it is 1, and the last line on standard error
 //! is `error[CODE]: MESSAGE`, where the code is the engine's or one of [`failure`]'s. A command line that
-//! can't be understood ends with 2.
+//! can't be understood ends with 2. A push whose verdict was waited for, and was to roll it back, ends with 3.
 //!
 //! [`place`] is where the engine is, [`network`] gets in there over the network, [`mod@token`] makes what that needs.
 //! [`client`] asks the engine ([`body`] is what it sends), [`report`] says in words what it answered. A push or
@@ -76,6 +76,9 @@ enum Command {
         /// Replaces the version that serves even if it vetoes that. The record of the swap says so.
         #[arg(long)]
         force: bool,
+        /// Waits for the end of the version's probation, too: the exit status is 3 if it's rolled back.
+        #[arg(long, conflicts_with = "no_wait")]
+        wait: bool,
         #[command(flatten)]
         following: Following,
     },
@@ -134,9 +137,9 @@ struct Following {
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure { code, message }) => {
+        Err(Failure { code, message, status }) => {
             eprintln!("error[{code}]: {}", printable(&message).replace('\n', " "));
-            ExitCode::FAILURE
+            ExitCode::from(status)
         }
     }
 }
@@ -153,15 +156,21 @@ fn run(Arguments { admin, token_file, certificate, command }: Arguments) -> Resu
     match command {
         Command::Status { json: true } => print_line(&client()?.status()?),
         Command::Status { json: false } => print(&client::parse::<Status>(&client()?.status()?)?.to_string()),
-        Command::Push { file, allow_older, allow_one_way, force, following } => {
+        Command::Push { file, allow_older, allow_one_way, force, wait, following } => {
             let allowed = Allowed { older: allow_older, one_way: allow_one_way, forced: force };
             let client = client()?;
             let push = || client.push::<PushOutcome>(&file, allowed);
-            swap(&client, &following, push, PushOutcome::published)
+            let before = if wait { Some(follow::verdicts(&client)?) } else { None };
+            let outcome = swap(&client, &following, push, PushOutcome::published)?;
+            match before.zip(outcome.published()) {
+                Some((before, published)) => print_line(&follow::probation(&client, published, &before)?),
+                None => Ok(()),
+            }
         }
         Command::Rollback { module: Module { module }, following } => {
             let client = client()?;
-            swap(&client, &following, || client.command::<Published>("rollback", &module), |it| Some(it))
+            let rollback = || client.command::<Published>("rollback", &module);
+            swap(&client, &following, rollback, |it| Some(it)).map(drop)
         }
         Command::Commit(Module { module }) => print_line(&client()?.command::<Committed>("commit", &module)?),
         Command::Snapshot(Module { module }) => {
@@ -183,7 +192,7 @@ fn swap<T: Display>(
     following: &Following,
     command: impl FnOnce() -> Result<T, Failure>,
     published: impl FnOnce(&T) -> Option<&Published>,
-) -> Result<(), Failure> {
+) -> Result<T, Failure> {
     let mut meter = Meter::new(following.quiet);
     let outcome = follow::while_under_way(client, &mut meter, command)?;
     print_line(&outcome)?;
@@ -192,7 +201,7 @@ fn swap<T: Display>(
         let ending = follow::sweep(client, &mut meter, published, migrated)?;
         meter.say(&ending);
     }
-    Ok(())
+    Ok(outcome)
 }
 
 fn inspect(file: &Path, json: bool) -> Result<(), Failure> {

@@ -338,3 +338,57 @@ fn on_a_terminal_a_bar_is_drawn() {
     // What is left is one line.
     assert!(drawn.ends_with(&format!("\u{1b}[2K{SWEPT}\r\n")), "{drawn:?}");
 }
+
+/// A module without a migration, with its probation or its verdict.
+fn judged(more: &str) -> String {
+    let begun = module("probation", "1002", "null");
+    format!("{}, {more}}}", begun.strip_suffix('}').unwrap())
+}
+
+fn on_probation(version: &str) -> String {
+    judged(&format!(
+        r#""probation": {{"version": "{version}", "since_ms": 1, "ends_ms": 2, "calls": 0, "panics": 0, "errors": 0,
+            "methods": [], "health": "good"}}"#
+    ))
+}
+
+fn verdict(number: u64, verdict: &str) -> String {
+    judged(&format!(
+        r#""last_verdict": {{"number": {number}, "version": "1002", "verdict": "{verdict}", "at_ms": 1,
+            "reason": {{"code": "panics"}}, "message": "5 of 100 calls panicked"}}"#
+    ))
+}
+
+const SWAPPED: &str = r#"{"published": {"module": "logic", "from": "1001", "to": "1002", "stages_us": {}}}"#;
+
+#[test]
+fn a_push_that_waits_for_the_verdict_succeeds_once_its_version_is_committed() {
+    // What was found of an earlier one of that name isn't about this one.
+    let before = verdict(1, "rolled-back");
+    let played =
+        Played::start(&[&before], (200, SWAPPED), &[&on_probation("1002"), &verdict(2, "committed")]);
+    let told = "logic 1001 -> 1002 in 0.000 ms\nlogic 1002 is committed\n";
+    assert_told(&played.push(&["--quiet", "--wait"]), 0, told, &[]);
+    assert_eq!(played.asked_for("/status"), 3);
+}
+
+#[test]
+fn a_push_that_waits_for_the_verdict_has_an_exit_status_of_its_own_if_that_is_to_roll_back() {
+    let before = module("serving", "1001", "null");
+    let played =
+        Played::start(&[&before], (200, SWAPPED), &[&on_probation("1002"), &verdict(1, "rolled-back")]);
+    let stderr = ["error[panics]: 1002 was rolled back: 5 of 100 calls panicked: mend it, and push again"];
+    assert_told(&played.push(&["--quiet", "--wait"]), 3, "logic 1001 -> 1002 in 0.000 ms\n", &stderr);
+}
+
+#[test]
+fn a_push_that_waits_where_nothing_is_judged_says_so() {
+    let before = module("serving", "1001", "null");
+    for after in [module("probation", "1002", "null"), on_probation("1003")] {
+        let played = Played::start(&[&before], (200, SWAPPED), &[&after]);
+        let output = played.push(&["--quiet", "--wait"]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(told.starts_with("error[no-verdict]: found no verdict on 1002"), "{told}");
+    }
+}

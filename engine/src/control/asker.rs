@@ -27,6 +27,11 @@ pub(crate) enum Asker {
         /// Where the connection comes from.
         address: SocketAddr,
     },
+    /// Nobody: the engine itself has judged a version on probation.
+    Engine {
+        /// Why it's rolled back; none if it's committed.
+        reason: Option<String>,
+    },
 }
 
 impl fmt::Display for Asker {
@@ -39,6 +44,7 @@ impl fmt::Display for Asker {
             }
             Self::Socket { user, process: None } => write!(formatter, "user {user}, over the socket"),
             Self::Network { token, address } => write!(formatter, "token {token}, from {address}"),
+            Self::Engine { .. } => formatter.write_str("the engine itself"),
         }
     }
 }

@@ -244,7 +244,16 @@ impl Record {
         predecessor: Known,
         copy: &Path,
     ) -> Result<(), RecordError> {
-        let predecessor = Some(self.keep(predecessor, copy)?);
+        let predecessor = self.keep(predecessor, copy)?;
+        self.withdraw(withdrawn, Some(predecessor))
+    }
+
+    /// A version was withdrawn, and its predecessor can't take over: a start begins with what it finds, but for that one.
+    pub(crate) fn give_up(&mut self, withdrawn: Known) -> Result<(), RecordError> {
+        self.withdraw(withdrawn, None)
+    }
+
+    fn withdraw(&mut self, withdrawn: Known, predecessor: Option<Kept>) -> Result<(), RecordError> {
         let mut all = self.content.withdrawn.clone();
         all.retain(|known| known.digest != withdrawn.digest);
         all.push(withdrawn);

@@ -1,8 +1,13 @@
 //! Probation, as the status shows it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use liveswap_state::MethodSpec;
 use serde::Serialize;
 
 use super::Reason;
+use crate::call::meter::{Meter, Sums};
 use crate::candidate::VersionNumber;
 
 /// A version on probation, and what is known of it so far.
@@ -41,7 +46,7 @@ pub struct MethodHealth {
     /// The time that half of them took at most, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub median_us: Option<f64>,
-    /// The same of the predecessor.
+    /// The same of the predecessor, if the two are compared: not if one of them has had too few calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usual_us: Option<f64>,
 }
@@ -64,4 +69,48 @@ pub struct VerdictStatus {
     pub message: Option<String>,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
+}
+
+/// What the control thread writes down, for whoever asks to count for himself.
+#[derive(Clone, Debug)]
+pub(crate) struct ProbationView {
+    pub(crate) version: VersionNumber,
+    pub(crate) since_ms: u64,
+    pub(crate) ends_ms: u64,
+    pub(crate) methods: &'static [MethodSpec],
+    pub(crate) meter: Arc<Meter>,
+    /// The predecessor's calls.
+    pub(crate) usual: Arc<Sums>,
+    pub(crate) calls_min: u32,
+    pub(crate) health: &'static str,
+    pub(crate) condemned: Option<Reason>,
+}
+
+impl ProbationView {
+    /// As it is now.
+    pub(crate) fn status(&self) -> ProbationStatus {
+        let sums = self.meter.sums();
+        let us = |median: Duration| median.as_secs_f64() * 1e6;
+        let methods = self.methods.iter().zip(&sums.methods).zip(&self.usual.methods);
+        let methods = methods.filter(|((_, sums), _)| sums.calls > 0).map(|((method, sums), usual)| {
+            let are_compared = sums.timed().min(usual.timed()) >= self.calls_min.into();
+            MethodHealth {
+                method: method.name,
+                calls: sums.calls,
+                median_us: sums.median().map(us),
+                usual_us: usual.median().filter(|_| are_compared).map(us),
+            }
+        });
+        ProbationStatus {
+            version: self.version.clone(),
+            since_ms: self.since_ms,
+            ends_ms: self.ends_ms,
+            calls: sums.calls(),
+            panics: sums.panics(),
+            errors: sums.errors(),
+            methods: methods.collect(),
+            health: self.health,
+            condemned: self.condemned.clone(),
+        }
+    }
 }

@@ -4,9 +4,10 @@
 //! over, and stages it adds are shown as they come.
 //!
 //! This module has the answers to commands, [`status`] what `GET /status` answers, with [`migration`] and
-//! [`snapshots`] as parts of it.
+//! [`snapshots`] as parts of it, and [`probation`].
 
 mod migration;
+mod probation;
 mod snapshots;
 mod status;
 #[cfg(test)]
@@ -86,6 +87,13 @@ impl PushOutcome {
             Self::Published(published) => Some(published),
             Self::Unchanged { .. } => None,
         }
+    }
+}
+
+impl Published {
+    /// The version that serves since.
+    pub(crate) fn version(&self) -> &str {
+        &self.swap.to
     }
 }
 

@@ -52,7 +52,7 @@ impl Display for Taken {
     }
 }
 
-fn age_ms(taken_at_ms: u64) -> u64 {
+pub(super) fn age_ms(taken_at_ms: u64) -> u64 {
     // A clock that was set back makes it new, at worst.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     u64::try_from(now).unwrap_or(u64::MAX).saturating_sub(taken_at_ms)

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use serde::Deserialize;
 
 use super::migration::Migration;
+use super::probation::{Probation, Verdict};
 use super::snapshots::Snapshots;
 use super::{Swap, size};
 
@@ -32,6 +33,8 @@ pub(crate) struct Module {
     retired: Vec<Retired>,
     swaps: Swaps,
     last_swap: Option<Swap>,
+    pub(crate) probation: Option<Probation>,
+    pub(crate) last_verdict: Option<Verdict>,
     pub(crate) migration: Option<Migration>,
     snapshots: Option<Snapshots>,
     suspect: Option<Suspicion>,
@@ -70,6 +73,9 @@ pub(super) struct Holder {
 struct Swaps {
     committed: u64,
     rolled_back: u64,
+    /// Those that nobody asked for.
+    #[serde(default)]
+    rolled_back_by_health: u64,
     refused: u64,
 }
 
@@ -122,8 +128,8 @@ impl Display for Audit {
 
 impl Display for Module {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let Self { name, phase, active, standby, retired, swaps, last_swap, migration, snapshots, suspect } =
-            self;
+        let Self { name, phase, active, standby, retired, swaps, last_swap, .. } = self;
+        let Self { probation, last_verdict, migration, snapshots, suspect, .. } = self;
         writeln!(formatter, "{name}: {phase}")?;
         for (role, slot) in [("active", active), ("standby", standby)] {
             match slot {
@@ -142,6 +148,14 @@ impl Display for Module {
             row(formatter, "retired", format_args!("{version:<10} {state}{live}{reason}"))?;
             lines(formatter, holders)?;
         }
+        if let Some(probation) = probation {
+            row(formatter, "probation", probation)?;
+            probation.methods().try_for_each(|method| row(formatter, "", method))?;
+        }
+        // What was committed is what's active, and nothing more to say.
+        if let Some(verdict) = last_verdict.as_ref().filter(|verdict| verdict.is_rollback()) {
+            row(formatter, "verdict", verdict)?;
+        }
         if let Some(suspicion) = suspect {
             row(formatter, "suspect", suspicion)?;
         }
@@ -154,8 +168,13 @@ impl Display for Module {
                 row(formatter, if index == 0 { "snapshots" } else { "" }, line)?;
             }
         }
-        let Swaps { committed, rolled_back, refused } = swaps;
-        let counts = format_args!("{committed} committed, {rolled_back} rolled back, {refused} refused");
+        let Swaps { committed, rolled_back, rolled_back_by_health, refused } = swaps;
+        let by_health = match rolled_back_by_health {
+            0 => String::new(),
+            by_health => format!(" ({by_health} by health)"),
+        };
+        let counts =
+            format_args!("{committed} committed, {rolled_back} rolled back{by_health}, {refused} refused");
         row(formatter, "swaps", counts)?;
         match last_swap {
             Some(swap) => row(formatter, "last swap", swap),

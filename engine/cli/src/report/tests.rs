@@ -231,3 +231,48 @@ fn a_status_says_what_is_missing_from_the_audit_log() {
         "\naudit log: 3 written, 0 missing\n"
     );
 }
+
+#[test]
+fn a_probation_and_its_end_are_told() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let ended = now - 5 * 60_000 - 30_000;
+    let module = |more: &str, swaps: &str| {
+        let status = format!(
+            r#"{{"modules": [{{"name": "logic", "phase": "probation", "active": null, "standby": null, "retired": [],
+                 "swaps": {{{swaps}}}, "last_swap": null, {more}}}]}}"#
+        );
+        serde_json::from_str::<Status>(&status).unwrap().to_string()
+    };
+    let none = r#""committed": 0, "rolled_back": 0, "rolled_back_by_health": 0, "refused": 0"#;
+    let probation = |more: &str| {
+        let method = r#""calls": 200, "median_us": 10.04"#;
+        format!(
+            r#""probation": {{"version": "1002", "since_ms": 1, "ends_ms": 2, "calls": 201, "panics": 1, "errors": 2,
+                "methods": [{{"method": "look", {method}}}, {{"method": "hit", {method}, "usual_us": 9.5}}], {more}}}"#
+        )
+    };
+    let expected = "\
+logic: probation
+  active     -
+  standby    -
+  probation  0.0 s left: 201 calls, 1 panicked, 2 errors
+             `hit` 200 calls, 10.0 µs (usually 9.5)
+  swaps      0 committed, 0 rolled back, 0 refused
+";
+    assert_eq!(module(&probation(r#""health": "good""#), none), expected);
+    let told =
+        module(&probation(r#""health": "bad", "condemned": {"code": "unhealthy", "reason": "no"}"#), none);
+    assert!(told.contains(" 2 errors, health bad, to be rolled back\n"), "{told}");
+    let verdict = |verdict: &str| {
+        format!(r#""last_verdict": {{"number": 1, "version": "1002", "at_ms": {ended}, {verdict}}}"#)
+    };
+    let rolled_back = r#""verdict": "rolled-back", "reason": {"code": "panics", "calls": 100, "panics": 5, "allowed": 10},
+        "message": "5 of 100 calls panicked, and 10 of 1,000 may""#;
+    let some = r#""committed": 1, "rolled_back": 2, "rolled_back_by_health": 1, "refused": 0"#;
+    let told = module(&verdict(rolled_back), some);
+    let expected =
+        "  verdict    1002 was rolled back 5 min ago: 5 of 100 calls panicked, and 10 of 1,000 may\n";
+    assert!(told.contains(expected), "{told}");
+    assert!(told.contains("1 committed, 2 rolled back (1 by health), 0 refused"), "{told}");
+    assert!(!module(&verdict(r#""verdict": "committed""#), some).contains("verdict"));
+}

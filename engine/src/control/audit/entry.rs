@@ -105,6 +105,8 @@ fn describe(asker: &Asker) -> Value {
         Asker::Folder(folder) => json!({ "road": "folder", "folder": folder.display().to_string() }),
         Asker::Socket { user, process } => json!({ "road": "socket", "user": user, "process": process }),
         Asker::Network { token, address } => json!({ "road": "network", "token": token, "address": address }),
+        Asker::Engine { reason: Some(reason) } => json!({ "road": "engine", "reason": reason }),
+        Asker::Engine { reason: None } => json!({ "road": "engine" }),
     }
 }
 

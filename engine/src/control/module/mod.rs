@@ -493,7 +493,7 @@ impl Module {
         board.phase = self.phase.name();
         board.active = place(self.active(), slots.slot);
         board.standby = place(self.standby(), slots.slot.other());
-        board.probation = self.probation_status();
+        board.probation = self.view_probation();
         board.snapshots = self.snapshots.as_ref().map(Snapshots::status);
     }
 }

@@ -16,9 +16,10 @@ use liveswap_state::fence::Panic;
 
 use super::super::Settings;
 use super::super::mailbox::Allowed;
+use super::super::restore::RestoreError;
 use super::super::transition::{Phase, Purpose};
-use super::super::{Serial, thread};
-use super::{Loaded, Module};
+use super::super::{Asker, Serial, thread};
+use super::{Loaded, Module, PrepareError};
 use crate::call::meter::{Meter, Sums};
 use crate::call::{CallPath, Guard, Hold, Holding};
 use crate::candidate::accept::Source;
@@ -28,7 +29,7 @@ use crate::host::hook::UnderWay;
 use crate::lock::lock;
 use crate::probation::judge::{Evidence, Health, Stuck, Verdict, judge, millis};
 use crate::probation::record::{Known, Record};
-use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
+use crate::probation::view::{ProbationView, VerdictStatus};
 use crate::probation::{Probation, Reason, RecordError};
 use crate::tell::tell;
 
@@ -97,7 +98,7 @@ struct Watch {
     since_ms: u64,
     look_at: Instant,
     /// Its predecessor's calls.
-    usual: Sums,
+    usual: Arc<Sums>,
     health: Health,
     ask_at: Instant,
     asked: Option<Asked>,
@@ -189,7 +190,7 @@ impl Module {
                 since: now,
                 since_ms: now_ms(),
                 look_at: now + between(policy, Duration::ZERO),
-                usual,
+                usual: Arc::new(usual),
                 health: Health::Unknown,
                 ask_at: now,
                 asked: None,
@@ -209,6 +210,8 @@ impl Module {
             return Ok(());
         };
         let rolled_back = self.rollback(reason.clone(), settings);
+        let asker = Asker::Engine { reason: Some(reason.to_string()) };
+        settings.audit.rolled_back(&asker, self.name(), &rolled_back);
         rolled_back.map(drop).map_err(|error| {
             let waits_for =
                 format!("module `{}` is to be rolled back ({reason}), and can't be: {error}", self.name());
@@ -224,14 +227,24 @@ impl Module {
             return;
         }
         let verdict = self.look(settings);
+        // What can't be done now is tried again and again, and told and written down once.
+        let is_told = self.oversight.watch.as_ref().is_some_and(|watch| watch.is_told);
         let done = match verdict {
             Some(Verdict::RollBack(reason)) => {
-                let done = self.rollback(reason.clone(), settings).map(drop);
-                done.map_err(|error| format!("it is to be rolled back ({reason}), and can't be now: {error}"))
+                let done = self.rollback(reason.clone(), settings);
+                if done.is_ok() || !is_told {
+                    let asker = Asker::Engine { reason: Some(reason.to_string()) };
+                    settings.audit.rolled_back(&asker, self.name(), &done);
+                }
+                done.map(drop)
+                    .map_err(|error| format!("it is to be rolled back ({reason}), and can't be now: {error}"))
             }
             Some(Verdict::Commit) => {
-                let done = self.commit(settings).map(drop);
-                done.map_err(|error| format!("it is to be committed, and can't be now: {error}"))
+                let done = self.commit(settings);
+                if done.is_ok() || !is_told {
+                    settings.audit.committed(&Asker::Engine { reason: None }, self.name(), &done);
+                }
+                done.map(drop).map_err(|error| format!("it is to be committed, and can't be now: {error}"))
             }
             Some(Verdict::Wait) | None => Ok(()),
         };
@@ -372,51 +385,47 @@ impl Module {
             self.oversight.returns = false;
             returned
         });
-        match returned {
-            Ok(_) => tell(|| tracing::info!(module, %version, "begins with the version that had taken over")),
-            Err(error) => {
-                let code = error.code();
-                let what = "can't begin with the version that had taken over";
-                tell(|| tracing::error!(module, %version, code, "{what}: {error}"))
-            }
-        };
-        let Some(crashed) = crashed else { return };
+        if let Err(error) = &returned {
+            let code = error.code();
+            let what = "can't begin with the version that had taken over";
+            tell(|| tracing::error!(module, %version, code, "{what}: {error}"));
+        } else {
+            tell(|| tracing::info!(module, %version, "begins with the version that had taken over"));
+        }
+        let is_stranded = matches!(
+            returned,
+            Err(PushError::Prepare(PrepareError::Restore(RestoreError::OtherState { .. })))
+        );
+        // With a state that only the other can go on with, that one is better than none.
+        let Some(crashed) = crashed.filter(|_| !is_stranded) else { return };
         let number = crashed.version.clone();
         let mut board = lock(&self.board);
         board.swaps.rolled_back += 1;
         board.swaps.rolled_back_by_health += 1;
         drop(board);
-        if self.active().is_some() {
+        if returned.is_ok() {
             self.record_rollback(crashed);
         } else {
-            // Whatever begins in its place: not that one. It's recorded once something serves.
+            // Whatever begins in its place: not that one.
             self.oversight.withdrawn.push(crashed.digest);
+            let given_up = self.oversight.record.as_mut().map_or(Ok(()), |record| record.give_up(crashed));
+            self.report(given_up);
         }
         self.note_verdict(number, Some(Reason::Crashed));
     }
 
     /// For the board.
-    pub(super) fn probation_status(&self) -> Option<ProbationStatus> {
+    pub(super) fn view_probation(&self) -> Option<ProbationView> {
         let (watch, policy) = (self.oversight.watch.as_ref()?, self.oversight.policy.as_ref()?);
         let active = self.find(Some(watch.serial))?;
-        let sums = active.meter.as_ref()?.sums();
-        let us = |median: Duration| median.as_secs_f64() * 1e6;
-        let methods = self.path.methods.iter().zip(&sums.methods).zip(&watch.usual.methods);
-        let methods =
-            methods.filter(|((_, sums), _)| sums.calls > 0).map(|((method, sums), usual)| MethodHealth {
-                method: method.name,
-                calls: sums.calls,
-                median_us: sums.median().map(us),
-                usual_us: usual.median().map(us),
-            });
-        Some(ProbationStatus {
+        Some(ProbationView {
             version: active.number.clone(),
             since_ms: watch.since_ms,
             ends_ms: watch.since_ms.saturating_add(millis(policy.window)),
-            calls: sums.calls(),
-            panics: sums.panics(),
-            errors: sums.errors(),
-            methods: methods.collect(),
+            methods: self.path.methods,
+            meter: active.meter.clone()?,
+            usual: watch.usual.clone(),
+            calls_min: policy.calls_min,
             health: match watch.health {
                 Health::Unknown => "unknown",
                 Health::Good => "good",

@@ -5,7 +5,9 @@
 
 use thiserror::Error;
 
-pub use crate::candidate::{AcceptError, ElfError, ManifestError, VerifyError};
+pub use crate::candidate::{
+    AcceptError, Demand, ElfError, Exposure, KeyId, ManifestError, SignatureError, Trusted, VerifyError,
+};
 pub use crate::control::{LoadError, MigrationError, PrepareError, RestoreError};
 use crate::snapshot::error::DraftError;
 pub use crate::snapshot::error::SnapshotError;
@@ -17,6 +19,9 @@ pub enum PushError {
     /// The candidate's bytes could not be taken.
     #[error(transparent)]
     Accept(#[from] AcceptError),
+    /// The candidate isn't signed as it must be. None of its code has run.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// The candidate doesn't fit the host or what is running. None of its code has run.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -56,6 +61,7 @@ impl PushError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Accept(error) => error.code(),
+            Self::Signature(error) => error.code(),
             Self::Verify(error) => error.code(),
             Self::Load(error) => error.code(),
             Self::Prepare(error) => error.code(),
@@ -73,6 +79,7 @@ impl AcceptError {
         match self {
             Self::Unreadable { .. } => "unreadable",
             Self::OpenFolder { .. } => "open-folder",
+            Self::TooManyFiles { .. } => "too-many-files",
             Self::NotAFile { .. } => "not-a-file",
             Self::TooLarge { .. } => "too-large",
             Self::Unwritable { .. } => "unwritable",
@@ -111,6 +118,7 @@ impl ManifestError {
             Self::Elf(ElfError::NotALibrary { .. }) => "not-a-library",
             Self::Missing => "no-manifest",
             Self::Damaged(_) => "damaged-manifest",
+            Self::TooMuch { .. } => "manifest-too-large",
             Self::Future { .. } => "future-manifest",
         }
     }
@@ -446,6 +454,9 @@ pub enum BuildError {
         /// The name.
         name: String,
     },
+    /// No push could be told to be signed by whom it should be.
+    #[error(transparent)]
+    Signatures(#[from] SignatureError),
     /// The system refused something that the engine needs.
     #[error("can't {what}: {source}")]
     System {

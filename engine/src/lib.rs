@@ -49,7 +49,7 @@ pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};
 pub use candidate::{
     CandidateName, Digest, FieldManifest, FormerState, Manifest, MethodManifest, NotAVersion, StateManifest,
-    TypeManifest, VersionNumber, inspect,
+    TypeManifest, VersionNumber, inspect, read_signature, signature_beside,
 };
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
 pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};

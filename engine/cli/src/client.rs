@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt;
 use hyper::client::conn::http1;
 use hyper::{Method, Request};
@@ -35,13 +37,14 @@ impl<'socket> Client<'socket> {
 
     /// The status, as the engine wrote it.
     pub(crate) fn status(&self) -> Result<String, Failure> {
-        self.ask(Method::GET, "/status", Vec::new())
+        self.ask(Method::GET, "/status", None, Vec::new())
     }
 
-    /// Sends a candidate's bytes, because the host may see another file system.
+    /// Sends a candidate's bytes, because the host may see another file system, and the content of its signature.
     pub(crate) fn push<T: DeserializeOwned>(
         &self,
         file: &Path,
+        signature: Option<&str>,
         Allowed { older, one_way }: Allowed,
     ) -> Result<T, Failure> {
         let unreadable = |error| Failure::unreadable(file, &error);
@@ -53,33 +56,38 @@ impl<'socket> Client<'socket> {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
         let target = format!("/push?name={name}&allow_older={older}&allow_one_way={one_way}");
-        parse(&self.ask(Method::POST, &target, content)?)
+        parse(&self.ask(Method::POST, &target, signature, content)?)
     }
 
     /// `rollback`, `commit`, `snapshot`, `restore` or `trust`.
     pub(crate) fn command<T: DeserializeOwned>(&self, command: &str, module: &str) -> Result<T, Failure> {
         let module = utf8_percent_encode(module, NON_ALPHANUMERIC);
-        parse(&self.ask(Method::POST, &format!("/{command}/{module}"), Vec::new())?)
+        parse(&self.ask(Method::POST, &format!("/{command}/{module}"), None, Vec::new())?)
     }
 
-    fn ask(&self, method: Method, target: &str, body: Vec<u8>) -> Result<String, Failure> {
+    fn ask(
+        &self,
+        method: Method,
+        target: &str,
+        signature: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<String, Failure> {
+        let mut request = Request::builder().method(method).uri(target).header("host", "liveswap");
+        if let Some(signature) = signature {
+            request = request.header("liveswap-signature", STANDARD.encode(signature));
+        }
+        let request = request.body(()).expect("the target is percent-encoded, and the signature in Base64");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-        runtime.map_err(Failure::system)?.block_on(self.exchange(method, target, body))
+        runtime.map_err(Failure::system)?.block_on(self.exchange(request, body))
     }
 
-    async fn exchange(&self, method: Method, target: &str, body: Vec<u8>) -> Result<String, Failure> {
+    async fn exchange(&self, request: Request<()>, body: Vec<u8>) -> Result<String, Failure> {
         let no_answer = |error: hyper::Error| Failure::no_answer(&error);
         let stream = UnixStream::connect(self.socket).await;
         let stream = stream.map_err(|error| Failure::no_server(self.socket, &error))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(no_answer)?;
         // It carries the bytes; what goes wrong with it, the request hears too.
         tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(target)
-            .header("host", "liveswap")
-            .body(())
-            .expect("the target is percent-encoded");
         let response = sender.send_request(body::attach(request, body)).await.map_err(no_answer)?;
         let done = response.status().is_success();
         let answer = response.into_body().collect().await.map_err(no_answer)?.to_bytes();

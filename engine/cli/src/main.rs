@@ -19,7 +19,7 @@ mod report;
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -55,6 +55,9 @@ enum Command {
     Push {
         /// The candidate, such as `logic.v1002.so`.
         file: PathBuf,
+        /// The candidate's signature, as `minisign -S` writes it. Without this it's FILE.minisig, if there is such a file.
+        #[arg(long, value_name = "SIGNATURE")]
+        signature: Option<PathBuf>,
         /// Allows a version that is older than the active one.
         #[arg(long)]
         allow_older: bool,
@@ -127,9 +130,10 @@ fn run(Arguments { admin, command }: Arguments) -> Result<(), Failure> {
     match command {
         Command::Status { json: true } => print_line(&client()?.status()?),
         Command::Status { json: false } => print(&client::parse::<Status>(&client()?.status()?)?.to_string()),
-        Command::Push { file, allow_older, allow_one_way, following } => {
+        Command::Push { file, signature, allow_older, allow_one_way, following } => {
             let (client, allowed) = (client()?, Allowed { older: allow_older, one_way: allow_one_way });
-            let push = || client.push::<PushOutcome>(&file, allowed);
+            let signature = signature_of(&file, signature.as_deref())?;
+            let push = || client.push::<PushOutcome>(&file, signature.as_deref(), allowed);
             swap(&client, &following, push, PushOutcome::published)
         }
         Command::Rollback { module: Module { module }, following } => {
@@ -146,6 +150,15 @@ fn run(Arguments { admin, command }: Arguments) -> Result<(), Failure> {
         }
         Command::Trust(Module { module }) => print_line(&client()?.command::<Trusted>("trust", &module)?),
         Command::Inspect { file, json } => inspect(&file, json),
+    }
+}
+
+/// The content of a candidate's signature, if there is one: the one that was named, or the one beside the candidate.
+fn signature_of(candidate: &Path, named: Option<&Path>) -> Result<Option<String>, Failure> {
+    let Some(file) = named else { return Ok(liveswap::signature_beside(candidate)?) };
+    match liveswap::read_signature(file)? {
+        Some(signature) => Ok(Some(signature)),
+        None => Err(Failure::unreadable(file, &ErrorKind::NotFound.into())),
     }
 }
 

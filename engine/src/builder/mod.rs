@@ -1,5 +1,7 @@
 //! Building an engine.
 
+mod signatures;
+
 use std::any::TypeId;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -13,7 +15,7 @@ use liveswap_state::{Interface, MethodSpec, Spawner};
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
 use crate::candidate::accept::{CANDIDATE_SIZE_MAX, PrivateFolder};
-use crate::control::{Control, Module, Reaper, Settings, Snapshots};
+use crate::control::{Authority, Control, Module, Reaper, Settings, Snapshots};
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
 use crate::spawn::{self, Jobs};
@@ -43,6 +45,7 @@ pub struct Builder {
     watched: Vec<PathBuf>,
     triggers: Vec<StartTrigger>,
     candidate_size_max: u64,
+    authority: Authority,
     retained_max: usize,
     kept_max: usize,
     drain_deadline: Duration,
@@ -89,6 +92,7 @@ impl Builder {
             watched: Vec::new(),
             triggers: Vec::new(),
             candidate_size_max: CANDIDATE_SIZE_MAX,
+            authority: Authority::default(),
             retained_max: 8,
             kept_max: 2,
             drain_deadline: Duration::from_secs(10),
@@ -321,6 +325,7 @@ impl Builder {
             folder: Arc::new(folder),
             watched: self.watched.clone(),
             candidate_size_max: self.candidate_size_max,
+            authority: self.authority.clone(),
             retained_max: self.retained_max,
             kept_max: self.kept_max,
             drain_deadline: self.drain_deadline,
@@ -374,7 +379,7 @@ impl Builder {
                 return Err(BuildError::DeclaredTwice { name: name.clone() });
             }
         }
-        Ok(())
+        Ok(self.authority.check()?)
     }
 }
 

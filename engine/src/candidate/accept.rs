@@ -67,6 +67,17 @@ pub enum AcceptError {
         /// Its mode.
         mode: u32,
     },
+    /// The folder has more files than are looked through.
+    #[error(
+        "{folder} has more than {limit} files, which is the most that are looked through: take away those that are of \
+         no use any more", folder = folder.display()
+    )]
+    TooManyFiles {
+        /// The folder.
+        folder: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
     /// It isn't a regular file: reading a pipe or a device might never end.
     #[error("{path} isn't a regular file: push a shared library", path = path.display())]
     NotAFile {
@@ -182,6 +193,13 @@ pub(crate) enum Source<'candidate> {
     Kept(&'candidate PrivateCopy),
 }
 
+/// A candidate's very bytes, in memory. From here on its source isn't looked at any more.
+#[derive(Debug)]
+pub(crate) struct Taken<'candidate> {
+    pub(crate) content: Cow<'candidate, [u8]>,
+    pub(crate) digest: Digest,
+}
+
 /// A candidate that was taken in: its private copy, and the very bytes that were written to it.
 #[derive(Debug)]
 pub(crate) struct Accepted<'candidate> {
@@ -195,7 +213,12 @@ pub(crate) fn accept<'candidate>(
     source: Source<'candidate>,
     limit: u64,
 ) -> Result<Accepted<'candidate>, AcceptError> {
-    let (name, mut content) = match source {
+    take(source, limit)?.copy(folder)
+}
+
+/// Takes a candidate's bytes. `limit` is the most that it may have.
+pub(crate) fn take(source: Source<'_>, limit: u64) -> Result<Taken<'_>, AcceptError> {
+    let (name, content) = match source {
         Source::File(path) => (path.display().to_string(), Cow::Owned(read(path, limit)?)),
         Source::Kept(copy) => (copy.path.display().to_string(), Cow::Owned(read(&copy.path, limit)?)),
         Source::Memory { name, content } => (name.to_owned(), Cow::Borrowed(content)),
@@ -203,20 +226,28 @@ pub(crate) fn accept<'candidate>(
     if content.len() as u64 > limit {
         return Err(AcceptError::TooLarge { name, limit });
     }
-    let path = folder.fresh();
-    let unwritable = |source| AcceptError::Unwritable { path: path.clone(), source };
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path).map_err(unwritable)?;
-    // From here on the file is removed whichever way this ends.
     let digest = match source {
         Source::Kept(earlier) => earlier.digest,
         Source::File(_) | Source::Memory { .. } => Digest(xxh3_128(&content)),
     };
-    nodelete::clear(&mut content);
-    let obstacles = Obstacles::of(&content);
-    let copy = PrivateCopy { path: path.clone(), digest, obstacles, _folder: folder.clone() };
-    file.write_all(&content).map_err(unwritable)?;
-    Ok(Accepted { copy, content })
+    Ok(Taken { content, digest })
+}
+
+impl<'candidate> Taken<'candidate> {
+    /// Makes a private copy of the candidate.
+    pub(crate) fn copy(self, folder: &Arc<PrivateFolder>) -> Result<Accepted<'candidate>, AcceptError> {
+        let Self { mut content, digest } = self;
+        let path = folder.fresh();
+        let unwritable = |source| AcceptError::Unwritable { path: path.clone(), source };
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path).map_err(unwritable)?;
+        // From here on the file is removed whichever way this ends.
+        nodelete::clear(&mut content);
+        let obstacles = Obstacles::of(&content);
+        let copy = PrivateCopy { path: path.clone(), digest, obstacles, _folder: folder.clone() };
+        file.write_all(&content).map_err(unwritable)?;
+        Ok(Accepted { copy, content })
+    }
 }
 
 /// Reads a regular file of at most `limit` bytes.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`mailbox`] | the one way in, for every trigger |
 //! | [`asker`] | who asks |
+//! | [`authority`] | who must sign what they push |
 //! | [`mod@reply`] | what comes back |
 //! | [`thread`] | carries out what comes in, one command after the other |
 //! | [`transition`] | what a swap does next, as a pure function |
@@ -21,6 +22,7 @@
 //! | [`departure`] | what is left to do for such a version |
 
 mod asker;
+mod authority;
 mod capture;
 mod departure;
 mod library;
@@ -47,6 +49,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 pub(crate) use asker::Asker;
+pub(crate) use authority::Authority;
 pub use library::LoadError;
 pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
 pub use migration::MigrationError;
@@ -78,6 +81,7 @@ pub(crate) struct Settings {
     /// Where candidates are looked for.
     pub(crate) watched: Vec<PathBuf>,
     pub(crate) candidate_size_max: u64,
+    pub(crate) authority: Authority,
     pub(crate) retained_max: usize,
     /// How many predecessors' files are kept for a rollback.
     pub(crate) kept_max: usize,

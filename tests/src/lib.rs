@@ -11,6 +11,7 @@ pub mod log;
 pub mod maps;
 pub mod patch;
 pub mod reaction;
+pub mod signing;
 pub mod threads;
 pub mod wait;
 pub mod world;

@@ -99,7 +99,7 @@ fn what_a_trusted_key_has_signed_is_published_and_its_comment_is_logged() {
     // A name that no other test pushes.
     let name = "signed, with its comment.so";
     scene.takes(Push::content(name, scene.candidate.clone()).signed(signature));
-    let holds: Vec<_> = told(name).into_iter().filter(|record| record.text("comment") != "").collect();
+    let holds: Vec<_> = told(name).into_iter().filter(|record| !record.text("comment").is_empty()).collect();
     let [holds] = &holds[..] else { panic!("{holds:?}") };
     assert_eq!((holds.level, holds.text("comment")), (Level::INFO, COMMENT));
     assert_eq!(holds.text("key"), scene.signer.id());

@@ -55,7 +55,7 @@ enum Command {
     Push {
         /// The candidate, such as `logic.v1002.so`.
         file: PathBuf,
-        /// The candidate's signature, as `minisign -S` writes it. Without this it's FILE.minisig, if there is such a file.
+        /// The candidate's signature, as `minisign -S` writes it; FILE.minisig, if there is one, unless given.
         #[arg(long, value_name = "SIGNATURE")]
         signature: Option<PathBuf>,
         /// Allows a version that is older than the active one.

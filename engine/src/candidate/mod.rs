@@ -2,9 +2,9 @@
 //! before it has passed through here.
 //!
 //! [`folder`] says whose it is, [`accept`] takes its bytes, [`signature`] says who has signed them. [`accept`] copies
-//! them, [`nodelete`] lets the copy be unmapped, [`obstacles`] finds what may still stand in the way of that, [`elf`] and
-//! [`manifest`] read it within [`limits`], [`verify`] compares it with the host, [`mod@state`] its state with the one that
-//! is running.
+//! them, [`nodelete`] lets the copy be unmapped, [`obstacles`] finds what may still stand in the way of that. [`elf`]
+//! and [`manifest`] read it, within [`limits`], [`verify`] compares it with the host, [`mod@state`] its state with the
+//! one that is running.
 
 pub(crate) mod accept;
 mod elf;

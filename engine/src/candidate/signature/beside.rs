@@ -1,6 +1,5 @@
 //! The file that a signature is in: `logic.v1002.so.minisig` beside `logic.v1002.so`, as the `minisign` tool writes it.
 
-use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -42,7 +41,7 @@ pub(crate) fn beside(candidate: &Path) -> Result<Option<Vec<u8>>, SignatureError
 /// Which file is signed by what a file of this name holds. `None` if it isn't named like a signature.
 #[cfg(any(feature = "watch", test))]
 pub(crate) fn signed_by(signature: &Path) -> Option<PathBuf> {
-    (signature.extension()? == OsStr::new(EXTENSION)).then(|| signature.with_extension(""))
+    (signature.extension()? == EXTENSION).then(|| signature.with_extension(""))
 }
 
 fn path_beside(candidate: &Path) -> PathBuf {

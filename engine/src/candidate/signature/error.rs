@@ -44,7 +44,8 @@ pub enum SignatureError {
     },
     /// It needs a signature, and the host trusts nobody's.
     #[error(
-        "a signature is needed, because {demand}, and the host trusts no keys: give it a folder with `Builder::trusted_keys`"
+        "a signature is needed, because {demand}, and the host trusts no keys: give it a folder with \
+         `Builder::trusted_keys`"
     )]
     NoKeys {
         /// Why it needs one.
@@ -106,7 +107,8 @@ pub enum SignatureError {
     #[error("can't look for trusted keys: {0}")]
     UnreadableKeys(#[source] AcceptError),
     /// There are more keys than anybody trusts.
-    #[error("found more than {limit} keys in {folder}, which is the most that are allowed: take away those that are of no use any more", folder = folder.display())]
+    #[error("found more than {limit} keys in {folder}, which is the most that are allowed: take away those that are of no \
+         use any more", folder = folder.display())]
     TooManyKeys {
         /// The folder.
         folder: PathBuf,
@@ -122,7 +124,8 @@ pub enum SignatureError {
         source: io::Error,
     },
     /// A key's file is longer than any key's.
-    #[error("the key {path} is larger than the {limit} bytes that are allowed: expected a public key as `minisign -G` writes it", path = path.display())]
+    #[error("the key {path} is larger than the {limit} bytes that are allowed: expected a public key as `minisign -G` \
+         writes it", path = path.display())]
     KeyTooLarge {
         /// The file.
         path: PathBuf,
@@ -130,7 +133,8 @@ pub enum SignatureError {
         limit: usize,
     },
     /// A key's file holds no key.
-    #[error("found no public key in {path}, expected one as `minisign -G` writes it: mend it or take it away", path = path.display())]
+    #[error("found no public key in {path}, expected one as `minisign -G` writes it: mend it or take it away",
+        path = path.display())]
     BadKey {
         /// The file.
         path: PathBuf,

@@ -111,7 +111,14 @@ impl Push {
     }
 
     fn of(candidate: Candidate) -> Self {
-        Self(PushRequest { candidate, allowed: Allowed::default(), asker: Asker::Host })
+        Self(PushRequest { candidate, signature: None, allowed: Allowed::default(), asker: Asker::Host })
+    }
+
+    /// Signed: `signature` is the content of the file that `minisign -S` writes. Without this, a candidate in a file has
+    /// the signature that lies beside it, if there is one.
+    pub fn signed(mut self, signature: impl Into<String>) -> Self {
+        self.0.signature = Some(signature.into());
+        self
     }
 
     /// Says who asks, if it isn't the host itself.

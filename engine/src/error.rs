@@ -9,7 +9,9 @@ use crate::control::SwapStep;
 
 #[cfg(feature = "network")]
 pub use crate::admin::{NetworkError, TokensError};
-pub use crate::candidate::{AcceptError, ElfError, ManifestError, VerifyError};
+pub use crate::candidate::{
+    AcceptError, Demand, ElfError, Exposure, KeyId, ManifestError, SignatureError, Trusted, VerifyError,
+};
 pub use crate::control::{AuditError, LoadError, MigrationError, PrepareError, RestoreError, YieldError};
 pub use crate::host::hook::NoResult;
 pub use crate::probation::{BadProbation, RecordError};
@@ -23,6 +25,9 @@ pub enum PushError {
     /// The candidate's bytes could not be taken.
     #[error(transparent)]
     Accept(#[from] AcceptError),
+    /// The candidate isn't signed as it must be. None of its code has run.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// The candidate doesn't fit the host or what is running. None of its code has run.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -76,6 +81,7 @@ impl PushError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Accept(error) => error.code(),
+            Self::Signature(error) => error.code(),
             Self::Verify(error) => error.code(),
             Self::Load(error) => error.code(),
             Self::Prepare(error) => error.code(),
@@ -96,6 +102,7 @@ impl AcceptError {
         match self {
             Self::Unreadable { .. } => "unreadable",
             Self::OpenFolder { .. } => "open-folder",
+            Self::TooManyFiles { .. } => "too-many-files",
             Self::NotAFile { .. } => "not-a-file",
             Self::TooLarge { .. } => "too-large",
             Self::Unwritable { .. } => "unwritable",
@@ -134,6 +141,7 @@ impl ManifestError {
             Self::Elf(ElfError::NotALibrary { .. }) => "not-a-library",
             Self::Missing => "no-manifest",
             Self::Damaged(_) => "damaged-manifest",
+            Self::TooMuch { .. } => "manifest-too-large",
             Self::Future { .. } => "future-manifest",
         }
     }
@@ -495,6 +503,9 @@ pub enum BuildError {
     #[cfg(feature = "network")]
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// No push could be told to be signed by whom it should be.
+    #[error(transparent)]
+    Signatures(#[from] SignatureError),
     /// The system refused something that the engine needs.
     #[error("can't {what}: {source}")]
     System {

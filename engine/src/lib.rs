@@ -55,7 +55,7 @@ pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};
 pub use candidate::{
     CandidateName, Digest, FieldManifest, FormerState, Manifest, MethodManifest, NotADigest, NotAVersion,
-    StateManifest, TypeManifest, VersionNumber, inspect,
+    StateManifest, TypeManifest, VersionNumber, inspect, read_signature, signature_beside,
 };
 pub use control::{Moment, SwapStep};
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt;
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
@@ -40,13 +42,14 @@ impl<'place> Client<'place> {
 
     /// The status, as the engine wrote it.
     pub(crate) fn status(&self) -> Result<String, Failure> {
-        self.ask(Method::GET, "/status", Vec::new())
+        self.ask(Method::GET, "/status", None, Vec::new())
     }
 
-    /// Sends a candidate's bytes, because the host may see another file system.
+    /// Sends a candidate's bytes, because the host may see another file system, and the content of its signature.
     pub(crate) fn push<T: DeserializeOwned>(
         &self,
         file: &Path,
+        signature: Option<&str>,
         Allowed { older, one_way, forced }: Allowed,
     ) -> Result<T, Failure> {
         let unreadable = |error| Failure::unreadable(file, &error);
@@ -59,34 +62,42 @@ impl<'place> Client<'place> {
         let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
         let target = format!("/push?name={name}&allow_older={older}&allow_one_way={one_way}");
         let target = if forced { target + "&force=true" } else { target };
-        parse(&self.ask(Method::POST, &target, content)?)
+        parse(&self.ask(Method::POST, &target, signature, content)?)
     }
 
     /// `rollback`, `commit`, `snapshot`, `restore` or `trust`.
     pub(crate) fn command<T: DeserializeOwned>(&self, command: &str, module: &str) -> Result<T, Failure> {
         let module = utf8_percent_encode(module, NON_ALPHANUMERIC);
-        parse(&self.ask(Method::POST, &format!("/{command}/{module}"), Vec::new())?)
+        parse(&self.ask(Method::POST, &format!("/{command}/{module}"), None, Vec::new())?)
     }
 
-    fn ask(&self, method: Method, target: &str, body: Vec<u8>) -> Result<String, Failure> {
+    fn ask(
+        &self,
+        method: Method,
+        target: &str,
+        signature: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<String, Failure> {
+        let mut request = Request::builder().method(method).uri(target);
+        if let Some(signature) = signature {
+            request = request.header("liveswap-signature", STANDARD.encode(signature));
+        }
+        let request = request.body(()).expect("the target is percent-encoded, and the signature in Base64");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.map_err(Failure::system)?.block_on(self.exchange(method, target, body))
+        runtime.map_err(Failure::system)?.block_on(self.exchange(request, body))
     }
 
-    async fn exchange(&self, method: Method, target: &str, body: Vec<u8>) -> Result<String, Failure> {
-        let request = |host: HeaderValue| {
-            let request = Request::builder().method(method).uri(target).header(HOST, host).body(());
-            request.expect("the target is percent-encoded")
-        };
+    async fn exchange(&self, mut request: Request<()>, body: Vec<u8>) -> Result<String, Failure> {
         match self.place {
             Place::Socket(path) => {
                 let stream = UnixStream::connect(path).await;
                 let stream = stream.map_err(|error| Failure::no_server(&path.display(), &error))?;
-                over(stream, body::attach(request(HeaderValue::from_static("liveswap")), body)).await
+                request.headers_mut().insert(HOST, HeaderValue::from_static("liveswap"));
+                over(stream, body::attach(request, body)).await
             }
             Place::Network(network) => {
                 let host = HeaderValue::try_from(network.authority()).expect("it was part of an address");
-                let mut request = request(host);
+                request.headers_mut().insert(HOST, host);
                 request.headers_mut().insert(AUTHORIZATION, network.authorization()?);
                 over(network.connect().await?, body::attach(request, body)).await
             }

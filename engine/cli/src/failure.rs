@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-use liveswap::error::InspectError;
+use liveswap::error::{InspectError, SignatureError};
 use serde::Deserialize;
 
 /// A code for programs, which doesn't change between releases, and a message for people. This is also what
@@ -150,6 +150,12 @@ impl Failure {
 
 impl From<InspectError> for Failure {
     fn from(error: InspectError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<SignatureError> for Failure {
+    fn from(error: SignatureError) -> Self {
         Self::new(error.code(), error.to_string())
     }
 }

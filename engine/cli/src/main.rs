@@ -23,7 +23,7 @@ mod token;
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -67,6 +67,9 @@ enum Command {
     Push {
         /// The candidate, such as `logic.v1002.so`.
         file: PathBuf,
+        /// The candidate's signature, as `minisign -S` writes it; FILE.minisig, if there is one, unless given.
+        #[arg(long, value_name = "SIGNATURE")]
+        signature: Option<PathBuf>,
         /// Allows a version that is older than the active one.
         #[arg(long)]
         allow_older: bool,
@@ -156,10 +159,11 @@ fn run(Arguments { admin, token_file, certificate, command }: Arguments) -> Resu
     match command {
         Command::Status { json: true } => print_line(&client()?.status()?),
         Command::Status { json: false } => print(&client::parse::<Status>(&client()?.status()?)?.to_string()),
-        Command::Push { file, allow_older, allow_one_way, force, wait, following } => {
+        Command::Push { file, signature, allow_older, allow_one_way, force, wait, following } => {
             let allowed = Allowed { older: allow_older, one_way: allow_one_way, forced: force };
             let client = client()?;
-            let push = || client.push::<PushOutcome>(&file, allowed);
+            let signature = signature_of(&file, signature.as_deref())?;
+            let push = || client.push::<PushOutcome>(&file, signature.as_deref(), allowed);
             let before = if wait { Some(follow::verdicts(&client)?) } else { None };
             let outcome = swap(&client, &following, push, PushOutcome::published)?;
             match before.zip(outcome.published()) {
@@ -183,6 +187,15 @@ fn run(Arguments { admin, token_file, certificate, command }: Arguments) -> Resu
         Command::Trust(Module { module }) => print_line(&client()?.command::<Trusted>("trust", &module)?),
         Command::Token { name, role } => print_line(&Token::new(&name, role)?),
         Command::Inspect { file, json } => inspect(&file, json),
+    }
+}
+
+/// The content of a candidate's signature, if there is one: the one that was named, or the one beside the candidate.
+fn signature_of(candidate: &Path, named: Option<&Path>) -> Result<Option<String>, Failure> {
+    let Some(file) = named else { return Ok(liveswap::signature_beside(candidate)?) };
+    match liveswap::read_signature(file)? {
+        Some(signature) => Ok(Some(signature)),
+        None => Err(Failure::unreadable(file, &ErrorKind::NotFound.into())),
     }
 }
 

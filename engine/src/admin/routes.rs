@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::signature;
 use crate::candidate::VersionNumber;
 use crate::control::{Asker, Recovery};
 use crate::engine::{Core, Published, Push, PushOutcome};
@@ -77,12 +78,18 @@ async fn push(
     State(admin): State<Admin>,
     Extension(asker): Extension<Asker>,
     query: Result<Query<PushQuery>, QueryRejection>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<PushOutcome>, Failure> {
     let Query(PushQuery { name, allow_older, allow_one_way, force }) = query?;
+    let signature = signature::of_request(&headers)?;
     let permit = admin.permit()?;
     let content = receive(&name, body, admin.candidate_size_max).await?;
     let push = Push::content(name, content).asked_by(asker);
+    let push = match signature {
+        Some(signature) => push.signed(signature),
+        None => push,
+    };
     let push = if allow_older { push.allow_older() } else { push };
     let push = if allow_one_way { push.allow_one_way() } else { push };
     let push = if force { push.force() } else { push };
@@ -263,10 +270,12 @@ impl Failure {
             "pause-missed" | "cancelled" | "no-state" | "nothing-suspect" | "suspect" => StatusCode::CONFLICT,
             "no-snapshots" | "no-snapshot" => StatusCode::CONFLICT,
             "unknown-module" => StatusCode::NOT_FOUND,
-            "too-large" => StatusCode::PAYLOAD_TOO_LARGE,
+            "unsigned" | "no-trusted-keys" | "unknown-key" | "bad-signature" => StatusCode::FORBIDDEN,
+            "too-large" | "signature-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
             "unwritable" | "unwritable-snapshot" | "incomplete-snapshot" | "no-number-left" => {
                 StatusCode::INSUFFICIENT_STORAGE
             }
+            "exposed-keys" | "unreadable-keys" | "too-many-keys" => StatusCode::INTERNAL_SERVER_ERROR,
             "unreadable-snapshot" | "no-root" | "unencodable" => StatusCode::INTERNAL_SERVER_ERROR,
             "stopped" | "no-thread" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,

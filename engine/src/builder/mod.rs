@@ -4,6 +4,7 @@ mod audit;
 #[cfg(feature = "network")]
 mod network;
 mod probation;
+mod signatures;
 
 use std::any::TypeId;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -21,7 +22,7 @@ use crate::candidate::accept::{CANDIDATE_SIZE_MAX, PrivateFolder};
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{
-    Audit, Control, Module, Moment, Observer, Oversight, Reaper, Settings, Snapshots, Vetoes,
+    Audit, Authority, Control, Module, Moment, Observer, Oversight, Reaper, Settings, Snapshots, Vetoes,
 };
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
@@ -55,6 +56,7 @@ pub struct Builder {
     watched: Vec<PathBuf>,
     triggers: Vec<StartTrigger>,
     candidate_size_max: u64,
+    authority: Authority,
     retained_max: usize,
     kept_max: usize,
     drain_deadline: Duration,
@@ -106,6 +108,7 @@ impl Builder {
             watched: Vec::new(),
             triggers: Vec::new(),
             candidate_size_max: CANDIDATE_SIZE_MAX,
+            authority: Authority::default(),
             retained_max: 8,
             kept_max: 2,
             drain_deadline: Duration::from_secs(10),
@@ -377,6 +380,7 @@ impl Builder {
             folder: Arc::new(folder),
             watched: self.watched.clone(),
             candidate_size_max: self.candidate_size_max,
+            authority: self.authority.clone(),
             retained_max: self.retained_max,
             kept_max: self.kept_max,
             drain_deadline: self.drain_deadline,
@@ -436,7 +440,8 @@ impl Builder {
                 return Err(BuildError::DeclaredTwice { name: name.clone() });
             }
         }
-        self.policies.check(self.modules.iter().map(|module| module.name.as_str()))
+        self.policies.check(self.modules.iter().map(|module| module.name.as_str()))?;
+        Ok(self.authority.check()?)
     }
 }
 

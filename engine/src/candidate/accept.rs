@@ -92,6 +92,17 @@ pub enum AcceptError {
         /// Its mode.
         mode: u32,
     },
+    /// The folder has more files than are looked through.
+    #[error(
+        "{folder} has more than {limit} files, which is the most that are looked through: take away those that are of \
+         no use any more", folder = folder.display()
+    )]
+    TooManyFiles {
+        /// The folder.
+        folder: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
     /// It isn't a regular file: reading a pipe or a device might never end.
     #[error("{path} isn't a regular file: push a shared library", path = path.display())]
     NotAFile {
@@ -250,6 +261,13 @@ pub(crate) enum Source<'candidate> {
     Left { name: &'candidate str, content: &'candidate [u8], digest: Digest },
 }
 
+/// A candidate's very bytes, in memory. From here on its source isn't looked at any more.
+#[derive(Debug)]
+pub(crate) struct Taken<'candidate> {
+    pub(crate) content: Cow<'candidate, [u8]>,
+    pub(crate) digest: Digest,
+}
+
 /// A candidate that was taken in: its private copy, and the very bytes that were written to it.
 #[derive(Debug)]
 pub(crate) struct Accepted<'candidate> {
@@ -263,17 +281,12 @@ pub(crate) fn accept<'candidate>(
     source: Source<'candidate>,
     limit: u64,
 ) -> Result<Accepted<'candidate>, AcceptError> {
-    accept_seen(folder, source, limit, |_| {})
+    take(source, limit)?.copy(folder)
 }
 
-/// The same, and shows the candidate's bytes before anything is changed in them.
-pub(crate) fn accept_seen<'candidate>(
-    folder: &Arc<PrivateFolder>,
-    source: Source<'candidate>,
-    limit: u64,
-    see: impl FnOnce(&[u8]),
-) -> Result<Accepted<'candidate>, AcceptError> {
-    let (name, mut content) = match source {
+/// Takes a candidate's bytes. `limit` is the most that it may have.
+pub(crate) fn take(source: Source<'_>, limit: u64) -> Result<Taken<'_>, AcceptError> {
+    let (name, content) = match source {
         Source::File(path) => (path.display().to_string(), Cow::Owned(read(path, limit)?)),
         Source::Kept(copy) => {
             let unreadable = |source| AcceptError::Unreadable { path: copy.path.clone(), source };
@@ -287,32 +300,39 @@ pub(crate) fn accept_seen<'candidate>(
     if content.len() as u64 > limit {
         return Err(AcceptError::TooLarge { name, limit });
     }
-    see(&content);
-    let path = folder.fresh();
-    let unwritable = |source| AcceptError::Unwritable { path: path.clone(), source };
-    let mut file = folder.create_at(&path).map_err(unwritable)?;
-    // From here on the file is removed whichever way this ends.
     let digest = match source {
         Source::Kept(earlier) => earlier.digest,
         Source::Left { digest, .. } => digest,
         Source::File(_) | Source::Memory { .. } => Digest::of(&content),
     };
-    nodelete::clear(&mut content);
-    let obstacles = Obstacles::of(&content);
-    let copy = File::open(&path).map(|content| PrivateCopy {
-        path: path.clone(),
-        digest,
-        obstacles,
-        content,
-        folder: folder.clone(),
-    });
-    let copy = copy.map_err(|source| {
-        // Nobody else does it, without a copy that would when it's dropped.
-        let _ = fs::remove_file(&path);
-        unwritable(source)
-    })?;
-    file.write_all(&content).map_err(unwritable)?;
-    Ok(Accepted { copy, content })
+    Ok(Taken { content, digest })
+}
+
+impl<'candidate> Taken<'candidate> {
+    /// Makes a private copy of the candidate.
+    pub(crate) fn copy(self, folder: &Arc<PrivateFolder>) -> Result<Accepted<'candidate>, AcceptError> {
+        let Self { mut content, digest } = self;
+        let path = folder.fresh();
+        let unwritable = |source| AcceptError::Unwritable { path: path.clone(), source };
+        let mut file = folder.create_at(&path).map_err(unwritable)?;
+        // From here on the file is removed whichever way this ends.
+        nodelete::clear(&mut content);
+        let obstacles = Obstacles::of(&content);
+        let copy = File::open(&path).map(|content| PrivateCopy {
+            path: path.clone(),
+            digest,
+            obstacles,
+            content,
+            folder: folder.clone(),
+        });
+        let copy = copy.map_err(|source| {
+            // Nobody else does it, without a copy that would when it's dropped.
+            let _ = fs::remove_file(&path);
+            unwritable(source)
+        })?;
+        file.write_all(&content).map_err(unwritable)?;
+        Ok(Accepted { copy, content })
+    }
 }
 
 /// Reads a regular file of at most `limit` bytes.

@@ -10,11 +10,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::accept::{self, CANDIDATE_SIZE_MAX};
 use super::elf::{self, ElfError};
+use super::limits::{self, LENGTH_MAX};
 use super::state::{FormerState, StateManifest};
 use crate::error::InspectError;
-
-/// More than any manifest needs: some five thousand methods.
-const LENGTH_MAX: usize = 1024 * 1024;
 
 /// What a library says of itself. Nothing of it is trusted before `verify` has compared it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +63,16 @@ pub enum ManifestError {
     /// The manifest's bytes aren't what was written.
     #[error("the manifest is damaged: {0}: build the library again")]
     Damaged(String),
+    /// The manifest says more than any needs to.
+    #[error("found a manifest with {found} {what}, expected at most {limit}: make what it describes smaller")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The manifest was written by a later release than this host knows.
     #[error(
         "found a manifest of format {found}, expected {FORMAT}: build the logic with the host's release of liveswap, or update the host"
@@ -107,7 +115,8 @@ fn parse(section: &[u8]) -> Result<(Manifest, usize), ManifestError> {
     if format != FORMAT {
         return Err(ManifestError::Future { found: format });
     }
-    if length > LENGTH_MAX || length > text.len() {
+    limits::at_most(LENGTH_MAX, "bytes", length)?;
+    if length > text.len() {
         return Err(damaged(&format!("its header states {length} bytes, {} follow", text.len())));
     }
     let text = &text[..length];
@@ -117,6 +126,7 @@ fn parse(section: &[u8]) -> Result<(Manifest, usize), ManifestError> {
         return Err(damaged(&format!("found checksum {found:016x}, expected {stated:016x}")));
     }
     let manifest = serde_json::from_slice(text).map_err(|error| ManifestError::Damaged(error.to_string()))?;
+    limits::check(&manifest)?;
     Ok((manifest, HEADER_LENGTH + length))
 }
 
@@ -214,6 +224,26 @@ mod tests {
             flipped[index] ^= 1;
             assert!(parse(&flipped).is_err(), "{index}");
         }
+    }
+
+    #[test]
+    fn a_manifest_that_is_too_long_isnt_read() {
+        let of_length = |length: usize| {
+            let mut text = TEXT.to_vec();
+            text.resize(length, b' ');
+            parse(&section(FORMAT, &text))
+        };
+        assert!(of_length(LENGTH_MAX).is_ok());
+        let error = of_length(LENGTH_MAX + 1).unwrap_err();
+        assert!(matches!(error, ManifestError::TooMuch { what: "bytes", limit: LENGTH_MAX, .. }), "{error}");
+    }
+
+    #[test]
+    fn what_a_manifest_lists_is_counted() {
+        let methods = [r#"{"name":"m","access":"shared","fingerprint":"f"}"#; 5000].join(",");
+        let text = str::from_utf8(TEXT).unwrap().replace("[]", &format!("[{methods}]"));
+        let error = parse(&section(FORMAT, text.as_bytes())).unwrap_err();
+        assert!(matches!(error, ManifestError::TooMuch { what: "methods", found: 5000, .. }), "{error}");
     }
 
     #[test]

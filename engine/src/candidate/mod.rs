@@ -1,22 +1,29 @@
 //! Candidates: files that ask to become versions. Nothing of one is trusted, and none of its code runs,
 //! before it has passed through here.
 //!
-//! [`accept`] copies it, [`nodelete`] lets the copy be unmapped, [`obstacles`] finds what may still stand in the
-//! way of that, [`elf`] and [`manifest`] read it, [`verify`] compares it with the host, [`mod@state`] its state with the
+//! [`folder`] says whose it is, [`accept`] takes its bytes, [`signature`] says who has signed them. [`accept`] copies
+//! them, [`nodelete`] lets the copy be unmapped, [`obstacles`] finds what may still stand in the way of that. [`elf`]
+//! and [`manifest`] read it, within [`limits`], [`verify`] compares it with the host, [`mod@state`] its state with the
 //! one that is running.
 
 pub(crate) mod accept;
 mod elf;
+pub(crate) mod folder;
+mod limits;
 pub(crate) mod manifest;
 pub(crate) mod name;
 mod nodelete;
 pub(crate) mod obstacles;
+mod own_group;
+pub(crate) mod signature;
 pub(crate) mod state;
 pub(crate) mod verify;
 
 pub use accept::{AcceptError, Digest, NotADigest};
 pub use elf::ElfError;
+pub use folder::Exposure;
 pub use manifest::{Manifest, ManifestError, MethodManifest, inspect};
 pub use name::{CandidateName, NotAVersion, VersionNumber};
+pub use signature::{Demand, KeyId, SignatureError, Trusted, read_signature, signature_beside};
 pub use state::{FieldManifest, FormerState, StateManifest, TypeManifest};
 pub use verify::VerifyError;

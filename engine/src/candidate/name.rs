@@ -6,6 +6,8 @@ use std::str::FromStr;
 use liveswap_state::manifest::{is_name, is_version};
 use serde::{Serialize, Serializer};
 
+use super::limits::VERSION_MAX;
+
 /// A version: numbers with dots between them, ordered number by number. `1.10` is newer than `1.9`, and
 /// `1.4` is the same as `1.4.0`.
 #[derive(Clone, Debug)]
@@ -24,7 +26,7 @@ impl FromStr for VersionNumber {
 
     fn from_str(text: &str) -> Result<Self, NotAVersion> {
         let refuse = || NotAVersion(text.to_owned());
-        if !is_version(text) {
+        if text.len() > VERSION_MAX || !is_version(text) {
             return Err(refuse());
         }
         let mut numbers = Vec::new();
@@ -109,6 +111,8 @@ mod tests {
         for wrong in ["", "v1", "1.", "1..2", "99999999999999999999"] {
             assert!(wrong.parse::<VersionNumber>().is_err(), "{wrong}");
         }
+        let of_length = |length: usize| "0".repeat(length).parse::<VersionNumber>();
+        assert!(of_length(VERSION_MAX).is_ok() && of_length(VERSION_MAX + 1).is_err());
     }
 
     #[test]

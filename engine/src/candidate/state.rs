@@ -145,6 +145,9 @@ impl StateManifest {
 /// Types within types, as deep as anybody looks.
 const DEPTH_MAX: usize = 32;
 
+/// So many bytes of a type's name are shown. A type whose parameters lead back to itself has a name without an end.
+const SHOWN_MAX: usize = 256;
+
 struct Comparison<'manifest> {
     found: &'manifest [TypeManifest],
     expected: &'manifest [TypeManifest],
@@ -157,8 +160,7 @@ impl Comparison<'_> {
         if left.fingerprint == right.fingerprint || depth == DEPTH_MAX {
             return None;
         }
-        let name =
-            |types, of: Option<usize>| of.map_or_else(|| "a variant".to_owned(), |of| name(types, of, 0));
+        let name = |types, of: Option<usize>| of.map_or_else(|| "a variant".to_owned(), |of| name(types, of));
         if left.name != right.name {
             let (found, expected) = (name(self.found, Some(found)), name(self.expected, Some(expected)));
             return Some(format!("`{place}`: found `{found}`, expected `{expected}`"));
@@ -196,15 +198,52 @@ impl Comparison<'_> {
 }
 
 /// A type's name as one writes it.
-fn name(types: &[TypeManifest], place: usize, depth: usize) -> String {
-    let Some(known) = types.get(place).filter(|_| depth < DEPTH_MAX) else { return "…".to_owned() };
-    if known.parameters.is_empty() {
-        return known.name.clone();
+fn name(types: &[TypeManifest], place: usize) -> String {
+    let mut shown = String::new();
+    write_name(&mut shown, types, Some(place), 0);
+    shown
+}
+
+fn write_name(shown: &mut String, types: &[TypeManifest], place: Option<usize>, depth: usize) {
+    let known = place.and_then(|place| types.get(place));
+    let Some(known) = known.filter(|_| depth < DEPTH_MAX && shown.len() < SHOWN_MAX) else {
+        return shown.push('…');
+    };
+    shown.push_str(&known.name);
+    for (index, parameter) in known.parameters.iter().enumerate() {
+        shown.push_str(if index == 0 { "<" } else { ", " });
+        // What is left out is as many parameters as it may be.
+        if shown.len() >= SHOWN_MAX {
+            shown.push('…');
+            break;
+        }
+        write_name(shown, types, *parameter, depth + 1);
     }
-    let parameters: Vec<_> = known
-        .parameters
-        .iter()
-        .map(|parameter| parameter.map_or_else(|| "…".to_owned(), |place| name(types, place, depth + 1)))
-        .collect();
-    format!("{}<{}>", known.name, parameters.join(", "))
+    if !known.parameters.is_empty() {
+        shown.push('>');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holding(name: &str, parameters: &[usize]) -> TypeManifest {
+        let (name, parameters) = (name.to_owned(), parameters.iter().copied().map(Some).collect());
+        TypeManifest { name, schema: 0, fingerprint: "f".to_owned(), parameters, fields: Vec::new() }
+    }
+
+    #[test]
+    fn a_type_is_named_with_what_it_holds() {
+        let types = [holding("Map", &[1, 2]), holding("u8", &[]), holding("Vec", &[1])];
+        assert_eq!(name(&types, 0), "Map<u8, Vec<u8>>");
+        assert_eq!(name(&types, 3), "…");
+    }
+
+    /// All its parameters, and theirs, would be more than there are atoms to write them with.
+    #[test]
+    fn a_type_that_holds_itself_has_an_end_all_the_same() {
+        let shown = name(&[holding("", &[0; 1000])], 0);
+        assert!(shown.len() < 2 * SHOWN_MAX, "{} bytes", shown.len());
+    }
 }

@@ -4,6 +4,7 @@
 //! lost, because a look through the folders is then due.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
@@ -22,9 +23,14 @@ use crate::status::SnapshotTaken;
 /// that was noticed is found by the rescan that is then due.
 const WAITING_MAX: usize = 64;
 
+/// How many of them may be pushes, the one under way among them: each may hold a whole library in memory.
+const PUSHES_MAX: usize = 8;
+
 /// A request to push, from whichever trigger.
 pub(crate) struct PushRequest {
     pub(crate) candidate: Candidate,
+    /// The content of its signature's file, where that came along.
+    pub(crate) signature: Option<String>,
     pub(crate) allowed: Allowed,
     pub(crate) asker: Asker,
 }
@@ -113,6 +119,27 @@ pub(super) struct Shared {
     /// What the thread is doing, while it's carrying out a swap.
     pub(super) under_way: Mutex<Option<String>>,
     pub(super) control_thread: Mutex<Option<ThreadId>>,
+    /// How many pushes have been asked for and not been answered.
+    pushes: AtomicUsize,
+}
+
+/// A place among the pushes, given back when it's dropped.
+struct PushPlace<'mailbox>(&'mailbox AtomicUsize);
+
+impl<'mailbox> PushPlace<'mailbox> {
+    /// Takes one, if there is one left.
+    fn take(pushes: &'mailbox AtomicUsize) -> Option<Self> {
+        // Relaxed, as below: it's a count, and nothing is read that another push has written.
+        let add = |taken| (taken < PUSHES_MAX).then_some(taken + 1);
+        pushes.try_update(Ordering::Relaxed, Ordering::Relaxed, add).ok()?;
+        Some(Self(pushes))
+    }
+}
+
+impl Drop for PushPlace<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Mailbox {
@@ -124,6 +151,8 @@ impl Mailbox {
 
     pub(crate) fn push(&self, request: PushRequest) -> Result<PushOutcome, PushError> {
         let busy = |waits_for| PushError::Busy { waits_for };
+        let place = PushPlace::take(&self.shared.pushes);
+        let _place = place.ok_or_else(|| busy(format!("{PUSHES_MAX} pushes are waiting")))?;
         self.ask(|reply| Command::Push(request, reply), busy, PushError::Stopped)
     }
 
@@ -198,5 +227,49 @@ impl Mailbox {
             Err(TrySendError::Full(_)) => Err(busy(format!("{WAITING_MAX} commands are waiting"))),
             Err(TrySendError::Disconnected(_)) => Err(stopped),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn push(mailbox: &Mailbox) -> Result<PushOutcome, PushError> {
+        let candidate = Candidate::Memory { name: String::new(), content: Vec::new() };
+        mailbox.push(PushRequest {
+            candidate,
+            signature: None,
+            allowed: Allowed::default(),
+            asker: Asker::Host,
+        })
+    }
+
+    #[test]
+    fn pushes_that_wait_are_bounded_and_leave_room_for_other_commands() {
+        let (mailbox, commands, _rescans) = Mailbox::new();
+        thread::scope(|scope| {
+            let waiting: Vec<_> = (0..PUSHES_MAX).map(|_| scope.spawn(|| push(&mailbox))).collect();
+            while commands.len() < PUSHES_MAX {
+                thread::yield_now();
+            }
+            let Err(PushError::Busy { waits_for }) = push(&mailbox) else { panic!("it should be busy") };
+            assert_eq!(waits_for, "8 pushes are waiting");
+            assert_eq!(commands.len(), PUSHES_MAX, "it left nothing behind");
+            let commit = scope.spawn(|| mailbox.commit("logic".to_owned(), Asker::Host));
+            while commands.len() == PUSHES_MAX {
+                thread::yield_now();
+            }
+            // Dropped unanswered, they tell who waits that there won't be an answer.
+            commands.try_iter().for_each(drop);
+            for push in waiting {
+                assert!(matches!(push.join(), Ok(Err(PushError::Stopped))));
+            }
+            assert!(matches!(commit.join(), Ok(Err(CommitError::Stopped))));
+        });
+        // Each place was given back.
+        drop(commands);
+        assert!(matches!(push(&mailbox), Err(PushError::Stopped)));
     }
 }

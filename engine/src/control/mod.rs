@@ -5,6 +5,7 @@
 //! | [`mailbox`] | the one way in, for every trigger |
 //! | [`asker`] | who asks |
 //! | [`audit`] | writes down who has asked for what, and what became of it |
+//! | [`authority`] | who must sign what they push |
 //! | [`thread`] | carries out what comes in, one command after the other |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
@@ -23,6 +24,7 @@
 
 mod asker;
 mod audit;
+mod authority;
 mod capture;
 mod departure;
 mod library;
@@ -51,6 +53,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 pub(crate) use asker::Asker;
 pub(crate) use audit::Audit;
 pub use audit::AuditError;
+pub(crate) use authority::Authority;
 pub use library::LoadError;
 pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
 pub use migration::MigrationError;
@@ -85,6 +88,7 @@ pub(crate) struct Settings {
     /// Where candidates are looked for.
     pub(crate) watched: Vec<PathBuf>,
     pub(crate) candidate_size_max: u64,
+    pub(crate) authority: Authority,
     pub(crate) retained_max: usize,
     /// How many predecessors' files are kept for a rollback.
     pub(crate) kept_max: usize,

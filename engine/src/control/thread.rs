@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -12,6 +10,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 
 use super::audit::PushRecord;
+use super::authority::Evidence;
 use super::mailbox::{Allowed, Candidate, Command, Mailbox, PushRequest, Recovery, Reply, Shared};
 use super::module::{Module, ask, micros};
 use super::observer::SwapStep;
@@ -19,10 +18,12 @@ use super::reaper::{Reaper, deadline_in};
 use super::staged::Staged;
 use super::{Asker, Settings};
 use crate::call::owed;
-use crate::candidate::accept::{Accepted, Source, accept, accept_seen, is_being_written};
-use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, manifest, verify};
+use crate::candidate::accept::{Accepted, Source, accept, is_being_written, take};
+#[cfg(feature = "watch")]
+use crate::candidate::signature::signed_by;
+use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, folder, manifest, verify};
 use crate::engine::{Published, PushOutcome};
-use crate::error::{AcceptError, CommitError, PushError, RecoverError, RollbackError, TakeError};
+use crate::error::{CommitError, PushError, RecoverError, RollbackError, TakeError};
 use crate::lock::lock;
 use crate::probation::Reason;
 use crate::spawn::Jobs;
@@ -134,13 +135,16 @@ enum Origin {
 }
 
 /// A refusal that holds as long as the same version is active.
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Refused {
     content: Digest,
     /// The name is part of what was refused: it may have been the fault.
     name: String,
     /// What was active. Another state, or an older version, may make the content welcome.
     beside: Vec<Option<Digest>>,
+    /// What it was judged by, if the signature was at fault: with another one, or once another key is trusted, the
+    /// content may be welcome.
+    evidence: Option<Evidence>,
 }
 
 struct Worker {
@@ -238,7 +242,7 @@ impl Worker {
                 answer(reply, outcome);
             }
             #[cfg(feature = "watch")]
-            Command::Notice(path) => self.offer(path, Origin::Noticed),
+            Command::Notice(path) => self.notice(path),
             // Dropping the sender tells whoever waits.
             Command::Rescan(_done) => self.rescan(),
         }
@@ -285,16 +289,29 @@ impl Worker {
         let mut concerns = named.as_ref().map(|name| name.module.clone());
         record.module.clone_from(&concerns);
         let started = Instant::now();
-        if origin != Origin::Asked {
-            check_folder(&request.candidate).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
+        if let (Candidate::File(path), Asker::Folder(_)) = (&request.candidate, &request.asker) {
+            folder::refuse_open(path).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         }
         ask(&self.settings, None, SwapStep::Accept)
             .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
-        let (source, limit) = (request.candidate.source(), self.settings.candidate_size_max);
-        let accepted = accept_seen(&self.settings.folder, source, limit, |content| record.see(content))
+        let proof = self.settings.authority.proof(request);
+        let proof = proof.inspect_err(|_| self.count_refused(concerns.as_deref()))?;
+        let taken = take(request.candidate.source(), self.settings.candidate_size_max)
             .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
-        self.settings.observer.told(None, SwapStep::Accept);
-        let digest = accepted.copy.digest;
+        record.see(&taken.content);
+        let digest = taken.digest;
+        let beside = self.modules.iter().map(Module::active_digest).collect();
+        let refused = Refused { content: digest, name: name.to_owned(), beside, evidence: None };
+        let unsigned = Refused { evidence: Some(proof.evidence()), ..refused.clone() };
+        if origin != Origin::Asked && self.refused.contains(&unsigned) {
+            return Ok(pass_over(name, origin));
+        }
+        // Of one that isn't signed as it must be, nothing more is read, and nothing is told.
+        if let Err(error) = proof.check(name, &taken.content) {
+            self.count_refused(concerns.as_deref());
+            self.refused.add(unsigned);
+            return Err(error.into());
+        }
         if let Some(module) = self.modules.iter().find(|module| module.active_digest() == Some(digest)) {
             let version = module.active_number().expect("an active digest is of an active version");
             if origin == Origin::Noticed {
@@ -304,15 +321,12 @@ impl Worker {
             }
             return Ok(Some(PushOutcome::Unchanged { module: module.name().to_owned(), version }));
         }
-        let beside = self.modules.iter().map(Module::active_digest).collect();
-        let refused = Refused { content: digest, name: name.to_owned(), beside };
         if origin != Origin::Asked && (self.refused.contains(&refused) || self.withdrawn.contains(&digest)) {
-            if origin == Origin::Noticed {
-                let why = "passed over: its content was refused or rolled back before";
-                tell(|| tracing::info!(candidate = name, "{why}"));
-            }
-            return Ok(None);
+            return Ok(pass_over(name, origin));
         }
+        let accepted =
+            taken.copy(&self.settings.folder).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
+        self.settings.observer.told(None, SwapStep::Accept);
         let stages = Stages { accept: Some(micros(started.elapsed())), ..Stages::default() };
         let outcome = read(&self.settings, accepted, named.as_ref(), request.allowed, stages).and_then(
             |(staged, stages)| {
@@ -394,6 +408,17 @@ impl Worker {
         names.join(", ")
     }
 
+    /// Pushes what was put into a watched folder. If that is a signature, the file beside it may have been refused for
+    /// want of it.
+    #[cfg(feature = "watch")]
+    fn notice(&mut self, path: PathBuf) {
+        let Some(signed) = signed_by(&path) else { return self.offer(path, Origin::Noticed) };
+        // A signature that comes first, as it should, waits for its file; the file's end is noticed too.
+        if signed.is_file() && !is_being_written(&signed) {
+            self.offer(signed, Origin::Noticed);
+        }
+    }
+
     /// Pushes a file of a watched folder. Files that aren't named like candidates are passed over: an
     /// editor's or a copy's temporary file isn't anybody's mistake.
     fn offer(&mut self, path: PathBuf, origin: Origin) {
@@ -401,8 +426,12 @@ impl Worker {
         let candidate = Candidate::File(path);
         if CandidateName::parse(&candidate.name()).is_some() {
             // What is refused has been logged and counted; nobody waits for the outcome.
-            let request =
-                PushRequest { candidate, allowed: Allowed::default(), asker: Asker::Folder(folder) };
+            let request = PushRequest {
+                candidate,
+                signature: None,
+                allowed: Allowed::default(),
+                asker: Asker::Folder(folder),
+            };
             let _ = self.push(&request, origin);
         }
     }
@@ -412,14 +441,15 @@ impl Worker {
     fn rescan(&mut self) {
         let mut found = Vec::new();
         for folder in &self.settings.watched {
-            match fs::read_dir(folder) {
-                Ok(entries) => found.extend(entries.filter_map(|entry| {
-                    let path = entry.ok()?.path();
-                    Some((CandidateName::parse(path.file_name()?.to_str()?)?, path))
-                })),
+            match folder::list(folder) {
+                Ok(files) => found.extend(
+                    files
+                        .into_iter()
+                        .filter_map(|path| Some((CandidateName::parse(path.file_name()?.to_str()?)?, path))),
+                ),
                 Err(error) => {
-                    let folder = folder.display();
-                    tell(|| tracing::warn!(%folder, %error, "can't look through the watched folder"));
+                    let (folder, code) = (folder.display(), error.code());
+                    tell(|| tracing::warn!(%folder, code, %error, "can't look through the watched folder"));
                 }
             }
         }
@@ -468,16 +498,13 @@ fn read(
     Ok((staged, Stages { verify: Some(micros(started.elapsed())), ..stages }))
 }
 
-/// Whoever may write into a watched folder runs code in this process, so it must be nobody but its owner's.
-fn check_folder(candidate: &Candidate) -> Result<(), AcceptError> {
-    let Candidate::File(path) = candidate else { return Ok(()) };
-    let folder = path.parent().unwrap_or(path);
-    let unreadable = |source| AcceptError::Unreadable { path: folder.to_owned(), source };
-    let mode = fs::metadata(folder).map_err(unreadable)?.permissions().mode() & 0o7777;
-    if mode & 0o002 != 0 {
-        return Err(AcceptError::OpenFolder { folder: folder.to_owned(), mode });
+/// Says that a content which was tried before isn't tried again, where that may surprise somebody.
+fn pass_over(name: &str, origin: Origin) -> Option<PushOutcome> {
+    if origin == Origin::Noticed {
+        let why = "passed over: its content was refused or rolled back before";
+        tell(|| tracing::info!(candidate = name, "{why}"));
     }
-    Ok(())
+    None
 }
 
 pub(super) fn answer<T, E>(reply: Reply<T, E>, outcome: Result<T, E>) {

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use liveswap::NetworkAdmin;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use liveswap::{Builder, NetworkAdmin};
 pub use rcgen::{BasicConstraints, IsCa};
 use rcgen::{CertificateParams, KeyPair};
 use rustix::net::{AddressFamily, SocketType};
@@ -18,6 +20,8 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::signing::{Signer, set_mode};
 
 /// A token that may push.
 pub const PUSH: &str = "a token that may push";
@@ -36,13 +40,26 @@ pub struct Entrance {
     pub key: PathBuf,
     /// The tokens: [`PUSH`] is called `ci`, [`READ`] is called `board`.
     pub tokens: PathBuf,
+    /// The folder with the key of whoever signs.
+    pub keys: PathBuf,
+    /// Whoever signs what comes over the network.
+    pub signer: Arc<Signer>,
 }
 
 impl Entrance {
     /// Makes them in a folder.
     pub fn new(folder: &Path) -> Self {
         let of = |name: &str| folder.join(name);
-        let made = Self { certificate: of("certificate.pem"), key: of("key.pem"), tokens: of("tokens") };
+        let made = Self {
+            certificate: of("certificate.pem"),
+            key: of("key.pem"),
+            tokens: of("tokens"),
+            keys: of("keys"),
+            signer: Arc::new(Signer::new()),
+        };
+        fs::create_dir(&made.keys).expect("the folder is new");
+        set_mode(&made.keys, 0o700);
+        made.signer.trust(&made.keys);
         made.renew();
         made.write_tokens(&[line("push", "ci", PUSH), line("read", "board", READ)]);
         made
@@ -74,9 +91,14 @@ impl Entrance {
         fs::set_permissions(&self.tokens, Permissions::from_mode(mode)).expect("it is there");
     }
 
+    /// Has a host serve there, and trust whoever signs.
+    pub fn open(&self, builder: Builder) -> Builder {
+        builder.trusted_keys(&self.keys).admin_over_network(self.settings())
+    }
+
     /// What the host is given: a port of the system's choice.
     pub fn settings(&self) -> NetworkAdmin {
-        let Self { certificate, key, tokens } = self.clone();
+        let Self { certificate, key, tokens, .. } = self.clone();
         NetworkAdmin { address: (Ipv4Addr::LOCALHOST, 0).into(), certificate, key, tokens }
     }
 
@@ -90,7 +112,8 @@ impl Entrance {
             .expect("the provider has them")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Client { server, from: Ipv4Addr::LOCALHOST, config: Arc::new(config) }
+        let signer = Some(self.signer.clone());
+        Client { server, from: Ipv4Addr::LOCALHOST, config: Arc::new(config), signer }
     }
 }
 
@@ -114,6 +137,7 @@ pub struct Client {
     server: SocketAddr,
     from: Ipv4Addr,
     config: Arc<ClientConfig>,
+    signer: Option<Arc<Signer>>,
 }
 
 /// A connection that has shaken hands.
@@ -151,6 +175,11 @@ impl Client {
         self
     }
 
+    /// The same, and what it pushes isn't signed.
+    pub fn unsigned(self) -> Self {
+        Self { signer: None, ..self }
+    }
+
     /// A connection on which nothing was said yet.
     pub fn connect(&self) -> TcpStream {
         let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None);
@@ -177,13 +206,16 @@ impl Client {
         Ok(connection)
     }
 
-    /// Asks, with a token if there is one.
+    /// Asks, with a token if there is one. What is pushed is signed.
     #[track_caller]
     pub fn ask(&self, token: Option<&str>, method: &str, target: &str, body: &[u8]) -> Answer {
         let token = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let signer = self.signer.as_ref().filter(|_| target.starts_with("/push"));
+        let signature = signer.map(|signer| STANDARD.encode(signer.sign(body)));
+        let signature = signature.map(|it| format!("liveswap-signature: {it}\r\n")).unwrap_or_default();
         let length = body.len();
         let head = format!(
-            "{method} {target} HTTP/1.1\r\nhost: localhost\r\n{token}content-length: {length}\r\n\r\n"
+            "{method} {target} HTTP/1.1\r\nhost: localhost\r\n{token}{signature}content-length: {length}\r\n\r\n"
         );
         self.send(&[head.as_bytes(), body].concat()).expect("there is an answer")
     }

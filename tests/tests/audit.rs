@@ -123,7 +123,7 @@ fn each_road_says_who_has_come_by_it() {
     let host = Host::with(|builder, folder| {
         let entrance = entrance.insert(Entrance::new(folder));
         let builder = builder.audit_log(path(folder)).admin(folder.join("admin.sock"));
-        builder.watch(folder.join("modules")).admin_over_network(entrance.settings())
+        entrance.open(builder.watch(folder.join("modules")))
     });
     let log = path(host.folder());
     let of = |entry: &Value| (entry["action"].clone(), entry["outcome"].clone());

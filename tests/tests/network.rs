@@ -25,7 +25,7 @@ fn serve_with(candidate_size_max: u64) -> (Host, Entrance, Client) {
     let mut entrance = None;
     let host = Host::with(|builder, folder| {
         let entrance = entrance.insert(Entrance::new(folder));
-        builder.candidate_size_max(candidate_size_max).admin_over_network(entrance.settings())
+        entrance.open(builder.candidate_size_max(candidate_size_max))
     });
     let entrance = entrance.expect("it was made");
     let client = entrance.client(host.engine.network_address().expect("it serves the network"));
@@ -99,6 +99,8 @@ fn who_may_push_pushes_and_rolls_back() {
     host.push(logic("1001"));
     let candidate = fs::read(logic("1002")).expect("it was built");
     let ask = |method: &str, target: &str, body: &[u8]| client.ask(Some(PUSH), method, target, body);
+    let unsigned = client.clone().unsigned().ask(Some(PUSH), "POST", "/push?name=logic.v1002.so", &candidate);
+    assert_eq!(unsigned.code(), (422, "unsigned"), "{unsigned:?}");
     let pushed = ask("POST", "/push?name=logic.v1002.so", &candidate);
     assert_eq!((pushed.status, &pushed.body["published"]["to"]), (200, &"1002".into()), "{pushed:?}");
     assert_eq!(host.version(), "1002");

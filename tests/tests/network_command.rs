@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use liveswap_tests::demo::{command, workspace};
@@ -14,18 +14,24 @@ use tempfile::TempDir;
 struct Served {
     host: Host,
     entrance: Entrance,
-    token: std::path::PathBuf,
+    token: PathBuf,
 }
 
 impl Served {
     fn new() -> Self {
         let mut entrance = None;
-        let host = Host::with(|builder, folder| {
-            builder.admin_over_network(entrance.insert(Entrance::new(folder)).settings())
-        });
+        let host = Host::with(|builder, folder| entrance.insert(Entrance::new(folder)).open(builder));
         let token = host.folder().join("token");
         fs::write(&token, format!("{PUSH}\n")).expect("the folder can be written");
         Self { host, entrance: entrance.expect("it was made"), token }
+    }
+
+    /// A version of the logic, with its signature beside it.
+    fn signed(&self, version: &str) -> PathBuf {
+        let path = self.host.folder().join(format!("logic.v{version}.so"));
+        fs::copy(logic(version), &path).expect("the folder can be written");
+        self.entrance.signer.sign_file(&path);
+        path
     }
 
     fn address(&self) -> String {
@@ -79,7 +85,8 @@ fn text(path: &Path) -> &str {
 #[test]
 fn it_does_over_the_network_what_it_does_over_the_socket() {
     let served = Served::new();
-    let (first, second) = (logic("1001"), logic("1002"));
+    let (first, second) = (served.signed("1001"), served.signed("1002"));
+    refused(served.run(&["push", text(&logic("1001"))]), "unsigned");
     assert!(done(served.run(&["push", text(&first)])).starts_with("logic none -> 1001 in "));
     assert!(done(served.run(&["push", text(&second)])).starts_with("logic 1001 -> 1002 in "));
     assert!(done(served.run(&["push", text(&second)])).starts_with("unchanged: logic 1002"));

@@ -96,6 +96,7 @@ pub fn keys(folder: &Path) -> PathBuf {
 /// A host that trusts these, with more to it than that.
 pub fn trusting(signers: &[&Signer], change: impl FnOnce(Builder, &Path) -> Builder) -> Host {
     Host::with(|builder, folder| {
+        set_mode(folder, 0o700);
         let keys = keys(folder);
         fs::create_dir(&keys).expect("its folder is new");
         set_mode(&keys, 0o755);

@@ -100,7 +100,7 @@ fn who_may_push_pushes_and_rolls_back() {
     let candidate = fs::read(logic("1002")).expect("it was built");
     let ask = |method: &str, target: &str, body: &[u8]| client.ask(Some(PUSH), method, target, body);
     let unsigned = client.clone().unsigned().ask(Some(PUSH), "POST", "/push?name=logic.v1002.so", &candidate);
-    assert_eq!(unsigned.code(), (422, "unsigned"), "{unsigned:?}");
+    assert_eq!(unsigned.code(), (403, "unsigned"), "{unsigned:?}");
     let pushed = ask("POST", "/push?name=logic.v1002.so", &candidate);
     assert_eq!((pushed.status, &pushed.body["published"]["to"]), (200, &"1002".into()), "{pushed:?}");
     assert_eq!(host.version(), "1002");

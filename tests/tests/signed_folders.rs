@@ -121,7 +121,10 @@ fn a_file_that_nobody_else_may_write_to_neednt_be_signed() {
 
 #[test]
 fn where_nobody_is_trusted_nothing_is_loaded_from_what_others_may_write_to() {
-    let host = Host::with(|builder, folder| builder.watch(modules(folder)));
+    let host = Host::with(|builder, folder| {
+        set_mode(folder, 0o700);
+        builder.watch(modules(folder))
+    });
     set_mode(&modules(host.folder()), 0o755);
     let path = put(&host, "1001");
     wait_until_refused(&host, 1);
@@ -208,12 +211,16 @@ fn a_folder_with_more_files_than_anybody_looks_at_isnt_looked_through() {
     const FILES_MAX: usize = 16 * 1024;
     let log = Log::of_this_process();
     let host = Host::with(|builder, folder| {
+        set_mode(folder, 0o700);
         let modules = modules(folder);
         fs::create_dir(&modules).unwrap();
+        set_mode(&modules, 0o755);
         for number in 0..FILES_MAX {
             fs::write(modules.join(number.to_string()), "").unwrap();
         }
-        fs::copy(logic("1001"), modules.join("logic.v1001.so")).unwrap();
+        let path = modules.join("logic.v1001.so");
+        fs::copy(logic("1001"), &path).unwrap();
+        set_mode(&path, 0o644);
         builder.watch(modules)
     });
     assert_eq!(host.status().phase, "empty");

@@ -200,6 +200,7 @@ mod tests {
     /// A folder in which everything is this user's own, and a file in it.
     fn place() -> (tempfile::TempDir, PathBuf) {
         let place = tempfile::tempdir().unwrap();
+        set(place.path(), 0o700);
         let folder = place.path().canonicalize().unwrap().join("folder");
         fs::create_dir(&folder).unwrap();
         let file = folder.join("file");
@@ -287,6 +288,7 @@ mod tests {
         let root = place.path().canonicalize().unwrap();
         let open = root.join("open");
         fs::create_dir(&open).unwrap();
+        set(&open, 0o755);
         symlink(&file, open.join("second")).unwrap();
         symlink("open/second", root.join("first")).unwrap();
         let first = root.join("first");

@@ -124,6 +124,13 @@ mod tests {
         fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
     }
 
+    /// A folder that nobody else may write to, whatever the umask.
+    fn place() -> tempfile::TempDir {
+        let place = tempfile::tempdir().unwrap();
+        fs::set_permissions(place.path(), Permissions::from_mode(0o700)).unwrap();
+        place
+    }
+
     fn number(of: u8) -> KeyId {
         KeyId(u64::from_le_bytes([of; 8]))
     }
@@ -134,7 +141,7 @@ mod tests {
 
     #[test]
     fn keys_are_read_and_nothing_else_is_one() {
-        let place = tempfile::tempdir().unwrap();
+        let place = place();
         let none = TrustedKeys::read(place.path()).unwrap();
         let error = none.unknown(number(1)).to_string();
         assert!(error.contains("0101010101010101") && error.contains("there is none"), "{error}");
@@ -151,12 +158,15 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_key_stands_in_nobodys_way() {
-        let place = tempfile::tempdir().unwrap();
+        let place = place();
         let path = |name: &str| place.path().join(name);
         write_key(&path("one.pub"), 1);
         fs::write(path("bad.pub"), "not a key").unwrap();
         fs::write(path("large.pub"), vec![b'x'; KEY_SIZE_MAX + 1]).unwrap();
         fs::create_dir(path("folder.pub")).unwrap();
+        for name in ["bad.pub", "large.pub", "folder.pub"] {
+            fs::set_permissions(path(name), Permissions::from_mode(0o755)).unwrap();
+        }
         std::os::unix::fs::symlink("nowhere", path("link.pub")).unwrap();
         write_key(&path("open.pub"), 2);
         fs::set_permissions(path("open.pub"), Permissions::from_mode(0o666)).unwrap();
@@ -171,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_key_may_be_as_long_as_the_limit() {
-        let place = tempfile::tempdir().unwrap();
+        let place = place();
         let path = place.path().join("one.pub");
         write_key(&path, 1);
         let short = fs::read_to_string(&path).unwrap();
@@ -182,7 +192,7 @@ mod tests {
 
     #[test]
     fn more_keys_than_anybody_trusts_are_refused() {
-        let place = tempfile::tempdir().unwrap();
+        let place = place();
         for key in 0..KEYS_MAX {
             write_key(&place.path().join(format!("{key}.pub")), key as u8);
         }
@@ -195,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_others_may_write_to_trusts_nobody() {
-        let place = tempfile::tempdir().unwrap();
+        let place = place();
         write_key(&place.path().join("one.pub"), 1);
         fs::set_permissions(place.path(), Permissions::from_mode(0o1777)).unwrap();
         assert_eq!(TrustedKeys::read(place.path()).err().unwrap().code(), "exposed-keys");

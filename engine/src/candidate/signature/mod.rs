@@ -96,7 +96,8 @@ pub(crate) fn verify(content: &[u8], signature: &[u8], keys: &TrustedKeys) -> Re
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     use super::*;
@@ -117,7 +118,11 @@ mod tests {
         yqyeFxBCdgOPOxtY+0r/YNt3K11yHHGyQ1ndGhK2k5Tf7ICgBwE1X+wV0wPUz3TbaXHf0//ddrbpx1bn9DMHCw==\n";
 
     fn keys(folder: &Path) -> TrustedKeys {
-        fs::write(folder.join("one.pub"), KEY).unwrap();
+        let key = folder.join("one.pub");
+        fs::write(&key, KEY).unwrap();
+        // Nobody else may write there, whatever the umask.
+        fs::set_permissions(folder, Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
         TrustedKeys::read(folder).unwrap()
     }
 

@@ -21,7 +21,7 @@ pub(crate) enum Asker {
     },
     /// Whoever has shown a token to the admin API over the network.
     #[cfg_attr(
-        not(feature = "network"),
+        not(any(feature = "network", test)),
         expect(dead_code, reason = "only the network's server knows of one")
     )]
     Network {

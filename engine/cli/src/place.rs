@@ -3,8 +3,6 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use hyper::Uri;
-
 use crate::failure::Failure;
 
 /// The port, unless the address says another.
@@ -43,17 +41,16 @@ impl Place {
 }
 
 fn parse(address: &str) -> Option<(String, u16)> {
-    let address: Uri = address.parse().ok()?;
-    let is_plain = matches!(address.path_and_query().map_or("/", |path| path.as_str()), "/" | "")
-        && !address.authority()?.as_str().contains('@');
-    if address.scheme_str() != Some("https") || !is_plain {
-        return None;
-    }
-    // Of an IPv6 address, what is between the brackets.
-    let host = address.host()?.trim_start_matches('[').trim_end_matches(']');
-    let port =
-        if address.authority()?.as_str().ends_with(':') { None } else { address.port_u16().or(Some(HTTPS)) };
-    Some((host.to_owned(), port?)).filter(|(host, _)| !host.is_empty())
+    let place = address.strip_prefix("https://")?;
+    let place = place.strip_suffix('/').unwrap_or(place);
+    // The brackets keep an IPv6 address and its port apart.
+    let (host, port) = match place.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => place.split_at(place.find(':').unwrap_or(place.len())),
+    };
+    let port = if port.is_empty() { HTTPS } else { port.strip_prefix(':')?.parse().ok()? };
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_' | ':');
+    (!host.is_empty() && host.chars().all(is_plain)).then(|| (host.to_owned(), port))
 }
 
 #[cfg(test)]
@@ -69,6 +66,10 @@ mod tests {
         for wrong in [
             "http://game.example:7443",
             "https://",
+            "https://:7443",
+            "https://::1:7443",
+            "https://[::1",
+            "https://game example",
             "https://game.example:x",
             "https://game.example:",
             "https://game.example:99999",

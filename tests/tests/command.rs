@@ -177,6 +177,7 @@ fn push_rollback_and_commit_say_what_happened() {
     assert!(told.contains("logic 1001 -> 1002 in ") && told.contains("; schema 1 -> 2, paused "), "{told}");
     assert_eq!(demo.active(), "1002");
 
+    wait_until("it was asked how it is", || demo.status()["probation"]["health"] == "good");
     let before = demo.status();
     let told = done(push(&demo, NEWER));
     assert!(told.starts_with("unchanged: logic 1002"), "{told}");

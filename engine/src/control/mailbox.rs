@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::Asker;
 use crate::candidate::VersionNumber;
@@ -107,7 +107,7 @@ pub(super) enum Command {
 /// The mailbox of the control thread.
 #[derive(Clone)]
 pub(crate) struct Mailbox {
-    pub(super) commands: Sender<Command>,
+    commands: Sender<Command>,
     /// Holds at most one wish for a look through the watched folders: one look serves all who wish for it.
     rescans: Sender<()>,
     pub(super) shared: Arc<Shared>,
@@ -121,6 +121,30 @@ pub(super) struct Shared {
     pub(super) control_thread: Mutex<Option<ThreadId>>,
     /// How many pushes have been asked for and not been answered.
     pushes: AtomicUsize,
+    /// Nobody takes anything out any more. Locked while something is put in, so that nothing is left in there for ever,
+    /// with somebody waiting for it.
+    is_closed: Mutex<bool>,
+}
+
+/// Why a command wasn't put in.
+enum Unsent {
+    Full,
+    Closed,
+}
+
+/// What comes out of the mailbox. When it's dropped, whoever waits for an answer hears that there won't be one.
+pub(super) struct Inbox {
+    pub(super) commands: Receiver<Command>,
+    /// Wishes for a look through the watched folders.
+    pub(super) rescans: Receiver<()>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        *lock(&self.shared.is_closed) = true;
+        self.commands.try_iter().for_each(drop);
+    }
 }
 
 /// A place among the pushes, given back when it's dropped.
@@ -143,10 +167,12 @@ impl Drop for PushPlace<'_> {
 }
 
 impl Mailbox {
-    /// A mailbox, and what comes out of it: commands, and wishes for a look through the watched folders.
-    pub(super) fn new() -> (Self, Receiver<Command>, Receiver<()>) {
+    /// A mailbox, and what comes out of it.
+    pub(super) fn new() -> (Self, Inbox) {
         let ((commands, received), (rescans, wished)) = (bounded(WAITING_MAX), bounded(1));
-        (Self { commands, rescans, shared: Arc::default() }, received, wished)
+        let shared = Arc::<Shared>::default();
+        let inbox = Inbox { commands: received, rescans: wished, shared: shared.clone() };
+        (Self { commands, rescans, shared }, inbox)
     }
 
     pub(crate) fn push(&self, request: PushRequest) -> Result<PushOutcome, PushError> {
@@ -179,7 +205,7 @@ impl Mailbox {
     /// A file in a watched folder was completed. Never waits.
     #[cfg(feature = "watch")]
     pub(crate) fn notice(&self, path: PathBuf) {
-        if self.commands.try_send(Command::Notice(path)).is_err() {
+        if self.put(Command::Notice(path)).is_err() {
             self.rescan();
         }
     }
@@ -191,16 +217,27 @@ impl Mailbox {
     }
 
     /// Looks through the watched folders, and waits until that is done; asked on the control thread itself,
-    /// by a subscriber, it's done later.
+    /// by a subscriber, or with a full mailbox, it's done later.
     pub(crate) fn rescan_and_wait(&self) {
         if self.is_control_thread() {
             return self.rescan();
         }
         let (done, finished) = reply::reply();
-        if self.commands.send(Command::Rescan(done)).is_ok() {
+        match self.put(Command::Rescan(done)) {
             // None says that the thread has ended, and then there is nothing to wait for.
-            finished.wait();
+            Ok(()) => drop(finished.wait()),
+            Err(_) => self.rescan(),
         }
+    }
+
+    fn put(&self, command: Command) -> Result<(), Unsent> {
+        let is_closed = lock(&self.shared.is_closed);
+        if *is_closed {
+            return Err(Unsent::Closed);
+        }
+        self.commands
+            .try_send(command)
+            .map_err(|error| if error.is_full() { Unsent::Full } else { Unsent::Closed })
     }
 
     pub(super) fn is_control_thread(&self) -> bool {
@@ -222,10 +259,10 @@ impl Mailbox {
             return Err(busy("the control thread asks itself".to_owned()));
         }
         let (reply, answer) = reply::reply();
-        match self.commands.try_send(command(reply)) {
+        match self.put(command(reply)) {
             Ok(()) => answer.wait().unwrap_or(Err(stopped)),
-            Err(TrySendError::Full(_)) => Err(busy(format!("{WAITING_MAX} commands are waiting"))),
-            Err(TrySendError::Disconnected(_)) => Err(stopped),
+            Err(Unsent::Full) => Err(busy(format!("{WAITING_MAX} commands are waiting"))),
+            Err(Unsent::Closed) => Err(stopped),
         }
     }
 }
@@ -247,8 +284,24 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_hears_that_nobody_takes_anything_out_any_more() {
+        let (mailbox, inbox) = Mailbox::new();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| push(&mailbox));
+            while inbox.commands.is_empty() {
+                thread::yield_now();
+            }
+            drop(inbox);
+            assert!(matches!(waiting.join(), Ok(Err(PushError::Stopped))));
+        });
+        assert!(matches!(push(&mailbox), Err(PushError::Stopped)));
+        mailbox.rescan_and_wait();
+    }
+
+    #[test]
     fn pushes_that_wait_are_bounded_and_leave_room_for_other_commands() {
-        let (mailbox, commands, _rescans) = Mailbox::new();
+        let (mailbox, inbox) = Mailbox::new();
+        let commands = &inbox.commands;
         thread::scope(|scope| {
             let waiting: Vec<_> = (0..PUSHES_MAX).map(|_| scope.spawn(|| push(&mailbox))).collect();
             while commands.len() < PUSHES_MAX {
@@ -269,7 +322,7 @@ mod tests {
             assert!(matches!(commit.join(), Ok(Err(CommitError::Stopped))));
         });
         // Each place was given back.
-        drop(commands);
+        drop(inbox);
         assert!(matches!(push(&mailbox), Err(PushError::Stopped)));
     }
 }

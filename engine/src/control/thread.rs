@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, at, never, select};
 
 use super::audit::PushRecord;
 use super::authority::Evidence;
-use super::mailbox::{Allowed, Candidate, Command, Mailbox, PushRequest, Recovery, Reply, Shared};
+use super::mailbox::{Allowed, Candidate, Command, Inbox, Mailbox, PushRequest, Recovery, Reply, Shared};
 use super::module::{Module, ask, micros};
 use super::observer::SwapStep;
 use super::reaper::{Reaper, deadline_in};
@@ -52,7 +52,7 @@ impl Control {
         running: Sender<Infallible>,
         woken: Receiver<()>,
     ) -> std::io::Result<Self> {
-        let (mailbox, commands, rescans) = Mailbox::new();
+        let (mailbox, inbox) = Mailbox::new();
         for module in &modules {
             let wake = settings.wake.clone();
             // If it's full, somebody else has woken the thread.
@@ -71,7 +71,7 @@ impl Control {
         };
         let thread = thread::Builder::new()
             .name("liveswap-control".into())
-            .spawn(move || worker.run(&commands, &rescans, &woken))?;
+            .spawn(move || worker.run(&inbox, &woken))?;
         Ok(Self { mailbox, reaper, jobs, running: Some(running), thread: Some(thread) })
     }
 
@@ -160,7 +160,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, commands: &Receiver<Command>, rescans: &Receiver<()>, woken: &Receiver<()>) {
+    fn run(mut self, Inbox { commands, rescans, .. }: &Inbox, woken: &Receiver<()>) {
         *lock(&self.shared.control_thread) = Some(thread::current().id());
         let ended = self.settings.ended.clone();
         for module in &mut self.modules {

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 pub use crate::candidate::{AcceptError, ElfError, ManifestError, VerifyError};
 pub use crate::control::{LoadError, MigrationError, PrepareError, RestoreError};
+pub use crate::rehearsal::report::RehearsalError;
 use crate::snapshot::error::DraftError;
 pub use crate::snapshot::error::SnapshotError;
 
@@ -20,6 +21,9 @@ pub enum PushError {
     /// The candidate doesn't fit the host or what is running. None of its code has run.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// The candidate hasn't passed its rehearsal. None of its code has run in this process.
+    #[error(transparent)]
+    Rehearse(#[from] RehearsalError),
     /// The candidate can't be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -57,6 +61,7 @@ impl PushError {
         match self {
             Self::Accept(error) => error.code(),
             Self::Verify(error) => error.code(),
+            Self::Rehearse(error) => error.code(),
             Self::Load(error) => error.code(),
             Self::Prepare(error) => error.code(),
             Self::Migrate(error) => error.code(),

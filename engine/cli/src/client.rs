@@ -21,6 +21,8 @@ pub(crate) struct Allowed {
     pub(crate) older: bool,
     /// An upgrade of the state without a way back.
     pub(crate) one_way: bool,
+    /// Whether it's rehearsed; none leaves that to the host.
+    pub(crate) rehearsal: Option<bool>,
 }
 
 /// The admin API behind a socket. Each method connects anew.
@@ -42,7 +44,7 @@ impl<'socket> Client<'socket> {
     pub(crate) fn push<T: DeserializeOwned>(
         &self,
         file: &Path,
-        Allowed { older, one_way }: Allowed,
+        Allowed { older, one_way, rehearsal }: Allowed,
     ) -> Result<T, Failure> {
         let unreadable = |error| Failure::unreadable(file, &error);
         // Reading a pipe or a device might never end.
@@ -52,7 +54,8 @@ impl<'socket> Client<'socket> {
         let content = fs::read(file).map_err(unreadable)?;
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
-        let target = format!("/push?name={name}&allow_older={older}&allow_one_way={one_way}");
+        let rehearse = rehearsal.map_or_else(String::new, |is_wanted| format!("&rehearse={is_wanted}"));
+        let target = format!("/push?name={name}&allow_older={older}&allow_one_way={one_way}{rehearse}");
         parse(&self.ask(Method::POST, &target, content)?)
     }
 

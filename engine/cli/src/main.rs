@@ -1,6 +1,6 @@
 //! The `liveswap` command: pushes to a running engine, and shows what it is doing.
 //!
-//! Every subcommand but `inspect` is one request to the engine's admin API, HTTP over a Unix socket. The
+//! Every subcommand but `inspect` and `rehearse` is one request to the engine's admin API, HTTP over a Unix socket. The
 //! exit status is 0 only if what was asked for happened. If not, it is 1, and the last line on standard error
 //! is `error[CODE]: MESSAGE`, where the code is the engine's or one of [`failure`]'s. A command line that
 //! can't be understood ends with 2.
@@ -61,6 +61,12 @@ enum Command {
         /// Allows an upgrade that turns the state into what can't be turned back: there is no rollback from it.
         #[arg(long)]
         allow_one_way: bool,
+        /// Has the candidate tried in a process of its own first, with a copy of the state and calls that were recorded.
+        #[arg(long, conflicts_with = "no_rehearse")]
+        rehearse: bool,
+        /// Doesn't, though the host would.
+        #[arg(long)]
+        no_rehearse: bool,
         #[command(flatten)]
         following: Following,
     },
@@ -79,6 +85,12 @@ enum Command {
     Restore(Module),
     /// Lets calls back to a state that a panic may have left half changed, as it is.
     Trust(Module),
+    /// Carries out a rehearsal, for a host that has laid it out in this folder.
+    #[command(hide = true)]
+    Rehearse {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Shows a library's manifest, without loading it and without a host.
     Inspect {
         /// The library.
@@ -109,7 +121,7 @@ struct Following {
 
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Failure { code, message }) => {
             eprintln!("error[{code}]: {}", printable(&message).replace('\n', " "));
             ExitCode::FAILURE
@@ -117,18 +129,21 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what was asked for, and prints what there is to print.
-fn run(Arguments { admin, command }: Arguments) -> Result<(), Failure> {
+/// Does what was asked for, and prints what there is to print. Gives how the process is to end.
+fn run(Arguments { admin, command }: Arguments) -> Result<ExitCode, Failure> {
     let client = || match &admin {
         // A variable that is set but empty is as good as none.
         Some(socket) if !socket.is_empty() => Ok(Client::new(Path::new(socket))),
         _ => Err(Failure::no_admin_socket()),
     };
-    match command {
+    let done = match command {
+        Command::Rehearse { folder } => return Ok(liveswap::rehearsal::run(folder)),
         Command::Status { json: true } => print_line(&client()?.status()?),
         Command::Status { json: false } => print(&client::parse::<Status>(&client()?.status()?)?.to_string()),
-        Command::Push { file, allow_older, allow_one_way, following } => {
-            let (client, allowed) = (client()?, Allowed { older: allow_older, one_way: allow_one_way });
+        Command::Push { file, allow_older, allow_one_way, rehearse, no_rehearse, following } => {
+            let rehearsal = (rehearse || no_rehearse).then_some(rehearse);
+            let allowed = Allowed { older: allow_older, one_way: allow_one_way, rehearsal };
+            let client = client()?;
             let push = || client.push::<PushOutcome>(&file, allowed);
             swap(&client, &following, push, PushOutcome::published)
         }
@@ -146,7 +161,8 @@ fn run(Arguments { admin, command }: Arguments) -> Result<(), Failure> {
         }
         Command::Trust(Module { module }) => print_line(&client()?.command::<Trusted>("trust", &module)?),
         Command::Inspect { file, json } => inspect(&file, json),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Has a swap done, says how it went, and follows the migration that goes with it, if there is one.

@@ -15,7 +15,8 @@
 //! | `POST /trust/{module}` | lets calls back to a state that is suspect | `{"module"}` |
 //!
 //! `&allow_older=true` behind a push's name allows a version older than the active one, `&allow_one_way=true` an
-//! upgrade of the state without a way back.
+//! upgrade of the state without a way back. `&rehearse=true` has the candidate [rehearsed](crate::Rehearsal) first, and
+//! `&rehearse=false` not, whatever the host's default is.
 //!
 //! A push carries the library's bytes, not its path: the two processes may see different file systems. What
 //! was done is answered with 200; what wasn't, with a status from 400 on and `{"code", "message"}`, where

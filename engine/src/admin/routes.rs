@@ -66,6 +66,7 @@ struct PushQuery {
     allow_older: bool,
     #[serde(default)]
     allow_one_way: bool,
+    rehearse: Option<bool>,
 }
 
 /// The module that a path names.
@@ -76,12 +77,13 @@ async fn push(
     query: Result<Query<PushQuery>, QueryRejection>,
     body: Body,
 ) -> Result<Json<PushOutcome>, Failure> {
-    let Query(PushQuery { name, allow_older, allow_one_way }) = query?;
+    let Query(PushQuery { name, allow_older, allow_one_way, rehearse }) = query?;
     let permit = admin.permit()?;
     let content = receive(&name, body, admin.candidate_size_max).await?;
     let push = Push::content(name, content);
     let push = if allow_older { push.allow_older() } else { push };
     let push = if allow_one_way { push.allow_one_way() } else { push };
+    let push = if let Some(rehearse) = rehearse { push.rehearse(rehearse) } else { push };
     admin.command(permit, move |core| core.push(push)).await.map(Json)
 }
 
@@ -237,7 +239,7 @@ impl Failure {
                 StatusCode::INSUFFICIENT_STORAGE
             }
             "unreadable-snapshot" | "no-root" | "unencodable" => StatusCode::INTERNAL_SERVER_ERROR,
-            "stopped" | "no-thread" => StatusCode::SERVICE_UNAVAILABLE,
+            "stopped" | "no-thread" | "no-rehearsal" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self { status, code, message: error.to_string() }

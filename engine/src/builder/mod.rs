@@ -1,5 +1,7 @@
 //! Building an engine.
 
+mod rehearse;
+
 use std::any::TypeId;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -16,6 +18,7 @@ use crate::candidate::accept::{CANDIDATE_SIZE_MAX, PrivateFolder};
 use crate::control::{Control, Module, Reaper, Settings, Snapshots};
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
+use crate::rehearsal::Rehearsal;
 use crate::spawn::{self, Jobs};
 use crate::status::Board;
 
@@ -51,6 +54,7 @@ pub struct Builder {
     sweep_deadline: Duration,
     suspect_policy: SuspectPolicy,
     snapshots: Option<SnapshotSettings>,
+    rehearsal: Option<Rehearsal>,
     spawned_running_max: usize,
     spawned_waiting_max: usize,
 }
@@ -97,6 +101,7 @@ impl Builder {
             sweep_deadline: Duration::from_secs(60),
             suspect_policy: SuspectPolicy::default(),
             snapshots: None,
+            rehearsal: None,
             spawned_running_max: 64,
             spawned_waiting_max: 1024,
         }
@@ -312,7 +317,8 @@ impl Builder {
             let spawner = spawner(module.path.clone(), jobs.clone());
             let (path, board) = (module.path.clone(), module.board.clone());
             let snapshots = self.open_snapshots(&path.module)?;
-            Ok(Module::new(path, module.interface, board, reaper.clone(), spawner, snapshots))
+            let module = Module::new(path, module.interface, board, reaper.clone(), spawner, snapshots);
+            Ok(module.recording(self.rehearsal.as_ref()))
         });
         let modules: Result<Vec<_>, BuildError> = modules.collect();
         let modules = modules.inspect_err(|_| reaper.stop(None))?;
@@ -327,6 +333,7 @@ impl Builder {
             pause_max: self.pause_max,
             hand_over_deadline: self.hand_over_deadline,
             sweep_deadline: self.sweep_deadline,
+            rehearsal: self.rehearsal.clone().unwrap_or_default(),
             bell,
             wake,
             ended,

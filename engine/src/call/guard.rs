@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use liveswap_state::{Access, CallError, CodePointer, Context, Fenced, Gate, fence::Panic};
+use liveswap_state::{Access, CallError, CodePointer, Context, Encoder, Fenced, Gate, fence::Panic};
 
 use super::CallPath;
 use super::gate::Barred;
@@ -184,6 +184,17 @@ unsafe impl Gate for Guard<'_> {
                 Err(why) => Err(*barred(inside.path(), version, method, why)),
             },
             Access::Exclusive => run_alone(inside, version, method, run).map_err(|error| *error),
+        }
+    }
+
+    #[inline(always)]
+    fn is_recording(&self) -> bool {
+        self.version().recorder.as_ref().is_some_and(|recorder| recorder.is_turn())
+    }
+
+    fn record(&self, method: usize, encode: impl FnOnce(&mut Encoder)) {
+        if let Some(recorder) = &self.version().recorder {
+            recorder.record(method, encode);
         }
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use liveswap_state::{CodePointer, Context};
 
+use crate::rehearsal::recorder::Recorder;
+
 /// What the active cell points to. The library that the code is in belongs to the control path; it stays
 /// mapped as long as any thread announces this version's serial number.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub(crate) struct Version {
     /// Which generation of the module's state that is.
     pub(crate) generation: usize,
     pub(crate) context: Arc<Context>,
+    /// Keeps some of the calls.
+    pub(crate) recorder: Option<Arc<Recorder>>,
 }
 
 /// The address of a module's state. What type it has, only logic knows.

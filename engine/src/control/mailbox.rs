@@ -35,6 +35,8 @@ pub(crate) struct Allowed {
     pub(crate) older: bool,
     /// An upgrade of the state without a way back.
     pub(crate) one_way: bool,
+    /// Whether it's rehearsed; none leaves that to the road that it comes over.
+    pub(crate) rehearsal: Option<bool>,
 }
 
 /// What is to be done about a state that may be half changed.

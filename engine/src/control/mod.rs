@@ -15,6 +15,7 @@
 //! | [`pace`] | not to keep callers off their processors meanwhile |
 //! | [`capture`] | writing the state down while calls go on |
 //! | [`restore`] | beginning with what was written down |
+//! | [`trial`] | trying a candidate out, in a process of its own |
 //! | [`staged`] | a candidate on its way |
 //! | [`library`] | the one place for `dlopen` and `dlclose` |
 //! | [`reaper`] | drains and unmaps what has left its slot |
@@ -37,6 +38,7 @@ mod state;
 mod sweep;
 mod thread;
 mod transition;
+mod trial;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -56,9 +58,11 @@ pub(crate) use progress::Progress;
 pub(crate) use reaper::{Reaper, RetiredView};
 pub use restore::RestoreError;
 pub(crate) use thread::Control;
+pub(crate) use trial::rehearse;
 
 use crate::call::Bell;
 use crate::candidate::accept::PrivateFolder;
+use crate::rehearsal::Rehearsal;
 
 /// The number of a version: never used twice in a process, never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +92,8 @@ pub(crate) struct Settings {
     pub(crate) hand_over_deadline: Duration,
     /// How long a sweep may take before that is said; and how long the next migration waits for it.
     pub(crate) sweep_deadline: Duration,
+    /// How candidates are rehearsed, if they are.
+    pub(crate) rehearsal: Rehearsal,
     pub(crate) bell: Arc<Bell>,
     /// Wakes the control thread to look after what goes on by itself.
     pub(crate) wake: Sender<()>,

@@ -51,6 +51,8 @@ impl Slots {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Verify,
+    /// Try it in a process of its own. Nothing to do if nobody wants that.
+    Rehearse,
     Load,
     Prepare,
     /// Try on copies whether the state can become the candidate's. Nothing to do if it is that already.
@@ -98,6 +100,7 @@ impl Phase {
             Self::Resting(Slots { standby: None, .. }) => "serving",
             Self::Resting(_) => "probation",
             Self::Swapping { step: Step::Verify, .. } => "verifying",
+            Self::Swapping { step: Step::Rehearse, .. } => "rehearsing",
             Self::Swapping { step: Step::Load, .. } => "loading",
             Self::Swapping { step: Step::Prepare, .. } => "preparing",
             Self::Swapping { step: Step::Check, .. } => "checking",
@@ -186,7 +189,8 @@ pub(crate) fn next(phase: Phase, event: Event) -> (Phase, Vec<Action>) {
 
         (Phase::Swapping { slots, candidate, step, purpose }, Event::Done) => {
             let following = match step {
-                Step::Verify => Some(Step::Load),
+                Step::Verify => Some(Step::Rehearse),
+                Step::Rehearse => Some(Step::Load),
                 Step::Load => Some(Step::Prepare),
                 Step::Prepare => Some(Step::Check),
                 Step::Check => Some(Step::HandOver),
@@ -359,7 +363,7 @@ mod tests {
         events.iter().fold((Phase::EMPTY, Vec::new()), |(phase, _), event| next(phase, *event))
     }
 
-    const UPGRADE: [Event; 5] = [Event::Done; 5];
+    const UPGRADE: [Event; 6] = [Event::Done; 6];
     const FALL_BACK: [Event; 3] = [Event::Rollback { reloaded: None }, Event::Done, Event::Done];
 
     fn pushed(serials: &[usize]) -> Vec<Event> {

@@ -34,6 +34,7 @@ fn version(generation: usize) -> Arc<Version> {
         state: StatePointer(std::ptr::null_mut()),
         generation,
         context: Arc::new(Context::new("logic", generation.to_string())),
+        recorder: None,
     })
 }
 

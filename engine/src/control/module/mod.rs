@@ -4,11 +4,13 @@
 //! |---|---|
 //! | this one | a module's versions, and what is asked of it |
 //! | [`steps`] | the steps that a candidate is taken through |
+//! | [`rehearse`] | the one that is taken in a process of its own |
 //! | [`migrate`] | the steps that the state takes with it |
 //! | [`snapshots`] | taking snapshots of the state |
 //! | [`suspect`] | what is done about a state that may be half changed |
 
 mod migrate;
+mod rehearse;
 mod snapshots;
 mod steps;
 mod suspect;
@@ -34,6 +36,8 @@ use crate::candidate::{Digest, Manifest, VersionNumber};
 use crate::engine::{Migrated, Published};
 use crate::error::{CommitError, PushError, RollbackError};
 use crate::lock::lock;
+use crate::rehearsal::Rehearsed;
+use crate::rehearsal::recorder::Recorder;
 use crate::status::{Board, Placed, Stages, Suspicion, Swap};
 use crate::tell::tell;
 pub(crate) use snapshots::Snapshots;
@@ -52,6 +56,7 @@ pub(crate) struct Loaded {
     /// The code of the host's methods, in their order.
     code: Arc<[CodePointer]>,
     footprint: Arc<Footprint>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl Loaded {
@@ -68,6 +73,7 @@ impl Loaded {
             state: state.pointer,
             generation: state.generation,
             context: self.library.context().clone(),
+            recorder: self.recorder.clone(),
         })
     }
 }
@@ -93,6 +99,12 @@ pub(crate) struct Module {
     stages: Stages,
     /// What became of the state in it, if it was migrated.
     migrated: Option<Migrated>,
+    /// How its rehearsal has ended, if there was one.
+    rehearsed: Option<Rehearsed>,
+    /// Keeps some of the calls, for rehearsals.
+    recorder: Option<Arc<Recorder>>,
+    /// The copy of the state that is being made for one.
+    copying: Option<rehearse::Copying>,
     state: Option<State>,
     /// The generation that a module's first state is of, or the first after one that was lost.
     first_generation: usize,
@@ -138,6 +150,9 @@ impl Module {
             staged: None,
             stages: Stages::default(),
             migrated: None,
+            rehearsed: None,
+            recorder: None,
+            copying: None,
             state: None,
             first_generation: FIRST_GENERATION,
             needed: None,
@@ -194,6 +209,7 @@ impl Module {
         let predecessor = self.active().map(|active| active.copy.clone());
         self.stages = stages;
         self.migrated = None;
+        self.rehearsed = None;
         let event = Event::Push(staged.serial);
         self.staged = Some(staged);
         self.drive(event, settings).map_err(|halt| self.push_error(halt))?;
@@ -214,12 +230,13 @@ impl Module {
         let from = self.active_number();
         self.stages = Stages::default();
         self.migrated = None;
+        self.rehearsed = None;
         let reloaded = if self.standby().is_some() {
             None
         } else {
             let no_predecessor = || RollbackError::NoPredecessor { module: self.name().to_owned() };
             let kept = self.lineage.last().ok_or_else(no_predecessor)?;
-            let allowed = Allowed { older: true, one_way: false };
+            let allowed = Allowed { older: true, ..Allowed::default() };
             let (staged, stages) = super::thread::stage(settings, Source::Kept(kept), None, allowed)?;
             let serial = staged.serial;
             (self.staged, self.stages) = (Some(staged), stages);
@@ -267,7 +284,7 @@ impl Module {
     /// When there will be something to look after.
     pub(crate) fn due(&self) -> Option<Instant> {
         // What keeps a snapshot from being taken wakes the thread when it's over.
-        let can_be_taken = self.is_at_rest() && !self.is_barred();
+        let can_be_taken = self.is_at_rest() && !self.is_barred() && !self.is_being_copied();
         self.snapshots.as_ref().filter(|_| can_be_taken).and_then(Snapshots::due)
     }
 
@@ -327,7 +344,13 @@ impl Module {
             let from = swap.from.as_ref().map(tracing::field::display);
             tracing::info!(module = self.name(), from, to = %swap.to, "published");
         });
-        Published { module: self.name().to_owned(), swap, committed, migrated: self.migrated.clone() }
+        Published {
+            module: self.name().to_owned(),
+            swap,
+            committed,
+            migrated: self.migrated.clone(),
+            rehearsal: self.rehearsed.clone(),
+        }
     }
 
     /// Feeds an event to the machine, carries out what it decides, and goes on until it rests.
@@ -400,7 +423,8 @@ impl Module {
         self.published.push((number.clone(), copy.digest));
         let surplus = self.published.len().saturating_sub(REMEMBERED_MAX);
         self.published.drain(..surplus);
-        self.loaded.push(Loaded { serial, number, manifest, copy, library, code, footprint });
+        let recorder = self.recorder.clone();
+        self.loaded.push(Loaded { serial, number, manifest, copy, library, code, footprint, recorder });
     }
 
     fn retire(&mut self, serial: Serial) {

@@ -56,6 +56,7 @@ impl Module {
         let started = Instant::now();
         let outcome = match step {
             Step::Verify => self.with_staged(|module, staged| module.verify(staged, settings)),
+            Step::Rehearse => self.with_staged(|module, staged| module.rehearse(staged, settings)),
             Step::Load => self.with_staged(|module, staged| Ok(load(staged, module.spawner.clone())?)),
             Step::Prepare => self.with_staged(|module, staged| Ok(module.prepare(staged)?)),
             Step::Check => self.check(settings),
@@ -64,6 +65,7 @@ impl Module {
         let took = micros(started.elapsed());
         match step {
             Step::Verify => *self.stages.verify.get_or_insert(0) += took,
+            Step::Rehearse => self.stages.rehearse = self.rehearsed.is_some().then_some(took),
             Step::Load => self.stages.load = Some(took),
             Step::Prepare => self.stages.prepare = Some(took),
             Step::Check => self.stages.check = self.is_migrating().then_some(took),

@@ -154,7 +154,8 @@ impl Module {
         settings: &Settings,
     ) -> Result<Option<Result<Copied, TakeError>>, PushError> {
         let mut moment = self.moment(settings).expect("there is a state, and so there is a version");
-        moment.patience = moment.patience.min(until.saturating_duration_since(Instant::now()));
+        // The other half is for writing it down.
+        moment.patience = moment.patience.min(until.saturating_duration_since(Instant::now()) / 2);
         let (bytes_max, wake) = (settings.rehearsal.state_bytes_max, settings.wake.clone());
         let (is_cancelled, is_ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (report, outcome) = bounded(1);

@@ -118,8 +118,8 @@ impl Push {
         self
     }
 
-    /// Has the candidate [rehearsed](crate::Rehearsal), or not, whatever the host's default is for the road that it comes
-    /// over.
+    /// Has the candidate [rehearsed](crate::Rehearsal), or not, whatever the host's default is for the road that it
+    /// comes over.
     pub fn rehearse(mut self, is_rehearsed: bool) -> Self {
         self.0.allowed.rehearsal = Some(is_rehearsed);
         self

@@ -28,7 +28,8 @@ pub struct Status {
 pub struct ModuleStatus {
     /// The module's name.
     pub name: String,
-    /// `empty`, `serving`, `probation`, `verifying`, `rehearsing`, `loading`, `preparing`, `checking`, `handing-over` or `stopped`.
+    /// `empty`, `serving`, `probation`, `verifying`, `rehearsing`, `loading`, `preparing`, `checking`, `handing-over` or
+    /// `stopped`.
     pub phase: &'static str,
     /// The version that calls enter.
     pub active: Option<SlotStatus>,

@@ -115,8 +115,8 @@ impl Fingerprint {
         Self { open: true, ..self }
     }
 
-    /// Whether bytes say all that there is to say of a value that is passed to a call. Not of one that others may change
-    /// meanwhile, or wait for: a copy of it is nobody's but the call's.
+    /// Whether bytes say all that there is to say of a value that is passed to a call. Not of one that others may
+    /// change meanwhile, or wait for: a copy of it is nobody's but the call's.
     pub const fn is_replayable(self) -> bool {
         self.durable && !self.sharded && !self.open
     }

@@ -8,18 +8,26 @@ use liveswap_state::{
     Logic, Passage, Sharded, State, interface,
 };
 
+/// What a slice is of.
 #[derive(Debug, PartialEq, State)]
-struct Note {
+pub struct Note {
     text: String,
 }
 
+/// A method for each way to pass an argument.
 #[interface]
-trait Desk {
+pub trait Desk {
+    /// Alone, with what is borrowed and unsized.
     fn write(&mut self, who: &str, notes: &[Note], by: u64) -> usize;
+    /// With an argument that is lent to be changed.
     fn append(&self, buffer: &mut Vec<u8>, number: &u32) -> Option<String>;
+    /// Whose answer has no order.
     fn words() -> HashMap<String, u32>;
+    /// Which panics.
     fn fails(text: &str);
+    /// With an argument that others may change.
     fn shared(mutex: Arc<Mutex<u8>>);
+    /// With an argument that has no bytes.
     fn since(moment: Instant) -> u64;
 }
 

@@ -3,9 +3,10 @@
 use std::env;
 use std::fs;
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use fixture_api::world::{CURSED, Realm, Thing};
 use liveswap::rehearsal::{Rehearsed, StateCopy};
@@ -14,6 +15,7 @@ use liveswap_tests::crowd::Account;
 use liveswap_tests::demo::command;
 use liveswap_tests::world::{self, figures, realm, wait_until_swept};
 use liveswap_tests::{Fixture, Host, alone, host, wait_until};
+use rustix::fs::{Mode, OFlags};
 
 const ENTITIES: u64 = 500;
 
@@ -54,20 +56,21 @@ fn passes(host: &Host, candidate: &Fixture) -> Rehearsed {
     published.rehearsal.expect("it was rehearsed")
 }
 
-/// How many processes rehearse for the host with this private folder.
-fn rehearsing(private: &Path) -> usize {
+/// What the kernel has of the processes that rehearse for the host with this private folder.
+fn rehearsing(private: &Path) -> Vec<PathBuf> {
     let private = private.canonicalize().expect("it's there").join(".liveswap-rehearsal-");
     let private = private.to_str().expect("a plain path").to_owned();
     let processes = fs::read_dir("/proc").expect("it's mounted");
+    let processes = processes.filter_map(|process| Some(process.ok()?.path()));
     // One that ends meanwhile, or has ended, shows no command line.
-    let lines = processes.filter_map(|process| fs::read(process.ok()?.path().join("cmdline")).ok());
-    lines.filter(|line| String::from_utf8_lossy(line).contains(&private)).count()
+    let line = |process: &PathBuf| fs::read(process.join("cmdline")).unwrap_or_default();
+    processes.filter(|process| String::from_utf8_lossy(&line(process)).contains(&private)).collect()
 }
 
 /// Nothing is left of a rehearsal: no process, no folder.
 #[track_caller]
 fn assert_gone(host: &Host) {
-    assert_eq!(rehearsing(&host.folder().join("private")), 0, "a process is left");
+    assert_eq!(rehearsing(&host.folder().join("private")), Vec::<PathBuf>::new(), "a process is left");
     let is_library = |path: &std::path::PathBuf| path.extension().is_some_and(|extension| extension == "so");
     assert!(host.copies().iter().all(is_library), "{:?}", host.copies());
 }
@@ -312,13 +315,44 @@ fn a_refusal_is_remembered_for_the_content() {
     assert_gone(&host);
 }
 
+#[test]
+fn the_status_says_that_it_rehearses_and_who_pushes_meanwhile_hears_so() {
+    let host = serving(rehearsal().deadline(Duration::from_secs(9)));
+    let (hanging, good) = (bad("hangs-in-self-test"), Fixture::world("1002").build());
+    thread::scope(|scope| {
+        let rehearsed = scope.spawn(|| host.refused("rehearsal-hung", push(&hanging)));
+        wait_until("it rehearses", || host.status().phase == "rehearsing");
+        host.refused("busy", good);
+        rehearsed.join().expect("it was refused")
+    });
+    assert_eq!(host.status().phase, "serving");
+}
+
+#[test]
+fn an_engine_that_ends_ends_its_rehearsal() {
+    let host = Host::of::<dyn Realm>(|builder, folder| {
+        let patient = rehearsal().deadline(Duration::from_secs(600));
+        builder.rehearse(patient.always()).watch(folder.join("modules"))
+    });
+    let modules = host.folder().join("modules");
+    fs::copy(bad("hangs-in-self-test").build(), modules.join("fresh")).expect("it can be copied");
+    fs::rename(modules.join("fresh"), modules.join("logic.v1002.so")).expect("it can be renamed");
+    wait_until("it rehearses", || host.status().phase == "rehearsing");
+    let started = Instant::now();
+    drop(host);
+    assert!(started.elapsed() < Duration::from_secs(60), "it was waited for");
+}
+
 /// Where the host that is killed has its private folder.
 const FOLDER: &str = "LIVESWAP_TEST_FOLDER";
 
 #[test]
 fn a_rehearsal_does_not_outlive_its_host() {
     if alone::purpose().is_some() {
-        let private = env::var_os(FOLDER).expect("it's told");
+        let private = PathBuf::from(env::var_os(FOLDER).expect("it's told"));
+        // As a library in C might: it stays open in programs that this one starts.
+        let flags = OFlags::CREATE | OFlags::WRONLY;
+        let _leaked = rustix::fs::open(private.join("leaked"), flags, Mode::RUSR).expect("it can be opened");
         let engine = Engine::builder().module::<dyn Realm>(host::MODULE).private_folder(private);
         let engine = engine.rehearse(rehearsal()).build().expect("an engine can be built");
         let outcome = engine.push(push(&bad("hangs-in-self-test")));
@@ -332,14 +366,28 @@ fn a_rehearsal_does_not_outlive_its_host() {
     let mut server = alone::command(test, "serve");
     let server = server.env(FOLDER, folder.path()).stdout(output()).stderr(output()).spawn();
     let mut server = server.expect("this program can be run again");
-    wait_until("it rehearses", || rehearsing(folder.path()) == 1);
+    let read = |process: &Path, name: &str| {
+        String::from_utf8_lossy(&fs::read(process.join(name)).unwrap_or_default()).into_owned()
+    };
+    // It has begun anew, and has nothing of the host.
+    let is_rehearsing = |process: &PathBuf| read(process, "environ").contains("LIVESWAP_REHEARSAL=1");
+    wait_until("it rehearses", || rehearsing(folder.path()).iter().any(is_rehearsing));
+    let process = rehearsing(folder.path()).pop().expect("it was there just now");
+    assert!(!read(&process, "environ").contains("LIVESWAP_TEST"), "{}", read(&process, "environ"));
+    let limits = read(&process, "limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size"));
+    assert!(core.is_some_and(|line| line.split_whitespace().nth(4) == Some("0")), "{limits}");
+    let descriptors = fs::read_dir(process.join("fd")).expect("it lives");
+    let opened = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let opened: Vec<_> = opened.collect();
+    assert!(opened.len() >= 3 && !opened.contains(&folder.path().join("leaked")), "{opened:?}");
     server.kill().expect("it lives");
     server.wait().expect("it was killed");
-    wait_until("the rehearsal has ended", || rehearsing(folder.path()) == 0);
+    wait_until("the rehearsal has ended", || rehearsing(folder.path()).is_empty());
     // Its folder goes with the next engine.
     let left = || fs::read_dir(folder.path()).expect("it's there").filter_map(Result::ok).count();
-    assert!(left() > 1, "the host had no time to clean up");
+    assert!(left() > 2, "the host had no time to clean up");
     let next = Engine::builder().module::<dyn Realm>(host::MODULE).private_folder(folder.path()).build();
     drop(next.expect("an engine can be built"));
-    assert_eq!(left(), 1, "only its lock");
+    assert_eq!(left(), 2, "only its lock, and what isn't the engine's");
 }

@@ -61,7 +61,8 @@ enum Command {
         /// Allows an upgrade that turns the state into what can't be turned back: there is no rollback from it.
         #[arg(long)]
         allow_one_way: bool,
-        /// Has the candidate tried in a process of its own first, with a copy of the state and calls that were recorded.
+        /// Has the candidate tried in a process of its own first, with a copy of the state and calls that were
+        /// recorded.
         #[arg(long, conflicts_with = "no_rehearse")]
         rehearse: bool,
         /// Doesn't, though the host would.

@@ -94,8 +94,8 @@ impl Capturing<'_> {
         })
     }
 
-    /// Writes a copy of the state that isn't kept, on this thread, which holds the version. Of the large collections only
-    /// as much as goes into so many bytes, about the same of each.
+    /// Writes a copy of the state that isn't kept, on this thread, which holds the version. Of the large collections
+    /// only as much as goes into so many bytes, about the same of each.
     pub(super) fn copy(self, path: PathBuf, file: File, bytes_max: u64) -> Result<Copied, TakeError> {
         let footprint = self.moment.footprint.clone();
         hook::call(&footprint, "snapshot", || {

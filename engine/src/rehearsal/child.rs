@@ -26,8 +26,9 @@ use super::order::{Build, Message, ORDER, Order, Stage};
 use crate::control;
 use crate::lock::lock;
 
-/// Carries out the rehearsal in this folder, which a host has laid out for this process; what the `liveswap` command does
-/// for `rehearse FOLDER`. To be called first in `main`: this process executes itself once more, with the same arguments.
+/// Carries out the rehearsal in this folder, which a host has laid out for this process; what the `liveswap` command
+/// does for `rehearse FOLDER`. To be called first in `main`: this process executes itself once more, with the same
+/// arguments.
 ///
 /// For a host's own program, see [`Rehearsal::program`](super::Rehearsal::program). It returns how the process is to
 /// end, and is not for anything else.
@@ -76,8 +77,8 @@ fn confine(order: &Order) -> io::Result<()> {
     for entry in fs::read_dir("/proc/self/fd")? {
         let number = entry?.file_name().to_str().and_then(|name| name.parse::<c_int>().ok());
         for number in number.into_iter().filter(|number| *number > libc::STDERR_FILENO) {
-            // SAFETY: a plain call on a number, without pointers. It takes nothing away from whoever has the descriptor:
-            // it's closed when this program ends, or begins anew.
+            // SAFETY: a plain call on a number, without pointers. It takes nothing away from whoever has the
+            // descriptor: it's closed when this program ends, or begins anew.
             unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
         }
     }

@@ -1,8 +1,8 @@
 //! Rehearsals: a candidate is tried in a process of its own before any of its code runs here.
 //!
 //! Verifying a file says nothing of what its code does. A version that crashes, hangs or answers otherwise than its
-//! predecessor is found out where that costs nothing: in a child process, with a copy of the state and some of the calls
-//! that were made lately.
+//! predecessor is found out where that costs nothing: in a child process, with a copy of the state and some of the
+//! calls that were made lately.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -46,8 +46,8 @@ pub const VARIABLE: &str = "LIVESWAP_REHEARSAL";
 /// **The calls are made again.** What they do outside of the state, they do a second time: leave out the methods that
 /// may not ([`leave_out`](Self::leave_out)), or have logic look for [`VARIABLE`].
 ///
-/// A method isn't recorded if its arguments or its result hold what has no bytes, or what others may change meanwhile (a
-/// lock, an atomic).
+/// A method isn't recorded if its arguments or its result hold what has no bytes, or what others may change meanwhile
+/// (a lock, an atomic).
 #[derive(Clone, Debug)]
 pub struct Rehearsal {
     pub(crate) program: Option<PathBuf>,
@@ -104,7 +104,8 @@ impl Rehearsal {
         self
     }
 
-    /// How many calls of each module are kept, those of all methods together. None are recorded with 0. 256, unless set.
+    /// How many calls of each module are kept, those of all methods together. None are recorded with 0. 256, unless
+    /// set.
     pub fn calls_max(mut self, calls: usize) -> Self {
         self.calls_max = calls;
         self
@@ -116,8 +117,8 @@ impl Rehearsal {
         self
     }
 
-    /// A method, of whichever module, whose calls are neither recorded nor made again: because of what they do outside of
-    /// the state, or because of what their arguments are.
+    /// A method, of whichever module, whose calls are neither recorded nor made again: because of what they do outside
+    /// of the state, or because of what their arguments are.
     pub fn leave_out(mut self, method: impl Into<String>) -> Self {
         self.left_out.push(method.into());
         self

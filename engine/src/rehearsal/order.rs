@@ -1,9 +1,9 @@
 //! What the child is given, and what it says: the two ends of a rehearsal meet here.
 //!
-//! It's given a folder with a file [`ORDER`], and beside that the recorded calls and the copy of the state, if there are
-//! any. It says one [`Message`] after the other, each a line of JSON on what was its standard output: first what it's
-//! built of, then what it's about to do, before it does it; so whoever hears nothing more knows where that was. The last
-//! one says how all of it ended.
+//! It's given a folder with a file [`ORDER`], and beside that the recorded calls and the copy of the state, if there
+//! are any. It says one [`Message`] after the other, each a line of JSON on what was its standard output: first what
+//! it's built of, then what it's about to do, before it does it; so whoever hears nothing more knows where that was.
+//! The last one says how all of it ended.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -62,7 +62,10 @@ pub enum StateCopy {
 #[non_exhaustive]
 pub enum RehearsalError {
     /// The process of the rehearsal has crashed.
-    #[error("the rehearsal's process ended by {how} while it was {doing}: mend that, and push again{said}", said = Said(said))]
+    #[error(
+        "the rehearsal's process ended by {how} while it was {doing}: mend that, and push again{said}",
+        said = Said(said)
+    )]
     Crashed {
         /// `SIGSEGV`, `SIGABRT`, `exit code 3` and the like.
         how: String,

@@ -1,9 +1,9 @@
 //! The supervisor: starts the child, listens to it, and ends it.
 //!
 //! A fork of a process with threads may not load libraries, so the child is a program of its own. It's believed in
-//! nothing: what it says is bounded, each of its steps has a deadline and all of them together have one, and at the end,
-//! however that came, its whole session is killed and waited for before anything else happens. The child gets nothing of
-//! this process but the folder: an environment with three variables, no input, and pipes to say something.
+//! nothing: what it says is bounded, each of its steps has a deadline and all of them together have one, and at the
+//! end, however that came, its whole session is killed and waited for before anything else happens. The child gets
+//! nothing of this process but the folder: an environment with three variables, no input, and pipes to say something.
 //!
 //! If it crashes or hangs in a call of the *active* version, that is no fault of the candidate's: such a call waits for
 //! something that only the host has. It begins once more without that method then.
@@ -42,16 +42,16 @@ const SAID_MAX: usize = 1024;
 /// How many methods may be left out because the active version doesn't bear them.
 const EXCLUDED_MAX: usize = 8;
 
-/// Has the order carried out that is made for this folder. None if the engine ends meanwhile, as `has_ended` says.
+/// Has the order carried out that is made for this folder, until then at most. None if the engine ends meanwhile, as `has_ended` says.
 pub(crate) fn supervise(
     rehearsal: &Rehearsal,
     folder: &Path,
     mut order: Order,
+    until: Instant,
     has_ended: impl Fn() -> bool,
 ) -> Result<Option<Passed>, RehearsalError> {
     let program = find_program(rehearsal)?;
-    let mut watch =
-        Watch { until: Instant::now() + rehearsal.deadline, step: rehearsal.deadline / 3, has_ended };
+    let mut watch = Watch { until, step: rehearsal.deadline / 3, has_ended };
     let mut left_out = Vec::new();
     loop {
         write_order(folder, &order)?;

@@ -3,8 +3,8 @@
 //! The types are the counterparts of those that the engine serializes. Fields of a later engine are passed
 //! over, and stages it adds are shown as they come.
 //!
-//! This module has the answers to commands, with [`rehearsal`] as a part of a push's, [`status`] what `GET /status` answers, with [`migration`] and
-//! [`snapshots`] as parts of it.
+//! This module has the answers to commands, with [`rehearsal`] as a part of a push's, [`status`] what `GET /status`
+//! answers, with [`migration`] and [`snapshots`] as parts of it.
 
 mod migration;
 mod rehearsal;

@@ -1,8 +1,8 @@
 //! The step that a candidate takes in a process of its own, before any of its code runs here.
 //!
 //! What is laid out for that process: the private copies of both versions, the recorded calls, and a copy of the state.
-//! That copy is made while calls go on, on a thread of its own, since a call may hold a part of the state for as long as
-//! it likes. If there is none in time, or none to be had, a created state takes its place, and the report says so.
+//! That copy is made while calls go on, on a thread of its own, since a call may hold a part of the state for as long
+//! as it likes. If there is none in time, or none to be had, a created state takes its place, and the report says so.
 
 use std::fs::File;
 use std::io::Write;
@@ -61,8 +61,9 @@ impl Module {
             kept.map(|call| (self.path.methods[call.method].name.to_owned(), call.arguments)).collect();
         write_calls(&calls, &kept)?;
         let order = self.order(staged, state, settings);
-        let passed =
-            supervise(&settings.rehearsal, folder.path(), order, || settings.ends_within(Duration::ZERO))?;
+        let (rehearsal, until) = (&settings.rehearsal, started + settings.rehearsal.deadline);
+        let has_ended = || settings.ends_within(Duration::ZERO);
+        let passed = supervise(rehearsal, folder.path(), order, until, has_ended)?;
         let Some(passed) = passed else { return Err(PushError::Stopped) };
         let mut not_compared = self.not_recorded(&settings.rehearsal);
         not_compared.extend(passed.not_compared);
@@ -81,7 +82,8 @@ impl Module {
         Order {
             parent: rustix::process::getpid().as_raw_nonzero().get(),
             candidate: staged.copy.path.clone(),
-            running: self.active().map(|active| active.copy.path.clone()),
+            // Without a state, the candidate begins with one of its own.
+            running: self.active().filter(|_| self.state.is_some()).map(|active| active.copy.path.clone()),
             has_state: state != StateCopy::Created,
             candidate_size_max: settings.candidate_size_max,
             memory_max,

@@ -4,8 +4,9 @@
 //! method may answer in the order of a hash map, or with the time. So each disagreement is doubted: the calls are made
 //! again on both versions, on fresh copies, and a method that answers otherwise than before isn't compared any more.
 //!
-//! A panic is no answer. Where the active version panics, there is nothing to compare with, and a version that panics in
-//! its place or answers is as good; what panics only in the candidate is a disagreement, even if it doesn't each time.
+//! A panic is no answer. Where the active version panics, there is nothing to compare with, and a version that panics
+//! in its place or answers is as good; what panics only in the candidate is a disagreement, even if it doesn't each
+//! time.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! The trial: what a rehearsal does with the two versions, inside its own process.
 //!
-//! In this order: both versions are loaded and prepared, and the candidate tests itself; a copy of the state is migrated
-//! to the candidate's shape and back, and must be what it was; recorded calls are made on both versions, each with a copy
-//! of its own ([`answers`] says what counts as a disagreement); and at last the candidate is retired.
+//! In this order: both versions are loaded and prepared, and the candidate tests itself; a copy of the state is
+//! migrated to the candidate's shape and back, and must be what it was; recorded calls are made on both versions, each
+//! with a copy of its own ([`answers`] says what counts as a disagreement); and at last the candidate is retired.
 //!
 //! Each step is told before it's taken: a crash says nothing any more.
 

@@ -16,6 +16,7 @@ use crate::control::{Allowed, Asker, Audit, Candidate, Control, Mailbox, PushReq
 use crate::error::{CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 use crate::lock::lock;
 use crate::module::Module;
+use crate::rehearsal::Rehearsed;
 use crate::status::{Board, ModuleStatus, SnapshotTaken, Status, Swap};
 
 /// The host side of liveswap: loads versions, swaps them under running calls, and unmaps the old ones.
@@ -145,6 +146,13 @@ impl Push {
         self.0.allowed.one_way = true;
         self
     }
+
+    /// Has the candidate [rehearsed](crate::Rehearsal), or not, whatever the host's default is for the road that it
+    /// comes over.
+    pub fn rehearse(mut self, is_rehearsed: bool) -> Self {
+        self.0.allowed.rehearsal = Some(is_rehearsed);
+        self
+    }
 }
 
 impl<P: Into<PathBuf>> From<P> for Push {
@@ -193,6 +201,9 @@ pub struct Published {
     /// What became of the state, if it has another shape now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub migrated: Option<Migrated>,
+    /// How its rehearsal has ended, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Rehearsed>,
 }
 
 /// The state has become one of another shape.

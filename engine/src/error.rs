@@ -15,6 +15,7 @@ pub use crate::candidate::{
 pub use crate::control::{AuditError, LoadError, MigrationError, PrepareError, RestoreError, YieldError};
 pub use crate::host::hook::NoResult;
 pub use crate::probation::{BadProbation, RecordError};
+pub use crate::rehearsal::report::RehearsalError;
 use crate::snapshot::error::DraftError;
 pub use crate::snapshot::error::SnapshotError;
 
@@ -31,6 +32,9 @@ pub enum PushError {
     /// The candidate doesn't fit the host or what is running. None of its code has run.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// The candidate hasn't passed its rehearsal. None of its code has run in this process.
+    #[error(transparent)]
+    Rehearse(#[from] RehearsalError),
     /// The candidate can't be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -83,6 +87,7 @@ impl PushError {
             Self::Accept(error) => error.code(),
             Self::Signature(error) => error.code(),
             Self::Verify(error) => error.code(),
+            Self::Rehearse(error) => error.code(),
             Self::Load(error) => error.code(),
             Self::Prepare(error) => error.code(),
             Self::Yield(error) => error.code(),

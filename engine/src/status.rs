@@ -45,7 +45,8 @@ pub struct AuditStatus {
 pub struct ModuleStatus {
     /// The module's name.
     pub name: String,
-    /// `empty`, `serving`, `probation`, `verifying`, `loading`, `preparing`, `yielding`, `checking`, `handing-over` or `stopped`.
+    /// `empty`, `serving`, `probation`, `verifying`, `rehearsing`, `loading`, `preparing`, `yielding`, `checking`,
+    /// `handing-over` or `stopped`.
     pub phase: &'static str,
     /// The version that calls enter.
     pub active: Option<SlotStatus>,
@@ -255,6 +256,9 @@ pub struct Stages {
     /// Reading and comparing its manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<u64>,
+    /// Trying it in a process of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearse: Option<u64>,
     /// Mapping and binding it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<u64>,

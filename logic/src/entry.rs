@@ -24,6 +24,7 @@ pub const fn entry<L: Logic, I: Interface + ?Sized>(manifest: &'static [u8], exp
         unload: unload::<L>,
         alignment: crossing_alignment::<L, I>(),
         code: export.code(),
+        replay: export.replay(),
     }
 }
 

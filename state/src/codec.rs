@@ -69,12 +69,20 @@ pub struct Encoder {
     collections: Vec<Handle>,
     depth: usize,
     error: Option<CodecError>,
+    /// Entries that are in no order, if they are to be brought into one: the bytes of each.
+    entries: Option<Vec<Vec<u8>>>,
 }
 
 impl Encoder {
     /// An encoder without bytes.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that makes the same bytes of equal values, to compare them: the entries of a hash map are brought into the
+    /// order of their bytes, and large collections are among the bytes and not put aside.
+    pub fn canonical() -> Self {
+        Self { entries: Some(Vec::new()), ..Self::default() }
     }
 
     #[inline]
@@ -106,8 +114,59 @@ impl Encoder {
         self.error.get_or_insert(CodecError::MemoryOnly { name });
     }
 
+    /// The number of entries that are in no order, and each of them.
+    pub(crate) fn unordered<T>(
+        &mut self,
+        count: usize,
+        entries: impl Iterator<Item = T>,
+        encode: impl Fn(T, &mut Self),
+    ) {
+        if self.entries.is_some() {
+            return self.in_order(|encoder| encoder.parts(entries, encode));
+        }
+        self.length(count);
+        entries.for_each(|entry| encode(entry, self));
+    }
+
+    /// The same for one shard of a collection. If the collection is to be brought into an order, that is done with all
+    /// of its shards.
+    pub(crate) fn part<T>(
+        &mut self,
+        count: usize,
+        entries: impl Iterator<Item = T>,
+        encode: impl Fn(T, &mut Self),
+    ) {
+        if self.entries.is_some() {
+            self.parts(entries, encode);
+        } else {
+            self.unordered(count, entries, encode);
+        }
+    }
+
+    fn parts<T>(&mut self, entries: impl Iterator<Item = T>, encode: impl Fn(T, &mut Self)) {
+        for entry in entries {
+            let start = self.bytes.len();
+            encode(entry, self);
+            let bytes = self.bytes.split_off(start);
+            self.entries.get_or_insert_default().push(bytes);
+        }
+    }
+
+    /// Writes the parts that `add` adds, in the order of their bytes.
+    fn in_order(&mut self, add: impl FnOnce(&mut Self)) {
+        let outer = self.entries.replace(Vec::new());
+        add(self);
+        let mut entries = std::mem::replace(&mut self.entries, outer).unwrap_or_default();
+        entries.sort_unstable();
+        self.length(entries.len());
+        entries.iter().for_each(|entry| self.raw(entry));
+    }
+
     /// Puts a collection aside, and writes down its number.
     pub(crate) fn put_aside(&mut self, collection: Handle) {
+        if self.entries.is_some() {
+            return self.in_order(|encoder| collection.add_entries(encoder));
+        }
         if self.collections.iter().any(|other| other.is(&collection)) {
             return self.refuse("a Sharded that two hold by an Arc");
         }

@@ -37,11 +37,10 @@ unsafe impl<K: State + Eq + Hash, V: State> State for HashMap<K, V> {
     const SHAPE: &'static Shape = &Shape::container(Self::NAME, Self::FINGERPRINT, &[K::SHAPE, V::SHAPE]);
 
     fn encode(&self, encoder: &mut Encoder) {
-        encoder.length(self.len());
-        for (key, value) in self {
+        encoder.unordered(self.len(), self.iter(), |(key, value), encoder| {
             key.encode(encoder);
             value.encode(encoder);
-        }
+        });
     }
 
     fn decode(decoder: &mut Decoder<'_>) -> Result<Self, CodecError> {
@@ -224,8 +223,7 @@ unsafe impl<T: State + Eq + Hash> State for HashSet<T> {
     const SHAPE: &'static Shape = &Shape::container(Self::NAME, Self::FINGERPRINT, &[T::SHAPE]);
 
     fn encode(&self, encoder: &mut Encoder) {
-        encoder.length(self.len());
-        self.iter().for_each(|value| value.encode(encoder));
+        encoder.unordered(self.len(), self.iter(), T::encode);
     }
 
     fn decode(decoder: &mut Decoder<'_>) -> Result<Self, CodecError> {

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::table::StateTable;
-use crate::{CodePointer, Context, Fenced, HostTable};
+use crate::{CodePointer, Context, Fenced, HostTable, Replay};
 
 /// The name of the symbol: a static of type [`Entry`].
 pub const ENTRY_SYMBOL: &str = "liveswap_entry";
@@ -58,6 +58,8 @@ pub struct Entry {
     pub alignment: usize,
     /// The methods' code, in the order of the manifest.
     pub code: &'static [CodePointer],
+    /// What makes a call of each method again from the bytes of its arguments, in the same order.
+    pub replay: &'static [Replay],
 }
 
 impl fmt::Debug for Entry {

@@ -33,6 +33,7 @@ pub struct Fingerprint {
     alignment: usize,
     durable: bool,
     sharded: bool,
+    open: bool,
 }
 
 impl Fingerprint {
@@ -42,7 +43,7 @@ impl Fingerprint {
     }
 
     const fn of_bytes(bytes: &[u8]) -> Self {
-        Self { hash: xxh3_128(bytes), alignment: 1, durable: true, sharded: false }
+        Self { hash: xxh3_128(bytes), alignment: 1, durable: true, sharded: false, open: false }
     }
 
     /// This fingerprint followed by `next`. Order matters: `a.with(b)` isn't `b.with(a)`.
@@ -57,7 +58,8 @@ impl Fingerprint {
         }
         let alignment = if next.alignment > self.alignment { next.alignment } else { self.alignment };
         let (durable, sharded) = (self.durable && next.durable, self.sharded || next.sharded);
-        Self { alignment, durable, sharded, ..Self::of_bytes(&both) }
+        let open = self.open || next.open;
+        Self { alignment, durable, sharded, open, ..Self::of_bytes(&both) }
     }
 
     /// This fingerprint followed by a name.
@@ -106,6 +108,17 @@ impl Fingerprint {
     /// Marks a large collection, which is kept beside the bytes of the state that it is in.
     pub(crate) const fn sharded(self) -> Self {
         Self { sharded: true, ..self }
+    }
+
+    /// Marks a type whose values can be changed by others that refer to them: a lock, an atomic.
+    pub(crate) const fn open_to_others(self) -> Self {
+        Self { open: true, ..self }
+    }
+
+    /// Whether bytes say all that there is to say of a value that is passed to a call. Not of one that others may
+    /// change meanwhile, or wait for: a copy of it is nobody's but the call's.
+    pub const fn is_replayable(self) -> bool {
+        self.durable && !self.sharded && !self.open
     }
 
     /// Whether all that the type holds can be kept as bytes.
@@ -183,6 +196,15 @@ mod tests {
         let holder = Fingerprint::of("Vec").with_layout::<Vec<Padded>>();
         assert_eq!((holder.alignment(), holder.with(padded).alignment()), (align_of::<Vec<u8>>(), 64));
         assert_eq!(padded.with(holder).with_name("name").with_number(1).alignment(), 64);
+    }
+
+    #[test]
+    fn what_others_may_change_or_has_no_bytes_is_not_replayed() {
+        let plain = Fingerprint::of("u64").with_layout::<u64>();
+        assert!(plain.is_replayable());
+        assert!(!plain.with(Fingerprint::of("Mutex").open_to_others()).is_replayable());
+        assert!(!Fingerprint::of("Instant").memory_only().with_name("name").is_replayable());
+        assert!(!Fingerprint::of("Sharded").sharded().with(plain).is_replayable());
     }
 
     #[test]

@@ -13,6 +13,10 @@
 //! both ends of the cast are written by the same macro, and because the engine compares the methods'
 //! fingerprints (names, types, layouts, compiler) before it accepts the library that the pointer is from.
 //!
+//! **How a call is made again.** A host may [record](Gate::is_recording) the arguments of some calls as bytes, and have
+//! them made again in another process, by a [`Replay`] that the macro writes for each method: that is how a version is
+//! tried before it serves.
+//!
 //! A method's receiver says what it does to the state: `&self` shares it with other calls, `&mut self`
 //! has it alone, and no receiver means it doesn't touch the state and waits for nobody.
 
@@ -21,7 +25,7 @@ use std::marker::PhantomData;
 
 use crate::fingerprint::COMPILER;
 use crate::spawn::{Enter, Job};
-use crate::{CallError, Context, Fenced, Fingerprint, Logic, State};
+use crate::{CallError, CodecError, Context, Encoder, Fenced, Fingerprint, Logic, State};
 
 /// What a method does to the state, and so which calls may run beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +58,13 @@ pub struct MethodSpec {
     pub access: Access,
     /// The hash of the signature.
     pub fingerprint: Fingerprint,
+}
+
+impl MethodSpec {
+    /// Whether a call can be made again from the bytes of its arguments, and its answer be compared.
+    pub const fn is_replayable(&self) -> bool {
+        self.fingerprint.is_replayable()
+    }
 }
 
 /// Builds a method's fingerprint piece by piece, while compiling. Used by `#[interface]`.
@@ -91,6 +102,59 @@ pub struct CodePointer(pub *const ());
 unsafe impl Send for CodePointer {}
 // SAFETY: as above; it has no interior to share.
 unsafe impl Sync for CodePointer {}
+
+/// Makes one call from the bytes of its arguments. Gives the bytes of its result, with those of the arguments that it
+/// was lent to change behind them: the same ones for equal answers.
+///
+/// # Safety
+///
+/// The address is of a state of the library's type, borrowed as the method's access says, or is not looked at.
+pub type Replay = unsafe fn(*mut (), &Context, &[u8]) -> Fenced<Result<Vec<u8>, CodecError>>;
+
+/// What an argument is made of that was written down: itself, or what owns it. Used by `#[interface]`.
+#[doc(hidden)]
+pub trait Replayed: State {
+    type Owned: State;
+
+    fn lend(owned: &Self::Owned) -> &Self;
+    fn lend_mut(owned: &mut Self::Owned) -> &mut Self;
+}
+
+impl<T: State> Replayed for T {
+    type Owned = T;
+
+    fn lend(owned: &T) -> &T {
+        owned
+    }
+
+    fn lend_mut(owned: &mut T) -> &mut T {
+        owned
+    }
+}
+
+impl Replayed for str {
+    type Owned = String;
+
+    fn lend(owned: &String) -> &str {
+        owned
+    }
+
+    fn lend_mut(owned: &mut String) -> &mut str {
+        owned
+    }
+}
+
+impl<T: State> Replayed for [T] {
+    type Owned = Vec<T>;
+
+    fn lend(owned: &Vec<T>) -> &[T] {
+        owned
+    }
+
+    fn lend_mut(owned: &mut Vec<T>) -> &mut [T] {
+        owned
+    }
+}
 
 /// An interface, by the name of its trait object: `dyn Game`.
 ///
@@ -146,6 +210,17 @@ pub unsafe trait Gate {
         access: Access,
         call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
     ) -> Result<R, CallError>;
+
+    /// Whether the arguments of the call that is about to be made are to be [recorded](Self::record).
+    #[inline(always)]
+    fn is_recording(&self) -> bool {
+        false
+    }
+
+    /// Keeps the arguments of a call of the method with this number, which `encode` writes down.
+    fn record(&self, method: usize, encode: impl FnOnce(&mut Encoder)) {
+        let _ = (method, encode);
+    }
 }
 
 /// What a proxy of the interface `I` calls through: a gate that leads to the code of `I` and of no other.
@@ -189,6 +264,23 @@ impl<I: ?Sized, G: Gate> Passage<I, G> {
     }
 }
 
+impl<I: Interface + ?Sized, G: Gate> Passage<I, G> {
+    /// Whether the arguments of the call of the method with this number that is about to be made are to be recorded.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn is_recording(&self, method: usize) -> bool {
+        I::METHODS[method].is_replayable() && self.gate.is_recording()
+    }
+
+    /// As [`Gate::record`].
+    #[doc(hidden)]
+    #[cold]
+    #[inline(never)]
+    pub fn record(&self, method: usize, encode: impl FnOnce(&mut Encoder)) {
+        self.gate.record(method, encode);
+    }
+}
+
 impl<I: ?Sized, G: fmt::Debug> fmt::Debug for Passage<I, G> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.gate.fmt(formatter)
@@ -200,10 +292,12 @@ impl<I: ?Sized, G: fmt::Debug> fmt::Debug for Passage<I, G> {
 ///
 /// # Safety
 ///
-/// `CODE[i]` has the function type that the interface's proxy casts method `i` to, and works on `L`'s state.
+/// `CODE[i]` has the function type that the interface's proxy casts method `i` to, and works on `L`'s state; so does
+/// `REPLAY[i]`.
 #[doc(hidden)]
 pub unsafe trait OfferedBy<L: Logic>: Interface {
     const CODE: &'static [CodePointer];
+    const REPLAY: &'static [Replay];
 }
 
 /// What `export!` takes from `GameLogic`: the code of the logic `L` for the interface `I`. Logic could put
@@ -211,6 +305,7 @@ pub unsafe trait OfferedBy<L: Logic>: Interface {
 #[doc(hidden)]
 pub struct Export<L, I: ?Sized> {
     code: &'static [CodePointer],
+    replay: &'static [Replay],
     _logic_and_interface: PhantomData<fn(L, &I)>,
 }
 
@@ -220,11 +315,16 @@ impl<L: Logic, I: ?Sized> Export<L, I> {
     where
         I: OfferedBy<L>,
     {
-        Self { code: I::CODE, _logic_and_interface: PhantomData }
+        Self { code: I::CODE, replay: I::REPLAY, _logic_and_interface: PhantomData }
     }
 
     /// The methods' code, in the order of the interface.
     pub const fn code(&self) -> &'static [CodePointer] {
         self.code
+    }
+
+    /// What makes a call again from the bytes of its arguments, in the same order.
+    pub const fn replay(&self) -> &'static [Replay] {
+        self.replay
     }
 }

@@ -62,9 +62,9 @@ pub use host::{
     CONTRACT, EventTable, HostTable, Level, MemoryTable, PanicReport, Place, ThreadDestructor, ThreadStart,
     ThreadTable, Value,
 };
-pub use interface::{Access, CodePointer, Gate, Interface, MethodSpec, Passage, Passing};
+pub use interface::{Access, CodePointer, Gate, Interface, MethodSpec, Passage, Passing, Replay};
 #[doc(hidden)]
-pub use interface::{Export, OfferedBy, Signature};
+pub use interface::{Export, OfferedBy, Replayed, Signature};
 pub use liveswap_state_macros::{State, interface};
 pub use logic::Logic;
 #[doc(hidden)]

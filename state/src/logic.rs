@@ -13,6 +13,10 @@ pub trait Logic: Sized + 'static {
     /// What the host keeps for this module. Threads share it, hence `Send` and `Sync`.
     type State: State + Send + Sync;
 
+    /// The methods whose answers may differ from those of the version before, by name; `"*"` stands for all. A
+    /// rehearsal makes recorded calls on both versions, and refuses the later one for any other difference.
+    const DIFFERENCES: &'static [&'static str] = &[];
+
     /// Makes the state. Called once, for the first version that a process loads; later versions find
     /// the state as it is.
     fn create(context: &Context) -> Self::State;

@@ -49,6 +49,7 @@ pub struct ManifestSpec {
     version: &'static str,
     interface: &'static str,
     methods: &'static [MethodSpec],
+    differences: &'static [&'static str],
     state: StateTable,
     shape: &'static Shape,
 }
@@ -58,8 +59,8 @@ impl ManifestSpec {
     ///
     /// # Panics
     ///
-    /// While compiling, if a name isn't made of letters, digits, `_` and `-`, or a version isn't made of
-    /// numbers with dots between them.
+    /// While compiling, if a name isn't made of letters, digits, `_` and `-`, if a version isn't made of
+    /// numbers with dots between them, or if [`Logic::DIFFERENCES`] names what is no method.
     pub const fn new<L: Logic, I: Interface + ?Sized>(
         module: &'static str,
         version: &'static str,
@@ -67,11 +68,16 @@ impl ManifestSpec {
     ) -> Self {
         assert!(is_name(module), "a module's name is made of letters, digits, `_` and `-`");
         assert!(is_version(version), "a version is made of numbers with dots between them: `1002`, `1.4.0`");
+        assert!(
+            are_methods(L::DIFFERENCES, I::METHODS),
+            "`DIFFERENCES` names a method that the interface doesn't have: name its methods, or `\"*\"` for all"
+        );
         Self {
             module,
             version,
             interface: I::NAME,
             methods: I::METHODS,
+            differences: L::DIFFERENCES,
             state: StateTable::of::<L::State>(),
             shape: L::State::SHAPE,
         }
@@ -107,6 +113,12 @@ impl ManifestSpec {
             );
             text.push_fingerprint(method.fingerprint);
             text.push("}");
+            index += 1;
+        }
+        text.push("],\"differences\":[");
+        let mut index = 0;
+        while index < self.differences.len() {
+            text.push_member(if index == 0 { "" } else { "," }, self.differences[index]);
             index += 1;
         }
         text.push("],\"state\":{\"type\":");
@@ -166,6 +178,33 @@ pub const fn is_name(name: &str) -> bool {
         index += 1;
     }
     index > 0
+}
+
+/// Whether each of these names a method, or is `*`.
+const fn are_methods(names: &[&str], methods: &[MethodSpec]) -> bool {
+    let mut index = 0;
+    while index < names.len() {
+        let mut is_known = is_same(names[index], "*");
+        let mut method = 0;
+        while method < methods.len() {
+            is_known = is_known || is_same(names[index], methods[method].name);
+            method += 1;
+        }
+        if !is_known {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut index = 0;
+    while index < one.len() && index < other.len() && one[index] == other[index] {
+        index += 1;
+    }
+    index == one.len() && index == other.len()
 }
 
 /// Whether `version` is numbers with dots between them.
@@ -317,6 +356,8 @@ mod tests {
     impl Logic for NothingV1 {
         type State = u64;
 
+        const DIFFERENCES: &'static [&'static str] = &["*"];
+
         fn create(_: &Context) -> u64 {
             0
         }
@@ -341,7 +382,7 @@ mod tests {
         );
         assert!(
             text.contains(
-                r#""interface":"Nothing","methods":[],"state":{"type":"u64","schema":1,"fingerprint":""#
+                r#""interface":"Nothing","methods":[],"differences":["*"],"state":{"type":"u64","schema":1,"fingerprint":""#
             ),
             "{text}"
         );
@@ -354,6 +395,17 @@ mod tests {
             text.push_number(number);
             assert_eq!(text.bytes[..text.length], *number.to_string().as_bytes());
         }
+    }
+
+    #[test]
+    fn differences_name_methods() {
+        let method = MethodSpec { name: "hit", access: Access::Shared, fingerprint: Fingerprint::of("hit") };
+        assert!(are_methods(&[], &[]) && are_methods(&["*"], &[]) && are_methods(&["hit", "*"], &[method]));
+        assert!(
+            !are_methods(&["hi"], &[method])
+                && !are_methods(&["hits"], &[method])
+                && !are_methods(&["hit"], &[])
+        );
     }
 
     #[test]

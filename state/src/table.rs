@@ -26,6 +26,12 @@ pub struct StateTable {
     ///
     /// The address is of a `Box` of this type, which nobody has alone for as long as this takes.
     pub capture: unsafe fn(*const ()) -> Fenced<Result<Captured, CodecError>>,
+    /// The same bytes for equal states, large collections and all; nothing reads them.
+    ///
+    /// # Safety
+    ///
+    /// As for [`capture`](Self::capture).
+    pub picture: Picture,
     /// A state of these bytes, as the address of a `Box`; its collections are the given ones, or made anew, empty.
     /// The given ones are in no other state then: that one is gone.
     pub revive: Revive,
@@ -54,6 +60,9 @@ pub struct Revived {
     /// The collections that were made for it, in the order of their numbers in the bytes.
     pub collections: Vec<Handle>,
 }
+
+/// Makes bytes that are the same for equal states.
+pub type Picture = unsafe fn(*const ()) -> Fenced<Result<Vec<u8>, CodecError>>;
 
 /// A state of these bytes, with these collections.
 pub type Revive = fn(&[u8], Option<&[Handle]>) -> Fenced<Result<Revived, CodecError>>;
@@ -136,6 +145,7 @@ impl StateTable {
             fingerprint: T::FINGERPRINT,
             origin: T::ORIGIN,
             capture: capture::<T>,
+            picture: picture::<T>,
             revive: revive::<T>,
             destroy: destroy::<T>,
         }
@@ -165,6 +175,18 @@ unsafe fn capture<T: State>(state: *const ()) -> Fenced<Result<Captured, CodecEr
         unsafe { &*state.cast::<T>() }.encode(&mut encoder);
         let (bytes, collections) = encoder.into_parts()?;
         Ok(Captured { bytes, collections })
+    })
+}
+
+/// # Safety
+///
+/// As [`StateTable::picture`].
+unsafe fn picture<T: State>(state: *const ()) -> Fenced<Result<Vec<u8>, CodecError>> {
+    fence::fence(|| {
+        let mut encoder = Encoder::canonical();
+        // SAFETY: as the caller vouches.
+        unsafe { &*state.cast::<T>() }.encode(&mut encoder);
+        encoder.finish()
     })
 }
 

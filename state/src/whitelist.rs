@@ -77,7 +77,8 @@ macro_rules! atomics {
     ($($type:ident)*) => {$(
         // SAFETY: the value is its own bits; it holds no pointer at all.
         unsafe impl State for $type {
-            const FINGERPRINT: Fingerprint = Fingerprint::of(stringify!($type)).with_layout::<Self>();
+            const FINGERPRINT: Fingerprint =
+                Fingerprint::of(stringify!($type)).with_layout::<Self>().open_to_others();
             const NAME: &'static str = stringify!($type);
             // Relaxed: whoever encodes a state sees to it that nobody changes it meanwhile.
             codec! {
@@ -144,14 +145,14 @@ unsafe impl<T: State> State for Weak<T> {
 
 macro_rules! containers {
     ($(
-        $(#[doc = $why:literal])+ $name:ident<$($parameter:ident $(: $bound:ident)?),+>
+        $(#[doc = $why:literal])+ $name:ident<$($parameter:ident $(: $bound:ident)?),+> $(is $mark:ident)?
         $(, |$value:ident, $encoder:ident| $encode:expr, |$decoder:ident| $decode:expr)?;
     )*) => {$(
         $(#[doc = $why])+
         // SAFETY: stated at the invocation below, for each container.
         unsafe impl<$($parameter: State $(+ $bound)?),+> State for $name<$($parameter),+> {
             const FINGERPRINT: Fingerprint =
-                Fingerprint::of(stringify!($name)).with_layout::<Self>()$(.with($parameter::FINGERPRINT))+;
+                Fingerprint::of(stringify!($name)).with_layout::<Self>()$(.with($parameter::FINGERPRINT))+$(.$mark())?;
             const NAME: &'static str = stringify!($name);
             const SHAPE: &'static Shape =
                 &Shape::container(Self::NAME, Self::FINGERPRINT, &[$($parameter::SHAPE),+]);
@@ -223,15 +224,15 @@ containers! {
     /// holder has a value of its own.
     Arc<T>, |value, encoder| (**value).encode(encoder), |decoder| T::decode(decoder).map(Arc::new);
     /// SAFETY: a futex word and a flag on Linux; nobody is parked in a static of a library.
-    Mutex<T>,
+    Mutex<T> is open_to_others,
         |value, encoder| value.lock().unwrap_or_else(PoisonError::into_inner).encode(encoder),
         |decoder| T::decode(decoder).map(Mutex::new);
     /// SAFETY: as `Mutex`.
-    RwLock<T>,
+    RwLock<T> is open_to_others,
         |value, encoder| value.read().unwrap_or_else(PoisonError::into_inner).encode(encoder),
         |decoder| T::decode(decoder).map(RwLock::new);
     /// SAFETY: as `Mutex`.
-    OnceLock<T>,
+    OnceLock<T> is open_to_others,
         |value, encoder| encode_option(value.get(), encoder),
         |decoder| Ok(decode_option::<T>(decoder)?.map_or_else(OnceLock::new, OnceLock::from));
     /// SAFETY: the value is inline.

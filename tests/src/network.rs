@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use liveswap::{Builder, NetworkAdmin};
+use liveswap::{Builder, NetworkAdmin, Rehearsal};
 pub use rcgen::{BasicConstraints, IsCa};
 use rcgen::{CertificateParams, KeyPair};
 use rustix::net::{AddressFamily, SocketType};
@@ -21,6 +21,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use crate::demo;
 use crate::signing::{Signer, set_mode};
 
 /// A token that may push.
@@ -91,9 +92,10 @@ impl Entrance {
         fs::set_permissions(&self.tokens, Permissions::from_mode(mode)).expect("it is there");
     }
 
-    /// Has a host serve there, and trust whoever signs.
+    /// Has a host serve there, trust whoever signs, and rehearse what comes that way.
     pub fn open(&self, builder: Builder) -> Builder {
-        builder.trusted_keys(&self.keys).admin_over_network(self.settings())
+        let rehearsal = Rehearsal::new().program(demo::command());
+        builder.trusted_keys(&self.keys).rehearse(rehearsal).admin_over_network(self.settings())
     }
 
     /// What the host is given: a port of the system's choice.

@@ -201,6 +201,20 @@ fn push_rollback_and_commit_say_what_happened() {
 }
 
 #[test]
+fn a_push_is_rehearsed_if_that_is_asked_for() {
+    let demo = Demo::start();
+    let told = migrated(demo.liveswap(&["push", "--rehearse", &path(&demo, NEWER)]));
+    assert!(told.contains("rehearse ") && told.contains("; rehearsed in "), "{told}");
+    assert!(told.contains(" on a copy of the state with 0 calls, 0 compared"), "{told}");
+    assert_eq!(demo.active(), "1002");
+    let third = demo.add_candidate("1003");
+    let told = done(demo.liveswap(&["push", "--no-rehearse", &path(&demo, &third)]));
+    assert!(!told.contains("rehearse"), "{told}");
+    let both = demo.liveswap(&["push", "--rehearse", "--no-rehearse", &path(&demo, &third)]);
+    assert_eq!(both.status.code(), Some(2), "{both:?}");
+}
+
+#[test]
 fn what_is_refused_is_told_by_a_stable_code() {
     let demo = Demo::start();
     refused(demo.liveswap(&["commit", "logic"]), "nothing-to-commit");

@@ -28,6 +28,8 @@ pub(crate) struct Allowed {
     pub(crate) one_way: bool,
     /// A hand-over against the veto of the version that serves.
     pub(crate) forced: bool,
+    /// Whether it's rehearsed; none leaves that to the host.
+    pub(crate) rehearsal: Option<bool>,
 }
 
 /// The admin API at a place. Each method connects anew.
@@ -50,7 +52,7 @@ impl<'place> Client<'place> {
         &self,
         file: &Path,
         signature: Option<&str>,
-        Allowed { older, one_way, forced }: Allowed,
+        Allowed { older, one_way, forced, rehearsal }: Allowed,
     ) -> Result<T, Failure> {
         let unreadable = |error| Failure::unreadable(file, &error);
         // Reading a pipe or a device might never end.
@@ -60,7 +62,8 @@ impl<'place> Client<'place> {
         let content = fs::read(file).map_err(unreadable)?;
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
-        let target = format!("/push?name={name}&allow_older={older}&allow_one_way={one_way}");
+        let rehearse = rehearsal.map_or_else(String::new, |is_wanted| format!("&rehearse={is_wanted}"));
+        let target = format!("/push?name={name}&allow_older={older}&allow_one_way={one_way}{rehearse}");
         let target = if forced { target + "&force=true" } else { target };
         parse(&self.ask(Method::POST, &target, signature, content)?)
     }

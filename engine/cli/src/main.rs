@@ -1,7 +1,7 @@
 //! The `liveswap` command: pushes to a running engine, and shows what it is doing.
 //!
-//! Every subcommand but `inspect` and `token` is one request to the engine's admin API, HTTP over a Unix socket, or over
-//! the network with TLS and a token. The exit status is 0 only if what was asked for happened. If not, it is 1, and the last line on standard error
+//! Every subcommand but `inspect`, `token` and `rehearse` is one request to the engine's admin API, HTTP over a Unix
+//! socket, or over the network with TLS and a token. The exit status is 0 only if what was asked for happened. If not, it is 1, and the last line on standard error
 //! is `error[CODE]: MESSAGE`, where the code is the engine's or one of [`failure`]'s. A command line that
 //! can't be understood ends with 2. A push whose verdict was waited for, and was to roll it back, ends with 3.
 //!
@@ -82,6 +82,13 @@ enum Command {
         /// Waits for the end of the version's probation, too: the exit status is 3 if it's rolled back.
         #[arg(long, conflicts_with = "no_wait")]
         wait: bool,
+        /// Has the candidate tried in a process of its own first, with a copy of the state and calls that were
+        /// recorded.
+        #[arg(long, conflicts_with = "no_rehearse")]
+        rehearse: bool,
+        /// Doesn't, though the host would.
+        #[arg(long)]
+        no_rehearse: bool,
         #[command(flatten)]
         following: Following,
     },
@@ -108,6 +115,12 @@ enum Command {
         /// What it allows.
         #[arg(long)]
         role: Role,
+    },
+    /// Carries out a rehearsal, for a host that has laid it out in this folder.
+    #[command(hide = true)]
+    Rehearse {
+        /// The folder.
+        folder: PathBuf,
     },
     /// Shows a library's manifest, without loading it and without a host.
     Inspect {
@@ -139,7 +152,7 @@ struct Following {
 
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Failure { code, message, status }) => {
             eprintln!("error[{code}]: {}", printable(&message).replace('\n', " "));
             ExitCode::from(status)
@@ -147,8 +160,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what was asked for, and prints what there is to print.
-fn run(Arguments { admin, token_file, certificate, command }: Arguments) -> Result<(), Failure> {
+/// Does what was asked for, and prints what there is to print. Gives how the process is to end.
+fn run(Arguments { admin, token_file, certificate, command }: Arguments) -> Result<ExitCode, Failure> {
     // A variable that is set but empty is as good as none.
     let (admin, certificate) =
         (admin.filter(|place| !place.is_empty()), certificate.filter(|file| !file.as_os_str().is_empty()));
@@ -156,11 +169,23 @@ fn run(Arguments { admin, token_file, certificate, command }: Arguments) -> Resu
         .ok_or_else(Failure::no_admin_socket)
         .and_then(|place| Place::new(&place, token_file.as_deref(), certificate.as_deref()));
     let client = || place.as_ref().map(Client::new).map_err(Failure::clone);
-    match command {
+    let done = match command {
+        Command::Rehearse { folder } => return Ok(liveswap::rehearsal::run(folder)),
         Command::Status { json: true } => print_line(&client()?.status()?),
         Command::Status { json: false } => print(&client::parse::<Status>(&client()?.status()?)?.to_string()),
-        Command::Push { file, signature, allow_older, allow_one_way, force, wait, following } => {
-            let allowed = Allowed { older: allow_older, one_way: allow_one_way, forced: force };
+        Command::Push {
+            file,
+            signature,
+            allow_older,
+            allow_one_way,
+            force,
+            wait,
+            rehearse,
+            no_rehearse,
+            following,
+        } => {
+            let rehearsal = (rehearse || no_rehearse).then_some(rehearse);
+            let allowed = Allowed { older: allow_older, one_way: allow_one_way, forced: force, rehearsal };
             let client = client()?;
             let signature = signature_of(&file, signature.as_deref())?;
             let push = || client.push::<PushOutcome>(&file, signature.as_deref(), allowed);
@@ -187,7 +212,8 @@ fn run(Arguments { admin, token_file, certificate, command }: Arguments) -> Resu
         Command::Trust(Module { module }) => print_line(&client()?.command::<Trusted>("trust", &module)?),
         Command::Token { name, role } => print_line(&Token::new(&name, role)?),
         Command::Inspect { file, json } => inspect(&file, json),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// The content of a candidate's signature, if there is one: the one that was named, or the one beside the candidate.

@@ -69,6 +69,7 @@ struct PushQuery {
     allow_one_way: bool,
     #[serde(default)]
     force: bool,
+    rehearse: Option<bool>,
 }
 
 /// The module that a path names.
@@ -81,7 +82,7 @@ async fn push(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<PushOutcome>, Failure> {
-    let Query(PushQuery { name, allow_older, allow_one_way, force }) = query?;
+    let Query(PushQuery { name, allow_older, allow_one_way, force, rehearse }) = query?;
     let signature = signature::of_request(&headers)?;
     let permit = admin.permit()?;
     let content = receive(&name, body, admin.candidate_size_max).await?;
@@ -93,6 +94,7 @@ async fn push(
     let push = if allow_older { push.allow_older() } else { push };
     let push = if allow_one_way { push.allow_one_way() } else { push };
     let push = if force { push.force() } else { push };
+    let push = if let Some(rehearse) = rehearse { push.rehearse(rehearse) } else { push };
     admin.command(permit, move |core| core.push(push)).await.map(Json)
 }
 
@@ -277,7 +279,7 @@ impl Failure {
             }
             "exposed-keys" | "unreadable-keys" | "too-many-keys" => StatusCode::INTERNAL_SERVER_ERROR,
             "unreadable-snapshot" | "no-root" | "unencodable" => StatusCode::INTERNAL_SERVER_ERROR,
-            "stopped" | "no-thread" => StatusCode::SERVICE_UNAVAILABLE,
+            "stopped" | "no-thread" | "no-rehearsal" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self { status, code, message: error.to_string() }

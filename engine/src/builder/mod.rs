@@ -4,6 +4,7 @@ mod audit;
 #[cfg(feature = "network")]
 mod network;
 mod probation;
+mod rehearse;
 mod signatures;
 
 use std::any::TypeId;
@@ -28,6 +29,7 @@ use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
 use crate::host::hook::Hooks;
 use crate::probation::record::Record;
+use crate::rehearsal::Rehearsal;
 use crate::spawn::{self, Jobs};
 use crate::status::Board;
 use probation::Policies;
@@ -69,6 +71,7 @@ pub struct Builder {
     suspect_policy: SuspectPolicy,
     snapshots: Option<SnapshotSettings>,
     policies: Policies,
+    rehearsal: Option<Rehearsal>,
     spawned_running_max: usize,
     spawned_waiting_max: usize,
     audit_log: Option<PathBuf>,
@@ -121,6 +124,7 @@ impl Builder {
             suspect_policy: SuspectPolicy::default(),
             snapshots: None,
             policies: Policies::default(),
+            rehearsal: None,
             spawned_running_max: 64,
             spawned_waiting_max: 1024,
             audit_log: None,
@@ -371,7 +375,9 @@ impl Builder {
             let lasts = self.private_folder.is_some();
             let record = lasts.then(|| Record::open(folder.path(), &path.module));
             let oversight = Oversight::new(self.policies.of(&path.module), record);
-            Ok(Module::new(path, module.interface, board, reaper.clone(), spawner, snapshots, oversight))
+            let (interface, reaper) = (module.interface, reaper.clone());
+            let module = Module::new(path, interface, board, reaper, spawner, snapshots, oversight);
+            Ok(module.recording(self.rehearsal.as_ref()))
         });
         let modules: Result<Vec<_>, BuildError> = modules.collect();
         let modules = modules.inspect_err(|_| reaper.stop(None))?;
@@ -390,6 +396,7 @@ impl Builder {
             hooks: Hooks::new(self.hook_deadline),
             vetoes: self.vetoes,
             observer: self.observer,
+            rehearsal: self.rehearsal.clone().unwrap_or_default(),
             bell,
             audit: audit.clone(),
             wake,

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use liveswap_state::{Access, CallError, CodePointer, Context, Fenced, Gate, State, fence::Panic};
+use liveswap_state::{Access, CallError, CodePointer, Context, Encoder, Fenced, Gate, State, fence::Panic};
 
 use super::CallPath;
 use super::doing::Doing;
@@ -168,6 +168,17 @@ unsafe impl Gate for Guard<'_> {
         }
         // SAFETY: as the caller vouches.
         unsafe { pass_through(inside, version, method, access, call) }
+    }
+
+    #[inline(always)]
+    fn is_recording(&self) -> bool {
+        self.version().recorder.as_ref().is_some_and(|recorder| recorder.is_turn())
+    }
+
+    fn record(&self, method: usize, encode: impl FnOnce(&mut Encoder)) {
+        if let Some(recorder) = &self.version().recorder {
+            recorder.record(method, encode);
+        }
     }
 }
 

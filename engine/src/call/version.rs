@@ -5,6 +5,7 @@ use std::sync::Arc;
 use liveswap_state::{CodePointer, Context};
 
 use super::meter::Meter;
+use crate::rehearsal::recorder::Recorder;
 
 /// What the active cell points to. The library that the code is in belongs to the control path; it stays
 /// mapped as long as any thread announces this version's serial number.
@@ -20,6 +21,8 @@ pub(crate) struct Version {
     pub(crate) context: Arc<Context>,
     /// Notes what becomes of calls, if that is wanted.
     pub(crate) meter: Option<Arc<Meter>>,
+    /// Keeps some of the calls.
+    pub(crate) recorder: Option<Arc<Recorder>>,
 }
 
 /// The address of a module's state. What type it has, only logic knows.

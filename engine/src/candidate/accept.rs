@@ -30,6 +30,9 @@ use crate::tell::tell;
 /// The most bytes that a candidate may have, unless the host says otherwise.
 pub(crate) const CANDIDATE_SIZE_MAX: u64 = 256 * 1024 * 1024;
 
+/// How the names of the folders for rehearsals begin.
+const REHEARSAL: &str = ".liveswap-rehearsal-";
+
 /// The content of a candidate, as an XXH3-128 hash.
 ///
 /// It tells contents apart: what is active already, what was refused before, two builds with one version number. It's no
@@ -155,8 +158,11 @@ impl PrivateFolder {
         let lock = Mutex::new(make(&path)?);
         for entry in fs::read_dir(&path)? {
             let entry = entry?;
-            if entry.file_name().to_str().is_some_and(is_copy) {
+            let name = entry.file_name();
+            if name.to_str().is_some_and(is_copy) {
                 fs::remove_file(entry.path())?;
+            } else if name.to_str().is_some_and(|name| name.starts_with(REHEARSAL)) {
+                fs::remove_dir_all(entry.path())?;
             }
         }
         Ok(Self { path: path.canonicalize()?, lock, _temporary: temporary })
@@ -179,6 +185,11 @@ impl PrivateFolder {
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A folder within it, for a rehearsal, which is gone with what is returned.
+    pub(crate) fn for_rehearsal(&self) -> io::Result<tempfile::TempDir> {
+        tempfile::Builder::new().prefix(REHEARSAL).tempdir_in(&self.path)
     }
 
     /// A path that no copy of this process ever had: `PROCESS-NUMBER.so`.

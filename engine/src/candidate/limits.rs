@@ -61,6 +61,7 @@ mod tests {
             panic: text("unwind"),
             interface: text("I"),
             methods: Vec::new(),
+            differences: Vec::new(),
             state,
         }
     }

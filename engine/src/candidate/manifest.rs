@@ -32,6 +32,10 @@ pub struct Manifest {
     pub interface: String,
     /// The methods, in the order of the library's code table.
     pub methods: Vec<MethodManifest>,
+    /// The methods whose answers may differ from those of the version before; `*` for all.
+    // Missing in manifests of contracts before.
+    #[serde(default)]
+    pub differences: Vec<String>,
     /// The state that the logic works on.
     pub state: StateManifest,
 }
@@ -147,6 +151,9 @@ impl fmt::Display for Manifest {
                 "  method",
                 &format_args!("{:<20} {:<10} {}", method.name, method.access, method.fingerprint),
             )?;
+        }
+        for method in &self.differences {
+            row("  differs", method)?;
         }
         let StateManifest { type_name, schema, fingerprint, from, .. } = &self.state;
         row("state", &format_args!("{type_name}, schema {schema}, {fingerprint}"))?;

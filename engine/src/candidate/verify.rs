@@ -220,6 +220,7 @@ mod tests {
             panic: "unwind".into(),
             interface: "Game".into(),
             methods: ["extra", "hit"].map(|name| method(name, "exclusive")).into(),
+            differences: Vec::new(),
             state: StateManifest {
                 type_name: "World".into(),
                 schema: 1,

@@ -7,6 +7,8 @@
 //!    that is about to change it.
 //! 3. All of it goes into a draft, which becomes a snapshot once it's on the disk.
 
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -21,6 +23,7 @@ use super::pace::Pace;
 use crate::call::{CallPath, Footprint, StatePointer};
 use crate::error::TakeError;
 use crate::host::hook;
+use crate::snapshot::disk::RealDisk;
 use crate::snapshot::folder::SnapshotFolder;
 use crate::snapshot::format::{Label, ROOT, Writer};
 use crate::status::SnapshotTaken;
@@ -42,6 +45,18 @@ pub(super) struct Moment {
 pub(super) struct Capturing<'control> {
     pub(super) moment: Moment,
     pub(super) is_cancelled: &'control AtomicBool,
+}
+
+/// How much of the state was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copied {
+    Whole,
+    /// Its large collections aren't all there.
+    Part,
+    /// Nothing: without its large collections it has so many bytes already.
+    TooLarge {
+        bytes: u64,
+    },
 }
 
 /// The state as it was at the moment, as far as it isn't written down yet.
@@ -66,13 +81,8 @@ impl Capturing<'_> {
             let started = Instant::now();
             let begun = self.begin()?;
             let mut draft = folder.begin().map_err(|error| TakeError::unwritable(&error))?;
-            self.write(&begun, draft.writer())?;
-            let label = Label {
-                schema: self.moment.table.schema,
-                fingerprint: self.moment.table.fingerprint.to_bytes(),
-                taken_at: begun.taken_at_ms,
-            };
-            let taken = draft.finish(label).map_err(|error| TakeError::unwritable(&error))?;
+            self.write(&begun, draft.writer(), u64::MAX)?;
+            let taken = draft.finish(self.label(&begun)).map_err(|error| TakeError::unwritable(&error))?;
             self.look_after(folder, taken.not_removed.iter().map(ToString::to_string));
             Ok(SnapshotTaken {
                 path: taken.path,
@@ -82,6 +92,31 @@ impl Capturing<'_> {
                 pause_us: micros(begun.pause),
             })
         })
+    }
+
+    /// Writes a copy of the state that isn't kept, on this thread, which holds the version. Of the large collections
+    /// only as much as goes into so many bytes, about the same of each.
+    pub(super) fn copy(self, path: PathBuf, file: File, bytes_max: u64) -> Result<Copied, TakeError> {
+        let footprint = self.moment.footprint.clone();
+        hook::call(&footprint, "snapshot", || {
+            let begun = self.begin()?;
+            let bytes = begun.captured.bytes.len() as u64;
+            if bytes > bytes_max {
+                return Ok(Copied::TooLarge { bytes });
+            }
+            let mut writer = Writer::new(Arc::new(RealDisk), file, path);
+            let is_whole = self.write(&begun, &mut writer, bytes_max)?;
+            writer.finish(self.label(&begun)).map_err(|error| TakeError::unwritable(&error))?;
+            Ok(if is_whole { Copied::Whole } else { Copied::Part })
+        })
+    }
+
+    fn label(&self, begun: &Begun) -> Label {
+        Label {
+            schema: self.moment.table.schema,
+            fingerprint: self.moment.table.fingerprint.to_bytes(),
+            taken_at: begun.taken_at_ms,
+        }
     }
 
     /// Finds out about older snapshots that no one has looked at yet, so that they may go when their time comes.
@@ -104,6 +139,10 @@ impl Capturing<'_> {
             attempts += 1;
             let closed_at = Instant::now();
             let begun = path.alone_by(closed_at + *pause_max, || {
+                // Whoever has given it up may have changed the state for another one since.
+                if self.is_cancelled.load(Ordering::Relaxed) {
+                    return Err(TakeError::Cancelled { module: path.module.clone() });
+                }
                 // One that has come up while this has waited, too.
                 if let Some(suspicion) = path.suspicions.keeps_out() {
                     return Err(TakeError::Suspect { module: path.module.clone(), by: suspicion.method });
@@ -140,15 +179,25 @@ impl Capturing<'_> {
         }
     }
 
-    fn write(&self, begun: &Begun, writer: &mut Writer) -> Result<(), TakeError> {
-        let mut block = |ordinal, bytes: &[u8]| {
-            writer.block(ordinal, bytes).map_err(|error| TakeError::unwritable(&error))
+    /// Leaves out what is beyond so many bytes. True if that is nothing.
+    fn write(&self, begun: &Begun, writer: &mut Writer, bytes_max: u64) -> Result<bool, TakeError> {
+        let mut block = |ordinal, bytes: &[u8]| -> Result<u64, TakeError> {
+            writer.block(ordinal, bytes).map_err(|error| TakeError::unwritable(&error))?;
+            Ok(writer.file_length())
         };
-        block(ROOT, &begun.captured.bytes)?;
-        let (mut index, mut pace) = (0, Pace::new());
+        let mut written = block(ROOT, &begun.captured.bytes)?;
+        let (mut index, mut pace, mut is_whole) = (0, Pace::new(), true);
+        let mut left = begun.captured.collections.len() as u64;
         for collection in &begun.captured.collections {
+            let share = bytes_max.saturating_sub(written) / left;
+            let until = written + share;
+            left -= 1;
             // It may grow meanwhile; what a shard is divided into was written down before.
             while index < collection.count() {
+                if written > until {
+                    is_whole = false;
+                    break;
+                }
                 // Relaxed: see `cancel_snapshot`.
                 if self.is_cancelled.load(Ordering::Relaxed) {
                     return Err(TakeError::Cancelled { module: self.moment.path.module.clone() });
@@ -157,11 +206,16 @@ impl Capturing<'_> {
                 pace.step();
                 index += 1;
                 let blocks = begun.blocks.take().map_err(|reason| TakeError::Unencodable { reason })?;
-                blocks.iter().try_for_each(|(ordinal, bytes)| block(*ordinal, bytes))?;
+                for (ordinal, bytes) in &blocks {
+                    written = block(*ordinal, bytes)?;
+                }
             }
             index = 0;
         }
         let blocks = begun.blocks.take().map_err(|reason| TakeError::Unencodable { reason })?;
-        blocks.iter().try_for_each(|(ordinal, bytes)| block(*ordinal, bytes))
+        for (ordinal, bytes) in &blocks {
+            block(*ordinal, bytes)?;
+        }
+        Ok(is_whole)
     }
 }

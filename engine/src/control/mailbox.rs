@@ -44,13 +44,16 @@ pub(crate) struct Allowed {
     pub(crate) one_way: bool,
     /// A hand-over against the veto of the version that serves.
     pub(crate) forced: bool,
+    /// Whether it's rehearsed; none leaves that to the road that it comes over.
+    pub(crate) rehearsal: Option<bool>,
 }
 
 impl Allowed {
     /// The names of what is allowed, for the audit log.
     pub(super) fn names(self) -> Vec<&'static str> {
-        let Self { older, one_way, forced } = self;
-        let all = [(older, "older"), (one_way, "one-way"), (forced, "forced")];
+        let Self { older, one_way, forced, rehearsal } = self;
+        let unrehearsed = rehearsal == Some(false);
+        let all = [(older, "older"), (one_way, "one-way"), (forced, "forced"), (unrehearsed, "unrehearsed")];
         all.into_iter().filter_map(|(is_allowed, name)| is_allowed.then_some(name)).collect()
     }
 }

@@ -17,6 +17,7 @@
 //! | [`pace`] | not to keep callers off their processors meanwhile |
 //! | [`capture`] | writing the state down while calls go on |
 //! | [`restore`] | beginning with what was written down |
+//! | [`trial`] | trying a candidate out, in a process of its own |
 //! | [`staged`] | a candidate on its way |
 //! | [`library`] | the one place for `dlopen` and `dlclose` |
 //! | [`reaper`] | drains and unmaps what has left its slot |
@@ -41,6 +42,7 @@ mod state;
 mod sweep;
 mod thread;
 mod transition;
+mod trial;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -65,10 +67,12 @@ pub(crate) use progress::Progress;
 pub(crate) use reaper::{Reaper, RetiredView};
 pub use restore::RestoreError;
 pub(crate) use thread::Control;
+pub(crate) use trial::rehearse;
 
 use crate::call::Bell;
 use crate::candidate::accept::PrivateFolder;
 use crate::host::hook::Hooks;
+use crate::rehearsal::Rehearsal;
 
 /// The number of a version: never used twice in a process, never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,6 +109,8 @@ pub(crate) struct Settings {
     pub(crate) vetoes: Vetoes,
     /// Asked before each step, and told after.
     pub(crate) observer: Observer,
+    /// How candidates are rehearsed, if they are.
+    pub(crate) rehearsal: Rehearsal,
     pub(crate) bell: Arc<Bell>,
     /// Where all that is asked for is written down.
     pub(crate) audit: Audit,

@@ -15,6 +15,8 @@ pub enum SwapStep {
     Accept,
     /// Comparing it with what runs.
     Verify,
+    /// Trying it in a process of its own, if that is wanted.
+    Rehearse,
     /// Mapping it, and binding it to the host.
     Load,
     /// Its own preparation, and its self-test.
@@ -34,9 +36,10 @@ pub enum SwapStep {
 
 impl SwapStep {
     /// All of them, in their order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Accept,
         Self::Verify,
+        Self::Rehearse,
         Self::Load,
         Self::Prepare,
         Self::Yield,
@@ -51,6 +54,7 @@ impl SwapStep {
         match self {
             Self::Accept => "accept",
             Self::Verify => "verify",
+            Self::Rehearse => "rehearse",
             Self::Load => "load",
             Self::Prepare => "prepare",
             Self::Yield => "yield",

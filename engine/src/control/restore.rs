@@ -138,7 +138,7 @@ impl Partial {
 }
 
 /// Migrates all of a state that nobody else has.
-fn migrate(migration: &Migration, state: *mut ()) -> Result<*mut (), MigrationError> {
+pub(super) fn migrate(migration: &Migration, state: *mut ()) -> Result<*mut (), MigrationError> {
     let flips = Flips::new();
     let partial = Partial { state: migration.walk(state, &flips)?, destroy: migration.to.destroy };
     let settle = |collection: &Handle| -> Result<(), MigrationError> {

@@ -328,8 +328,11 @@ impl Worker {
             taken.copy(&self.settings.folder).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         self.settings.observer.told(None, SwapStep::Accept);
         let stages = Stages { accept: Some(micros(started.elapsed())), ..Stages::default() };
-        let outcome = read(&self.settings, accepted, named.as_ref(), request.allowed, stages).and_then(
-            |(staged, stages)| {
+        let rehearsal = request.allowed.rehearsal;
+        let rehearsal = rehearsal.unwrap_or_else(|| self.settings.rehearsal.is_default_for(&request.asker));
+        let allowed = Allowed { rehearsal: Some(rehearsal), ..request.allowed };
+        let outcome =
+            read(&self.settings, accepted, named.as_ref(), allowed, stages).and_then(|(staged, stages)| {
                 let module = staged.module().to_owned();
                 concerns = Some(module.clone());
                 (record.module, record.version) = (concerns.clone(), Some(staged.readable.version.clone()));
@@ -337,12 +340,11 @@ impl Worker {
                     Some(known) => known.push(staged, stages, &self.settings),
                     None => Err(VerifyError::UnknownModule { found: module, known: self.known() }.into()),
                 }
-            },
-        );
+            });
         if let Err(error) = &outcome {
             self.count_refused(concerns.as_deref());
             // What isn't the content's fault may be over the next time.
-            if matches!(error, PushError::Verify(_) | PushError::Load(_) | PushError::Prepare(_)) {
+            if is_lasting(error) {
                 self.refused.add(refused);
             }
         }
@@ -496,6 +498,15 @@ fn read(
     let readable = verify::readable(manifest, named)?;
     let staged = Staged::new(readable, section, copy, allowed, settings.bell.clone());
     Ok((staged, Stages { verify: Some(micros(started.elapsed())), ..stages }))
+}
+
+/// Whether the same content would be refused again.
+fn is_lasting(error: &PushError) -> bool {
+    match error {
+        PushError::Verify(_) | PushError::Load(_) | PushError::Prepare(_) => true,
+        PushError::Rehearse(error) => error.is_lasting(),
+        _ => false,
+    }
 }
 
 /// Says that a content which was tried before isn't tried again, where that may surprise somebody.

@@ -51,6 +51,8 @@ impl Slots {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Verify,
+    /// Try it in a process of its own. Nothing to do if nobody wants that.
+    Rehearse,
     Load,
     /// Have the candidate prepare, and test itself.
     Prepare,
@@ -101,6 +103,7 @@ impl Phase {
             Self::Resting(Slots { standby: None, .. }) => "serving",
             Self::Resting(_) => "probation",
             Self::Swapping { step: Step::Verify, .. } => "verifying",
+            Self::Swapping { step: Step::Rehearse, .. } => "rehearsing",
             Self::Swapping { step: Step::Load, .. } => "loading",
             Self::Swapping { step: Step::Prepare, .. } => "preparing",
             Self::Swapping { step: Step::Yield, .. } => "yielding",
@@ -201,7 +204,8 @@ pub(crate) fn next(phase: Phase, event: Event) -> (Phase, Vec<Action>) {
 
         (Phase::Swapping { slots, candidate, step, purpose }, Event::Done) => {
             let following = match step {
-                Step::Verify => Some(Step::Load),
+                Step::Verify => Some(Step::Rehearse),
+                Step::Rehearse => Some(Step::Load),
                 Step::Load => Some(Step::Prepare),
                 // A version that is rolled back has no say.
                 Step::Prepare if purpose == Purpose::Return => Some(Step::Check),

@@ -147,7 +147,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Begins a snapshot in an empty file. `path` is what errors name.
-    pub(super) fn new(disk: Arc<dyn Disk>, file: File, path: PathBuf) -> Self {
+    pub(crate) fn new(disk: Arc<dyn Disk>, file: File, path: PathBuf) -> Self {
         let mut buffer = Vec::with_capacity(BUFFER_LENGTH);
         buffer.extend([0; HEADER_LENGTH]);
         Self { disk, file, path, buffer, offset: 0, payload: Checksum::default(), is_incomplete: false }
@@ -168,7 +168,7 @@ impl Writer {
     }
 
     /// Writes what is left, and the header. Nothing is synced.
-    pub(super) fn finish(&mut self, label: Label) -> Result<(), DraftError> {
+    pub(crate) fn finish(&mut self, label: Label) -> Result<(), DraftError> {
         self.check_complete()?;
         if self.payload.length == 0 {
             return Err(DraftError::NoRoot { found: "nothing".to_owned() });
@@ -184,7 +184,7 @@ impl Writer {
     }
 
     /// The length that the file has once all is written, in bytes.
-    pub(super) fn file_length(&self) -> u64 {
+    pub(crate) fn file_length(&self) -> u64 {
         HEADER_LENGTH as u64 + self.payload.length
     }
 

@@ -293,14 +293,68 @@ fn export(input: &ItemTrait, methods: &[Method]) -> TokenStream {
             ::liveswap_state::CodePointer(__liveswap_code as *const ())
         }}
     });
+    let replay = methods.iter().map(|method| replay(&logic, method));
     quote! {
         // SAFETY: each code pointer is coerced to its method's function type where it is made, and is of this
-        // very logic.
+        // very logic. What is written for replaying calls the same method.
         #[automatically_derived]
         unsafe impl<__LiveswapLogic: #logic> ::liveswap_state::OfferedBy<__LiveswapLogic> for dyn #interface {
             const CODE: &'static [::liveswap_state::CodePointer] = &[#(#code),*];
+            const REPLAY: &'static [::liveswap_state::Replay] = &[#(#replay),*];
         }
     }
+}
+
+/// The function that makes a call of the method from the bytes of its arguments, which the proxy has written down.
+fn replay(logic: &Ident, method: &Method) -> TokenStream {
+    let (name, names) = (&method.name, method.names());
+    let inner = method.arguments.iter().map(|argument| &argument.inner);
+    let state = quote!(__liveswap_state.cast::<<__LiveswapLogic as ::liveswap_state::Logic>::State>());
+    let state = match method.access {
+        Access::Stateless => quote!(),
+        // SAFETY: for both: as in `export`.
+        Access::Shared => quote!(unsafe { &*#state },),
+        Access::Exclusive => quote!(unsafe { &mut *#state },),
+    };
+    let lent = method.arguments.iter().map(|Argument { name, passing, inner, .. }| {
+        if passing == "Borrowed" {
+            quote!(<#inner as ::liveswap_state::Replayed>::lend(&#name))
+        } else if passing == "BorrowedMut" {
+            quote!(<#inner as ::liveswap_state::Replayed>::lend_mut(&mut #name))
+        } else {
+            quote!(#name)
+        }
+    });
+    let changed = method.arguments.iter().filter(|argument| argument.passing == "BorrowedMut");
+    let changed = changed.map(|argument| &argument.name);
+    quote! {{
+        // SAFETY: as `Replay`.
+        #[allow(unused_variables, unused_mut, clippy::undocumented_unsafe_blocks, clippy::let_unit_value)]
+        unsafe fn __liveswap_replay<__LiveswapLogic: #logic>(
+            __liveswap_state: *mut (),
+            __liveswap_context: &::liveswap_state::Context,
+            __liveswap_arguments: &[::core::primitive::u8],
+        ) -> ::liveswap_state::Fenced<
+            ::core::result::Result<::std::vec::Vec<::core::primitive::u8>, ::liveswap_state::CodecError>
+        > {
+            ::liveswap_state::fence::fence(|| {
+                let mut __liveswap_decoder = ::liveswap_state::Decoder::new(__liveswap_arguments);
+                #(
+                    let mut #names = <<#inner as ::liveswap_state::Replayed>::Owned as ::liveswap_state::State>::decode(
+                        &mut __liveswap_decoder,
+                    )?;
+                )*
+                ::liveswap_state::Decoder::finish(__liveswap_decoder)?;
+                let __liveswap_result =
+                    <__LiveswapLogic as #logic>::#name(#state __liveswap_context #(, #lent)*);
+                let mut __liveswap_encoder = ::liveswap_state::Encoder::canonical();
+                ::liveswap_state::State::encode(&__liveswap_result, &mut __liveswap_encoder);
+                #(::liveswap_state::State::encode(&#changed, &mut __liveswap_encoder);)*
+                ::liveswap_state::Encoder::finish(__liveswap_encoder)
+            })
+        }
+        __liveswap_replay::<__LiveswapLogic>
+    }}
 }
 
 fn proxy(input: &ItemTrait, methods: &[Method]) -> TokenStream {
@@ -312,6 +366,10 @@ fn proxy(input: &ItemTrait, methods: &[Method]) -> TokenStream {
         let Method { documentation, name, result, .. } = method;
         let (access, code_type) = (method.access(), method.code_type());
         let (names, types, forwarded) = (method.names(), method.types(), method.names());
+        let recorded = method.arguments.iter().map(|Argument { name, passing, .. }| {
+            let value = if passing == "Owned" { quote!(&#name) } else { quote!(&*#name) };
+            quote!(::liveswap_state::State::encode(#value, __liveswap_encoder);)
+        });
         quote! {
             #(#documentation)*
             ///
@@ -323,6 +381,13 @@ fn proxy(input: &ItemTrait, methods: &[Method]) -> TokenStream {
             pub fn #name(&self #(, #names: #types)*)
                 -> ::core::result::Result<#result, ::liveswap_state::CallError>
             {
+                if ::liveswap_state::Passage::is_recording(&self.passage, #index) {
+                    ::liveswap_state::Passage::record(
+                        &self.passage,
+                        #index,
+                        |__liveswap_encoder: &mut ::liveswap_state::Encoder| { #(#recorded)* },
+                    );
+                }
                 let __liveswap_call = move |
                     __liveswap_code: ::liveswap_state::CodePointer,
                     __liveswap_state: *mut (),

@@ -173,11 +173,10 @@ impl Places {
 impl<K: State + Eq + Hash, V: State> Entries<K, V> {
     /// Writes the entries in their order.
     pub(super) fn encode(&self, encoder: &mut Encoder) {
-        encoder.length(self.len());
-        for (key, value) in self.iter() {
+        encoder.part(self.len(), self.iter(), |(key, value), encoder| {
             key.encode(encoder);
             value.encode(encoder);
-        }
+        });
     }
 
     /// What [`encode`](Self::encode) wrote, in the same order.

@@ -161,6 +161,21 @@ impl Handle {
         self.shards.capture_shard(index);
     }
 
+    /// Has the encoder take all entries. What is still on its way from or to another type can't be.
+    pub(crate) fn add_entries(&self, encoder: &mut Encoder) {
+        for index in 0..self.count() {
+            let shard = self.shards.read(index);
+            let Some(map) = shard.map else { continue };
+            if !self.shards.fits(&shard, self.table.fingerprint) {
+                return encoder.refuse("a Sharded that is being migrated");
+            }
+            // SAFETY: the shard fits, so its map is of the table's types; it's locked.
+            if unsafe { (self.table.encode)(map, encoder) }.is_err() {
+                return encoder.refuse("a Sharded with an entry that panics");
+            }
+        }
+    }
+
     /// Ends the snapshot, finished or not.
     pub fn end_capture(&self) {
         self.shards.captures.end();

@@ -3,11 +3,12 @@
 //! The types are the counterparts of those that the engine serializes. Fields of a later engine are passed
 //! over, and stages it adds are shown as they come.
 //!
-//! This module has the answers to commands, [`status`] what `GET /status` answers, with [`migration`] and
-//! [`snapshots`] as parts of it, and [`probation`].
+//! This module has the answers to commands, with [`rehearsal`] as a part of a push's, [`status`] what `GET /status`
+//! answers, with [`migration`] and [`snapshots`] as parts of it, and [`probation`].
 
 mod migration;
 mod probation;
+mod rehearsal;
 mod snapshots;
 mod status;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 
 pub(crate) use migration::{Migration, Stage};
+use rehearsal::Rehearsed;
 pub(crate) use snapshots::Taken;
 pub(crate) use status::Status;
 
@@ -38,6 +40,7 @@ pub(crate) struct Published {
     swap: Swap,
     committed: Option<String>,
     pub(crate) migrated: Option<Migrated>,
+    rehearsal: Option<Box<Rehearsed>>,
 }
 
 /// What became of the state in it.
@@ -110,8 +113,11 @@ impl Display for PushOutcome {
 
 impl Display for Published {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let Self { module, swap, committed, migrated } = self;
+        let Self { module, swap, committed, migrated, rehearsal } = self;
         write!(formatter, "{module} {swap}")?;
+        if let Some(rehearsal) = rehearsal {
+            write!(formatter, "; {rehearsal}")?;
+        }
         if let Some(migrated) = migrated {
             write!(formatter, "; {migrated}")?;
         }

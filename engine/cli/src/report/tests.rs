@@ -16,6 +16,15 @@ fn a_push_is_told_in_one_line() {
         "logic none -> 1.4.0 in 0.000 ms"
     );
     assert_eq!(
+        told(
+            r#"{"published": {"module": "logic", "from": "1001", "to": "1002", "stages_us": {"rehearse": 200000},
+                "rehearsal": {"calls": 12, "compared": 10, "state": "sample", "state_reason": "it's large",
+                    "not_compared": [{"method": "hold", "why": "its arguments change"}], "took_ms": 200}}}"#
+        ),
+        "logic 1001 -> 1002 in 200.0 ms (rehearse 200.0); rehearsed in 200 ms on a part of the state (it's large) with \
+         12 calls, 10 compared (not compared: `hold`: its arguments change)"
+    );
+    assert_eq!(
         told(r#"{"unchanged": {"module": "logic", "version": "1002"}}"#),
         "unchanged: logic 1002 is active already"
     );

@@ -35,6 +35,7 @@ fn version(generation: usize) -> Arc<Version> {
         generation,
         context: Arc::new(Context::new("logic", generation.to_string())),
         meter: None,
+        recorder: None,
     })
 }
 

@@ -5,6 +5,7 @@
 //! | this one | a module's versions, and what is asked of it |
 //! | [`steps`] | the steps that a candidate is taken through |
 //! | [`yielding`] | asking the version that serves to hand over, and telling it what has become of that |
+//! | [`rehearse`] | the one that is taken in a process of its own |
 //! | [`migrate`] | the steps that the state takes with it |
 //! | [`probation`] | what becomes of a version that was just published |
 //! | [`snapshots`] | taking snapshots of the state |
@@ -12,6 +13,7 @@
 
 mod migrate;
 mod probation;
+mod rehearse;
 mod snapshots;
 mod steps;
 mod suspect;
@@ -42,6 +44,8 @@ use crate::error::{CommitError, PushError, RollbackError};
 use crate::lock::lock;
 use crate::probation::Reason;
 use crate::probation::record::Known;
+use crate::rehearsal::Rehearsed;
+use crate::rehearsal::recorder::Recorder;
 use crate::status::{Board, Placed, Stages, Suspicion, Swap};
 use crate::tell::tell;
 pub(crate) use probation::Oversight;
@@ -65,6 +69,7 @@ pub(crate) struct Loaded {
     footprint: Arc<Footprint>,
     /// Notes what becomes of its calls, if the module has a policy for probation.
     meter: Option<Arc<Meter>>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl Loaded {
@@ -82,6 +87,7 @@ impl Loaded {
             generation: state.generation,
             context: self.library.context().clone(),
             meter: self.meter.clone(),
+            recorder: self.recorder.clone(),
         })
     }
 }
@@ -107,6 +113,12 @@ pub(crate) struct Module {
     stages: Stages,
     /// What became of the state in it, if it was migrated.
     migrated: Option<Migrated>,
+    /// How its rehearsal has ended, if there was one.
+    rehearsed: Option<Rehearsed>,
+    /// Keeps some of the calls, for rehearsals.
+    recorder: Option<Arc<Recorder>>,
+    /// The copy of the state that is being made for one.
+    copying: Option<rehearse::Copying>,
     state: Option<State>,
     /// The generation that a module's first state is of, or the first after one that was lost.
     first_generation: usize,
@@ -158,6 +170,9 @@ impl Module {
             staged: None,
             stages: Stages::default(),
             migrated: None,
+            rehearsed: None,
+            recorder: None,
+            copying: None,
             state: None,
             first_generation: FIRST_GENERATION,
             needed: None,
@@ -217,7 +232,7 @@ impl Module {
         let committed = self.standby().and(from.clone());
         let predecessor = self.active().map(|active| active.copy.clone());
         self.stages = stages;
-        (self.migrated, self.forced) = (None, None);
+        (self.migrated, self.forced, self.rehearsed) = (None, None, None);
         let event = Event::Push(staged.serial);
         self.staged = Some(staged);
         self.drive(event, settings).map_err(|halt| self.push_error(halt))?;
@@ -245,6 +260,7 @@ impl Module {
         let withdrawn = from.clone().zip(self.active_digest());
         self.stages = Stages::default();
         self.migrated = None;
+        self.rehearsed = None;
         let reloaded = if self.standby().is_some() {
             None
         } else {
@@ -313,7 +329,7 @@ impl Module {
     /// When there will be something to look after.
     pub(crate) fn due(&self) -> Option<Instant> {
         // What keeps a snapshot from being taken wakes the thread when it's over.
-        let can_be_taken = self.is_at_rest() && !self.is_barred();
+        let can_be_taken = self.is_at_rest() && !self.is_barred() && !self.is_being_copied();
         let snapshot = self.snapshots.as_ref().filter(|_| can_be_taken).and_then(Snapshots::due);
         snapshot.into_iter().chain(self.oversight.due()).min()
     }
@@ -375,7 +391,13 @@ impl Module {
             let from = swap.from.as_ref().map(tracing::field::display);
             tracing::info!(module = self.name(), from, to = %swap.to, "published");
         });
-        Published { module: self.name().to_owned(), swap, committed, migrated: self.migrated.clone() }
+        Published {
+            module: self.name().to_owned(),
+            swap,
+            committed,
+            migrated: self.migrated.clone(),
+            rehearsal: self.rehearsed.clone(),
+        }
     }
 
     /// Feeds an event to the machine, carries out what it decides, and goes on until it rests.
@@ -450,8 +472,18 @@ impl Module {
         self.published.push((number.clone(), copy.digest));
         let surplus = self.published.len().saturating_sub(REMEMBERED_MAX);
         self.published.drain(..surplus);
-        let meter = self.oversight.meter(code.len());
-        self.loaded.push(Loaded { serial, number, manifest, copy, library, code, footprint, meter });
+        let (meter, recorder) = (self.oversight.meter(code.len()), self.recorder.clone());
+        self.loaded.push(Loaded {
+            serial,
+            number,
+            manifest,
+            copy,
+            library,
+            code,
+            footprint,
+            meter,
+            recorder,
+        });
     }
 
     fn retire(&mut self, serial: Serial) {

@@ -103,6 +103,11 @@ impl Snapshots {
         self.answers.extend(waiting.into_iter().map(|reply| (reply, outcome.clone())));
     }
 
+    /// Whether one is being taken this moment.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.as_ref().is_some_and(|under_way| lock(&under_way.outcome).is_none())
+    }
+
     /// For the board.
     pub(super) fn status(&self) -> SnapshotStatus {
         SnapshotStatus { under_way: self.under_way.is_some(), ..self.status.clone() }
@@ -245,7 +250,7 @@ impl Module {
 
     fn begin_snapshot(&mut self, settings: &Settings) {
         let is_stuck = self.sweep.as_ref().is_some_and(super::Sweep::is_stuck);
-        let is_at_rest = self.is_at_rest();
+        let is_at_rest = self.is_at_rest() && !self.is_being_copied();
         let is_trusted = !self.is_barred();
         let moment = self.moment(settings);
         let (Some(snapshots), Some(moment)) = (&mut self.snapshots, moment) else { return };
@@ -286,7 +291,7 @@ impl Module {
     }
 
     /// What a snapshot that begins now is of.
-    fn moment(&self, settings: &Settings) -> Option<Moment> {
+    pub(super) fn moment(&self, settings: &Settings) -> Option<Moment> {
         let (active, state) = (self.active()?, self.state.as_ref()?);
         Some(Moment {
             path: self.path.clone(),
@@ -308,6 +313,9 @@ impl Module {
             }
         } else if let Some(sweep) = &self.sweep {
             sweep.wait(None);
+        }
+        if drained {
+            self.end_copy();
         }
         let is_trusted = !self.is_barred();
         let is_swept = self.sweep.as_ref().is_none_or(super::Sweep::is_ended);

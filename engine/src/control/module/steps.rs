@@ -69,6 +69,7 @@ impl Module {
         let started = Instant::now();
         let outcome = match step {
             Step::Verify => self.with_staged(|module, staged| module.verify(staged, settings)),
+            Step::Rehearse => self.with_staged(|module, staged| module.rehearse(staged, settings)),
             Step::Load => {
                 self.with_staged(|module, staged| Ok(load(staged, module.spawner.clone(), settings)?))
             }
@@ -83,6 +84,7 @@ impl Module {
         }
         match step {
             Step::Verify => *self.stages.verify.get_or_insert(0) += took,
+            Step::Rehearse => self.stages.rehearse = self.rehearsed.is_some().then_some(took),
             Step::Load => self.stages.load = Some(took),
             Step::Prepare => self.stages.prepare = Some(took),
             Step::Yield => self.stages.yielding = self.active().map(|_| took),
@@ -167,6 +169,7 @@ impl Module {
 fn seen(step: Step) -> SwapStep {
     match step {
         Step::Verify => SwapStep::Verify,
+        Step::Rehearse => SwapStep::Rehearse,
         Step::Load => SwapStep::Load,
         Step::Prepare => SwapStep::Prepare,
         Step::Yield => SwapStep::Yield,

@@ -162,9 +162,9 @@ fn run(events: &[Event]) -> (Phase, Vec<Action>) {
     events.iter().fold((Phase::EMPTY, Vec::new()), |(phase, _), event| next(phase, *event))
 }
 
-const UPGRADE: [Event; 6] = [Event::Done; 6];
+const UPGRADE: [Event; 7] = [Event::Done; 7];
 /// The way of a version that is loaded again: nobody is asked.
-const RETURN: [Event; 5] = [Event::Done; 5];
+const RETURN: [Event; 6] = [Event::Done; 6];
 const FALL_BACK: [Event; 3] = [Event::Rollback { reloaded: None }, Event::Done, Event::Done];
 
 fn pushed(serials: &[usize]) -> Vec<Event> {

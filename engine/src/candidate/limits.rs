@@ -22,8 +22,9 @@ pub(super) const VERSION_MAX: usize = 256;
 
 /// Whether every part of the manifest is within its bounds.
 pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
-    let Manifest { module, version, compiler, panic, interface, methods, state, .. } = manifest;
+    let Manifest { module, version, compiler, panic, interface, methods, differences, state, .. } = manifest;
     at_most(METHODS_MAX, "methods", methods.len())?;
+    at_most(METHODS_MAX, "methods that differ", differences.len())?;
     at_most(TYPES_MAX, "types", state.types.len())?;
     at_most(FORMER_STATES_MAX, "former states", state.from.len())?;
     at_most(FIELDS_MAX, "fields", state.types.iter().map(|known| known.fields.len()).sum())?;
@@ -34,7 +35,7 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
     let former = state.from.iter().flat_map(|former| [&former.type_name, &former.fingerprint]);
     let types = state.types.iter().flat_map(|known| [&known.name, &known.fingerprint]);
     let fields = state.types.iter().flat_map(|known| &known.fields).map(|field| &field.name);
-    let names = own.into_iter().chain(methods).chain(former).chain(types).chain(fields);
+    let names = own.into_iter().chain(differences).chain(methods).chain(former).chain(types).chain(fields);
     at_most(NAME_MAX, "bytes in a name", names.map(String::len).max().unwrap_or(0))
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use liveswap::{Probation, Push};
@@ -12,7 +13,12 @@ use liveswap_state::manifest::FORMAT;
 use liveswap_tests::fixture::logic;
 use liveswap_tests::{Fixture, Host, Patched};
 
+use liveswap_tests::signing::{Signer, set_mode};
+
 use crate::fault::{fill_disk, free_disk};
+
+/// Whose signatures are trusted.
+static OWNER: LazyLock<Signer> = LazyLock::new(Signer::new);
 
 /// A kind of bad input: what it's called, what is pushed, and the code that it's refused with.
 struct Row {
@@ -101,11 +107,26 @@ fn rows() -> Vec<Row> {
             running: || Fixture::new("1001").feature("yield-panics").build(),
             ..row("a panic instead of a vote", "yield-panicked", |_| logic("1002").into())
         },
+        row("unsigned", "unsigned", |_| logic("1002").into()),
+        row("signed by somebody else", "unknown-key", |_| {
+            let bytes = fs::read(logic("1002")).unwrap();
+            let signature = Signer::new().sign(&bytes);
+            content(bytes).signed(signature)
+        }),
+        row("badly signed", "bad-signature", |_| {
+            let bytes = fs::read(logic("1002")).unwrap();
+            let signature = OWNER.sign(&bytes[1..]);
+            content(bytes).signed(signature)
+        }),
         Row {
             around: Some((|_| fill_disk(), |_| free_disk())),
             ..row("a full disk", "unwritable", |_| logic("1002").into())
         },
         row("a file that isn't there", "unreadable", |host| host.folder().join("logic.v1002.so").into()),
+        Row {
+            around: Some((|host| read_only(host, true), |host| read_only(host, false))),
+            ..row("a read-only folder", "unwritable", |_| logic("1002").into())
+        },
         row("a folder that has vanished", "unreadable", |host| {
             host.folder().join("vanished/logic.v1002.so").into()
         }),
@@ -115,6 +136,15 @@ fn rows() -> Vec<Row> {
             path.into()
         }),
     ]
+}
+
+/// Takes the right to write into the private folder, or gives it back. Root has it anyway, so for root the disk's limit
+/// stands in.
+fn read_only(host: &Host, is_taken: bool) {
+    set_mode(host.private(), if is_taken { 0o500 } else { 0o700 });
+    if rustix::process::geteuid().is_root() {
+        if is_taken { fill_disk() } else { free_disk() }
+    }
 }
 
 /// Tries each row, with and without a probation. How many cells there are.
@@ -131,13 +161,21 @@ pub(crate) fn check() -> usize {
 
 impl Row {
     fn check(&self, probation: bool) {
-        let host = Host::with(|builder, _| {
+        let demands = ["unsigned", "signed by somebody else", "badly signed"].contains(&self.name);
+        let host = Host::with(|builder, folder| {
+            let keys = folder.join("keys");
+            fs::create_dir(&keys).unwrap();
+            set_mode(&keys, 0o700);
+            OWNER.trust(&keys);
+            let builder = builder.trusted_keys(keys).require_signatures(demands);
             let builder = builder.hook_deadline(Duration::from_millis(500));
             let vetoes = NonZeroU32::new(2).expect("it isn't zero");
             let builder = builder.vetoes_max(vetoes, Duration::from_millis(5));
             if probation { builder.probation(Probation::default()) } else { builder }
         });
-        host.push((self.running)());
+        let running = (self.running)();
+        let signature = OWNER.sign(&fs::read(&running).unwrap());
+        host.push(Push::file(running).signed(signature));
         host.game().call(|game| game.record(5)).unwrap();
         let push = (self.push)(&host);
         if let Some((before, _)) = self.around {

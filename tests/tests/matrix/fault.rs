@@ -1,6 +1,7 @@
 //! The faults, and the trap that springs one at its moment.
 
 use std::fs;
+use std::panic;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,9 @@ use liveswap::Moment;
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 
 use crate::cell::Cell;
+
+/// What an error says, and a panic.
+pub(crate) const INJECTED: &str = "injected";
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +75,8 @@ impl Trap {
         let Some(Armed { cell, private, hangs, released }) = armed.take_if(is_meant) else { return Ok(()) };
         drop(armed);
         match cell.fault {
-            Fault::Error => return Err("injected".to_owned()),
-            Fault::Panic => panic!("injected"),
+            Fault::Error => return Err(INJECTED.to_owned()),
+            Fault::Panic => panic::panic_any(INJECTED),
             Fault::Hang => {
                 hangs.send(()).expect("the test waits for it");
                 // An error says that it's released.

@@ -229,6 +229,8 @@ fn a_rollback_across_a_change_of_the_states_shape_keeps_what_was_written() {
         let mut counted = 0;
         while host.status().last_verdict.is_none() {
             counted = trial(&host).call(|trial| trial.count()).unwrap();
+            // As often as others work: very many calls that go well would make up for those that panic.
+            thread::sleep(Duration::from_millis(1));
         }
         (verdict(&host).reason.unwrap(), counted)
     });

@@ -164,7 +164,10 @@ unsafe impl Gate for Guard<'_> {
         let (inside, version) = (self.inside(), self.version());
         if let Some(meter) = &version.meter {
             // SAFETY: as the caller vouches.
-            return unsafe { pass_metered(inside, version, meter, method, access, call) };
+            return match unsafe { pass_metered(inside, version, meter, method, access, call) } {
+                Ok(result) => Ok(result),
+                Err(error) => Err(*error),
+            };
         }
         // SAFETY: as the caller vouches.
         unsafe { pass_through(inside, version, method, access, call) }
@@ -253,7 +256,7 @@ unsafe fn pass_metered<R: State>(
     method: usize,
     access: Access,
     call: impl FnOnce(CodePointer, *mut (), &Context) -> Fenced<R>,
-) -> Result<R, CallError> {
+) -> Result<R, Box<CallError>> {
     let tallying = &inside.local.tallying;
     let weight = tallying.begin(meter, method);
     // Inside of the gate: what a call has waited for there is none of the version's doing.
@@ -270,7 +273,7 @@ unsafe fn pass_metered<R: State>(
         result
     };
     // SAFETY: as the caller vouches.
-    unsafe { pass_through(inside, version, method, access, metered) }
+    unsafe { pass_through(inside, version, method, access, metered) }.map_err(Box::new)
 }
 
 /// Nothing unwinds out of logic: its fence has caught it. Unwinding from one library into another isn't defined, so

@@ -9,8 +9,9 @@
 //! called `Gate`, an argument `code`. So what is written around them names everything by its whole path, and
 //! its own parameters and variables begin with `__liveswap`, which nothing of a user's does.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{
     Attribute, Error, FnArg, Ident, ItemTrait, Pat, ReceiverKind, ReturnType, Safety, Signature, TraitItem,
     Type, parse_quote,
@@ -305,10 +306,24 @@ fn export(input: &ItemTrait, methods: &[Method]) -> TokenStream {
     }
 }
 
+/// Where the compiler shows that a type isn't what it has to be, for what is written of it.
+fn at(written: &Type) -> Span {
+    written.span().resolved_at(Span::call_site())
+}
+
 /// The function that makes a call of the method from the bytes of its arguments, which the proxy has written down.
 fn replay(logic: &Ident, method: &Method) -> TokenStream {
     let (name, names) = (&method.name, method.names());
-    let inner = method.arguments.iter().map(|argument| &argument.inner);
+    let decoded = method.arguments.iter().map(|Argument { inner, .. }| {
+        quote_spanned! {at(inner)=>
+            <<#inner as ::liveswap_state::Replayed>::Owned as ::liveswap_state::State>::decode(
+                &mut __liveswap_decoder,
+            )?
+        }
+    });
+    let result = quote_spanned! {at(&method.result)=>
+        ::liveswap_state::State::encode(&__liveswap_result, &mut __liveswap_encoder)
+    };
     let state = quote!(__liveswap_state.cast::<<__LiveswapLogic as ::liveswap_state::Logic>::State>());
     let state = match method.access {
         Access::Stateless => quote!(),
@@ -318,9 +333,9 @@ fn replay(logic: &Ident, method: &Method) -> TokenStream {
     };
     let lent = method.arguments.iter().map(|Argument { name, passing, inner, .. }| {
         if passing == "Borrowed" {
-            quote!(<#inner as ::liveswap_state::Replayed>::lend(&#name))
+            quote_spanned!(at(inner)=> <#inner as ::liveswap_state::Replayed>::lend(&#name))
         } else if passing == "BorrowedMut" {
-            quote!(<#inner as ::liveswap_state::Replayed>::lend_mut(&mut #name))
+            quote_spanned!(at(inner)=> <#inner as ::liveswap_state::Replayed>::lend_mut(&mut #name))
         } else {
             quote!(#name)
         }
@@ -339,16 +354,12 @@ fn replay(logic: &Ident, method: &Method) -> TokenStream {
         > {
             ::liveswap_state::fence::fence(|| {
                 let mut __liveswap_decoder = ::liveswap_state::Decoder::new(__liveswap_arguments);
-                #(
-                    let mut #names = <<#inner as ::liveswap_state::Replayed>::Owned as ::liveswap_state::State>::decode(
-                        &mut __liveswap_decoder,
-                    )?;
-                )*
+                #(let mut #names = #decoded;)*
                 ::liveswap_state::Decoder::finish(__liveswap_decoder)?;
                 let __liveswap_result =
                     <__LiveswapLogic as #logic>::#name(#state __liveswap_context #(, #lent)*);
                 let mut __liveswap_encoder = ::liveswap_state::Encoder::canonical();
-                ::liveswap_state::State::encode(&__liveswap_result, &mut __liveswap_encoder);
+                #result;
                 #(::liveswap_state::State::encode(&#changed, &mut __liveswap_encoder);)*
                 ::liveswap_state::Encoder::finish(__liveswap_encoder)
             })
@@ -366,9 +377,9 @@ fn proxy(input: &ItemTrait, methods: &[Method]) -> TokenStream {
         let Method { documentation, name, result, .. } = method;
         let (access, code_type) = (method.access(), method.code_type());
         let (names, types, forwarded) = (method.names(), method.types(), method.names());
-        let recorded = method.arguments.iter().map(|Argument { name, passing, .. }| {
+        let recorded = method.arguments.iter().map(|Argument { name, passing, inner, .. }| {
             let value = if passing == "Owned" { quote!(&#name) } else { quote!(&*#name) };
-            quote!(::liveswap_state::State::encode(#value, __liveswap_encoder);)
+            quote_spanned!(at(inner)=> ::liveswap_state::State::encode(#value, __liveswap_encoder);)
         });
         quote! {
             #(#documentation)*

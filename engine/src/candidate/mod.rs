@@ -7,6 +7,8 @@
 
 pub(crate) mod accept;
 mod elf;
+#[cfg(any(test, liveswap_fuzzing))]
+pub(crate) mod fuzzing;
 pub(crate) mod manifest;
 pub(crate) mod name;
 mod nodelete;

@@ -55,6 +55,8 @@ pub(crate) use module::{Module, Snapshots};
 pub(crate) use progress::Progress;
 pub(crate) use reaper::{Reaper, RetiredView};
 pub use restore::RestoreError;
+#[cfg(any(test, liveswap_fuzzing))]
+pub(crate) use restore::fuzzing::restored;
 pub(crate) use thread::Control;
 
 use crate::call::Bell;

@@ -137,13 +137,16 @@ impl StateManifest {
     fn difference(&self, expected: &Self) -> String {
         let comparison = Comparison { found: &self.types, expected: &expected.types };
         comparison
-            .of_types(0, 0, self.type_name.clone(), 0)
+            .of_types(0, 0, &self.type_name, 0)
             .unwrap_or_else(|| format!("`{}` is of another layout", self.type_name))
     }
 }
 
 /// Types within types, as deep as anybody looks.
 const DEPTH_MAX: usize = 32;
+/// The most bytes of a type's name with its parameters' that are shown, or a little more. Written out in full, a crafted
+/// type that is its own parameter, twice, would be a name without an end.
+const NAME_MAX: usize = 400;
 
 struct Comparison<'manifest> {
     found: &'manifest [TypeManifest],
@@ -152,23 +155,22 @@ struct Comparison<'manifest> {
 
 impl Comparison<'_> {
     /// The first difference within two types, at `place`; none if there is none that can be told.
-    fn of_types(&self, found: usize, expected: usize, place: String, depth: usize) -> Option<String> {
+    fn of_types(&self, found: usize, expected: usize, place: &str, depth: usize) -> Option<String> {
         let (left, right) = (self.found.get(found)?, self.expected.get(expected)?);
         if left.fingerprint == right.fingerprint || depth == DEPTH_MAX {
             return None;
         }
-        let name =
-            |types, of: Option<usize>| of.map_or_else(|| "a variant".to_owned(), |of| name(types, of, 0));
+        let name = |types, of: Option<usize>| of.map_or_else(|| "a variant".to_owned(), |of| name(types, of));
         if left.name != right.name {
             let (found, expected) = (name(self.found, Some(found)), name(self.expected, Some(expected)));
             return Some(format!("`{place}`: found `{found}`, expected `{expected}`"));
         }
-        let of_both = |found: Option<usize>, expected: Option<usize>, place: String| match (found, expected) {
+        let of_both = |found: Option<usize>, expected: Option<usize>, place: &str| match (found, expected) {
             (Some(found), Some(expected)) => self.of_types(found, expected, place, depth + 1),
             _ => None,
         };
         for (left, right) in left.parameters.iter().zip(&right.parameters) {
-            if let Some(difference) = of_both(*left, *right, place.clone()) {
+            if let Some(difference) = of_both(*left, *right, place) {
                 return Some(difference);
             }
         }
@@ -181,7 +183,7 @@ impl Comparison<'_> {
             match (left, right) {
                 (Some(left), Some(right)) if left.name == right.name => {
                     let place = format!("{}.{}", name(self.found, Some(found)), left.name);
-                    if let Some(difference) = of_both(left.type_place, right.type_place, place) {
+                    if let Some(difference) = of_both(left.type_place, right.type_place, &place) {
                         return Some(difference);
                     }
                 }
@@ -196,15 +198,60 @@ impl Comparison<'_> {
 }
 
 /// A type's name as one writes it.
-fn name(types: &[TypeManifest], place: usize, depth: usize) -> String {
-    let Some(known) = types.get(place).filter(|_| depth < DEPTH_MAX) else { return "…".to_owned() };
-    if known.parameters.is_empty() {
-        return known.name.clone();
+fn name(types: &[TypeManifest], place: usize) -> String {
+    let mut text = String::new();
+    write_name(&mut text, types, place, 0);
+    text
+}
+
+fn write_name(text: &mut String, types: &[TypeManifest], place: usize, depth: usize) {
+    let Some(known) = types.get(place).filter(|_| depth < DEPTH_MAX) else { return text.push('…') };
+    text.push_str(&known.name);
+    for (number, parameter) in known.parameters.iter().enumerate() {
+        text.push_str(if number == 0 { "<" } else { ", " });
+        match parameter {
+            _ if text.len() >= NAME_MAX => {
+                text.push('…');
+                break;
+            }
+            Some(place) => write_name(text, types, *place, depth + 1),
+            None => text.push('…'),
+        }
     }
-    let parameters: Vec<_> = known
-        .parameters
-        .iter()
-        .map(|parameter| parameter.map_or_else(|| "…".to_owned(), |place| name(types, place, depth + 1)))
-        .collect();
-    format!("{}<{}>", known.name, parameters.join(", "))
+    if !known.parameters.is_empty() {
+        text.push('>');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(fingerprint: &str, types: Vec<TypeManifest>) -> StateManifest {
+        let (type_name, fingerprint) = ("World".to_owned(), fingerprint.to_owned());
+        StateManifest { type_name, schema: 1, fingerprint, from: Vec::new(), types }
+    }
+
+    fn refusal(candidate: &StateManifest, running: &StateManifest) -> String {
+        way(candidate, running).unwrap_err().to_string()
+    }
+
+    /// A host must neither spend its life on that name nor its memory.
+    #[test]
+    fn a_type_that_is_its_own_parameter_twice_is_named_in_part() {
+        let of_itself = |name: &str, parameters: usize| TypeManifest {
+            name: name.to_owned(),
+            schema: 1,
+            fingerprint: name.to_owned(),
+            parameters: vec![Some(0); parameters],
+            fields: Vec::new(),
+        };
+        for (name, parameters) in [("Pair", 2), ("", 2), ("Many", 100_000)] {
+            let candidate = state("found", vec![of_itself(name, parameters)]);
+            let error = refusal(&candidate, &state("running", vec![of_itself("Other", 0)]));
+            assert!(error.contains(&format!("found `{name}<{name}<{name}<")), "{error}");
+            assert!(error.contains('…') && error.contains(">`, expected `Other`"), "{error}");
+            assert!(error.len() < 2_000, "{} bytes", error.len());
+        }
+    }
 }

@@ -111,8 +111,10 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Vec<u8> {
         let length = body.len();
-        format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
-            .into_bytes()
+        format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .into_bytes()
     }
 
     #[test]
@@ -132,7 +134,9 @@ mod tests {
 
     #[test]
     fn what_isnt_well_formed_is_found() {
-        for (status, body) in [(200, ""), (200, "{"), (500, r#"{"code":"internal","message":""}"#), (422, "{}")] {
+        for (status, body) in
+            [(200, ""), (200, "{"), (500, r#"{"code":"internal","message":""}"#), (422, "{}")]
+        {
             assert!(parse(&answer(status, body), false).is_err(), "{status} {body}");
         }
         let whole = answer(200, r#"{"modules":[]}"#);

@@ -123,7 +123,8 @@ fn mutate_list(list: &mut Vec<Value>, other: Value, dice: &mut Dice) {
 }
 
 fn mutate_text(text: &mut String, other: Option<&str>, dice: &mut Dice) {
-    let parts = ["", "0", "1", ".", "..", "/", "\0", "\u{1b}[2J", "é", "World", "unwind", "shared", "-1", "x"];
+    let parts =
+        ["", "0", "1", ".", "..", "/", "\0", "\u{1b}[2J", "é", "World", "unwind", "shared", "-1", "x"];
     let part = *dice.one_of(&parts);
     match dice.below(5) {
         0 => text.clear(),

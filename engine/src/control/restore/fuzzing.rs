@@ -116,7 +116,8 @@ fn world(partial: &Partial) -> &World {
 /// The state's blocks, as a snapshot takes them.
 fn written_down(partial: &Partial) -> Vec<(u32, Vec<u8>)> {
     // SAFETY: as in `world`; nobody has it alone.
-    let captured = unsafe { (TABLE.capture)(partial.state) }.expect("it doesn't panic").expect("it has bytes");
+    let captured =
+        unsafe { (TABLE.capture)(partial.state) }.expect("it doesn't panic").expect("it has bytes");
     let blocks = Arc::new(Blocks::default());
     let mut all = vec![(ROOT, captured.bytes)];
     for (ordinal, collection) in (1..).zip(&captured.collections) {

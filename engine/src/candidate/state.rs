@@ -120,7 +120,7 @@ impl StateManifest {
             return format!(
                 "count its version up, `#[state(version = {}, from = v{}::{})]`, keep the former types in `mod v{}`, \
                  and say how the one becomes the other with `additive` or `impl Migrate`",
-                running.schema + 1,
+                u64::from(running.schema) + 1,
                 running.schema,
                 running.type_name,
                 running.schema,
@@ -253,5 +253,15 @@ mod tests {
             assert!(error.contains('…') && error.contains(">`, expected `Other`"), "{error}");
             assert!(error.len() < 2_000, "{} bytes", error.len());
         }
+    }
+
+    #[test]
+    fn the_last_version_of_a_schema_there_can_be_is_compared_too() {
+        let mut running = state("running", Vec::new());
+        running.schema = u32::MAX;
+        assert!(
+            refusal(&state("found", Vec::new()), &running)
+                .contains("version = 4294967296, from = v4294967295")
+        );
     }
 }

@@ -4,9 +4,9 @@
 //! (`sched_yield`). Where callers keep all processors, each time costs a time slice, which is longer than a whole push.
 //! This sleeps at once.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 
-use crate::lock::lock;
+use crate::lock::{lock, wait};
 
 enum State<T> {
     Waiting,
@@ -58,9 +58,11 @@ impl<T> Drop for Reply<T> {
 impl<T> Answer<T> {
     /// Waits for it. None if there won't be one.
     pub(super) fn wait(self) -> Option<T> {
-        let state = lock(&self.0.state);
-        let waiting = |state: &mut State<T>| matches!(state, State::Waiting);
-        let mut state = self.0.changed.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner);
+        let Shared { state: mutex, changed } = &*self.0;
+        let mut state = lock(mutex);
+        while matches!(*state, State::Waiting) {
+            state = wait(changed, mutex, state, None);
+        }
         match std::mem::replace(&mut *state, State::Gone) {
             State::Here(answer) => Some(answer),
             State::Waiting | State::Gone => None,

@@ -36,6 +36,10 @@ mod candidate;
 mod control;
 mod engine;
 pub mod error;
+// For `ci/fuzz` and the tests: no feature asks for it.
+#[cfg(any(test, liveswap_fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod lock;
 mod module;

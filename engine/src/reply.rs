@@ -6,10 +6,10 @@
 //!
 //! Whoever waits may give up. Then whoever answers is left with the answer, and can undo what it stands for.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::lock::lock;
+use crate::lock::{lock, wait};
 
 enum State<T> {
     Waiting,
@@ -109,15 +109,12 @@ impl<T> Answer<T> {
         while matches!(*state, State::Waiting) {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             state = match left {
-                None => self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => wait(&self.0.changed, &self.0.state, state, None),
                 Some(Duration::ZERO) => {
                     drop(state);
                     return Waited::Late(self);
                 }
-                Some(left) => {
-                    let waited = self.0.changed.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
+                Some(left) => wait(&self.0.changed, &self.0.state, state, Some(left)),
             };
         }
         match std::mem::replace(&mut *state, State::Gone) {

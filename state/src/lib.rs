@@ -41,6 +41,7 @@ pub mod fence;
 mod fingerprint;
 mod host;
 mod interface;
+mod lock;
 mod logic;
 pub mod manifest;
 mod migrate;

@@ -108,7 +108,9 @@ impl Fixture {
     }
 
     fn build_now(&self) -> PathBuf {
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/fixtures");
+        // Where all is built with other flags, so are these.
+        let usual = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(usual, PathBuf::from).join("fixtures");
         let folder = target.join("built").join(self.key());
         fs::create_dir_all(&folder).expect("the target folder can be written");
         let lock = File::create(target.join("built/lock")).expect("the target folder can be written");

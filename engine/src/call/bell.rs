@@ -42,7 +42,7 @@ impl Bell {
         let mut state = lock(&self.state);
         while state.rings == seen {
             state.waiting += 1;
-            let (again, has_passed) = wait(&self.rung, state, deadline);
+            let (again, has_passed) = wait(&self.rung, &self.state, state, deadline);
             state = again;
             state.waiting -= 1;
             if has_passed && state.rings == seen {

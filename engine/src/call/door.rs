@@ -4,7 +4,7 @@
 //! doesn't fit any more, the new one not yet. So the door is closed first, and then the published version is taken
 //! away. Who finds none published looks at the door: if it's closed, or was opened since, there will be, or is, one.
 
-use super::sync::{Condvar, Mutex, lock};
+use super::sync::{Condvar, Mutex, lock, wait};
 
 pub(crate) struct Door {
     state: Mutex<State>,
@@ -49,7 +49,7 @@ impl Door {
                 return None;
             }
             while state.is_closed && state.openings == before {
-                state = self.opened.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+                (state, _) = wait(&self.opened, &self.state, state, None);
             }
         }
     }

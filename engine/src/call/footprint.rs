@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
 use std::fmt;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, OnceLock, RwLock, Weak};
 use std::time::Instant;
 
 use liveswap_state::ThreadDestructor;
@@ -25,6 +25,7 @@ use super::participants::{Hold, Holding};
 use super::sync::{AtomicBool, Mutex, Ordering, lock};
 use super::thread::Thread;
 use super::thread_locals;
+use crate::lock::{read, write};
 
 pub(crate) struct Footprint {
     /// The load that it belongs to.
@@ -79,14 +80,14 @@ impl Footprint {
             address: OnceLock::new(),
             left: Mutex::new(Left::default()),
         });
-        let mut footprints = FOOTPRINTS.write().unwrap_or_else(PoisonError::into_inner);
+        let mut footprints = write(&FOOTPRINTS);
         footprints.insert(serial, Arc::downgrade(&footprint));
         footprint
     }
 
     /// The footprint of a load that is still mapped.
     pub(crate) fn find(serial: usize) -> Option<Arc<Self>> {
-        FOOTPRINTS.read().unwrap_or_else(PoisonError::into_inner).get(&serial)?.upgrade()
+        read(&FOOTPRINTS).get(&serial)?.upgrade()
     }
 
     /// Says where the library is: `address` is inside. This thread must have touched a thread-local of it.
@@ -282,6 +283,6 @@ fn take(key: u32) -> *mut c_void {
 
 impl Drop for Footprint {
     fn drop(&mut self) {
-        FOOTPRINTS.write().unwrap_or_else(PoisonError::into_inner).remove(&self.serial);
+        write(&FOOTPRINTS).remove(&self.serial);
     }
 }

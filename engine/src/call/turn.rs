@@ -27,7 +27,7 @@ impl Turn {
         let mut state = lock(&self.state);
         while state.is_taken {
             state.waiting += 1;
-            let (again, has_passed) = wait(&self.given_back, state, deadline);
+            let (again, has_passed) = wait(&self.given_back, &self.state, state, deadline);
             state = again;
             state.waiting -= 1;
             // Not before another look: it may have been this one that was woken, and then nobody else was.

@@ -16,7 +16,7 @@ use thiserror::Error;
 type Header = elf::FileHeader64<LittleEndian>;
 
 /// What this host's machine is called in an ELF header.
-const MACHINE: elf::Machine = if cfg!(target_arch = "x86_64") {
+pub(super) const MACHINE: elf::Machine = if cfg!(target_arch = "x86_64") {
     elf::EM_X86_64
 } else if cfg!(target_arch = "aarch64") {
     elf::EM_AARCH64

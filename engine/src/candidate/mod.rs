@@ -9,6 +9,8 @@
 pub(crate) mod accept;
 mod elf;
 pub(crate) mod folder;
+#[cfg(any(test, liveswap_fuzzing))]
+pub(crate) mod fuzzing;
 mod limits;
 pub(crate) mod manifest;
 pub(crate) mod name;

@@ -120,7 +120,7 @@ impl StateManifest {
             return format!(
                 "count its version up, `#[state(version = {}, from = v{}::{})]`, keep the former types in `mod v{}`, \
                  and say how the one becomes the other with `additive` or `impl Migrate`",
-                running.schema + 1,
+                u64::from(running.schema) + 1,
                 running.schema,
                 running.type_name,
                 running.schema,
@@ -137,7 +137,7 @@ impl StateManifest {
     fn difference(&self, expected: &Self) -> String {
         let comparison = Comparison { found: &self.types, expected: &expected.types };
         comparison
-            .of_types(0, 0, self.type_name.clone(), 0)
+            .of_types(0, 0, &self.type_name, 0)
             .unwrap_or_else(|| format!("`{}` is of another layout", self.type_name))
     }
 }
@@ -155,7 +155,7 @@ struct Comparison<'manifest> {
 
 impl Comparison<'_> {
     /// The first difference within two types, at `place`; none if there is none that can be told.
-    fn of_types(&self, found: usize, expected: usize, place: String, depth: usize) -> Option<String> {
+    fn of_types(&self, found: usize, expected: usize, place: &str, depth: usize) -> Option<String> {
         let (left, right) = (self.found.get(found)?, self.expected.get(expected)?);
         if left.fingerprint == right.fingerprint || depth == DEPTH_MAX {
             return None;
@@ -165,12 +165,12 @@ impl Comparison<'_> {
             let (found, expected) = (name(self.found, Some(found)), name(self.expected, Some(expected)));
             return Some(format!("`{place}`: found `{found}`, expected `{expected}`"));
         }
-        let of_both = |found: Option<usize>, expected: Option<usize>, place: String| match (found, expected) {
+        let of_both = |found: Option<usize>, expected: Option<usize>, place: &str| match (found, expected) {
             (Some(found), Some(expected)) => self.of_types(found, expected, place, depth + 1),
             _ => None,
         };
         for (left, right) in left.parameters.iter().zip(&right.parameters) {
-            if let Some(difference) = of_both(*left, *right, place.clone()) {
+            if let Some(difference) = of_both(*left, *right, place) {
                 return Some(difference);
             }
         }
@@ -183,7 +183,7 @@ impl Comparison<'_> {
             match (left, right) {
                 (Some(left), Some(right)) if left.name == right.name => {
                     let place = format!("{}.{}", name(self.found, Some(found)), left.name);
-                    if let Some(difference) = of_both(left.type_place, right.type_place, place) {
+                    if let Some(difference) = of_both(left.type_place, right.type_place, &place) {
                         return Some(difference);
                     }
                 }
@@ -233,6 +233,11 @@ mod tests {
         TypeManifest { name, schema: 0, fingerprint: "f".to_owned(), parameters, fields: Vec::new() }
     }
 
+    fn state(fingerprint: &str, types: Vec<TypeManifest>) -> StateManifest {
+        let (type_name, fingerprint) = ("World".to_owned(), fingerprint.to_owned());
+        StateManifest { type_name, schema: 1, fingerprint, from: Vec::new(), types }
+    }
+
     #[test]
     fn a_type_is_named_with_what_it_holds() {
         let types = [holding("Map", &[1, 2]), holding("u8", &[]), holding("Vec", &[1])];
@@ -245,5 +250,13 @@ mod tests {
     fn a_type_that_holds_itself_has_an_end_all_the_same() {
         let shown = name(&[holding("", &[0; 1000])], 0);
         assert!(shown.len() < 2 * SHOWN_MAX, "{} bytes", shown.len());
+    }
+
+    #[test]
+    fn the_last_version_of_a_schema_there_can_be_is_compared_too() {
+        let mut running = state("running", Vec::new());
+        running.schema = u32::MAX;
+        let refusal = way(&state("found", Vec::new()), &running).unwrap_err().to_string();
+        assert!(refusal.contains("version = 4294967296, from = v4294967295"), "{refusal}");
     }
 }

@@ -66,6 +66,8 @@ pub use observer::{Moment, SwapStep};
 pub(crate) use progress::Progress;
 pub(crate) use reaper::{Reaper, RetiredView};
 pub use restore::RestoreError;
+#[cfg(any(test, liveswap_fuzzing))]
+pub(crate) use restore::fuzzing::restored;
 pub(crate) use thread::Control;
 pub(crate) use trial::rehearse;
 

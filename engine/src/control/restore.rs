@@ -151,3 +151,6 @@ pub(super) fn migrate(migration: &Migration, state: *mut ()) -> Result<*mut (), 
     flips.into_handles().iter().try_for_each(settle)?;
     Ok(partial.finish())
 }
+
+#[cfg(any(test, liveswap_fuzzing))]
+pub(super) mod fuzzing;

@@ -8,13 +8,14 @@
 //! Every event carries the fields `module` and `version` before its own.
 
 use std::collections::HashMap;
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::{OnceLock, RwLock};
 
 use liveswap_state::{Context, Level, Place, Value};
 use tracing_core::field::{FieldSet, Value as TracingValue, display};
 use tracing_core::metadata::Kind;
 use tracing_core::{Callsite, Event, Interest, Metadata, callsite, dispatcher, identify_callsite};
 
+use crate::lock::{read, write};
 use crate::tell::tell;
 
 /// How many places of source are told apart.
@@ -115,7 +116,7 @@ fn metadata(place: &Place<'_>) -> &'static Metadata<'static> {
     static PLACES: RwLock<Option<HashMap<Key, &'static LogicCallsite>>> = RwLock::new(None);
 
     let key = Key::new(place);
-    let known = PLACES.read().unwrap_or_else(PoisonError::into_inner);
+    let known = read(&PLACES);
     if let Some(callsite) = known.as_ref().and_then(|places| places.get(&key)) {
         return callsite.known();
     }
@@ -125,7 +126,7 @@ fn metadata(place: &Place<'_>) -> &'static Metadata<'static> {
     if full && *place != shared {
         return metadata(&shared);
     }
-    let mut places = PLACES.write().unwrap_or_else(PoisonError::into_inner);
+    let mut places = write(&PLACES);
     let callsite = *places.get_or_insert_default().entry(key).or_insert_with(|| make(place));
     drop(places);
     // Outside of the lock: the subscriber is asked about the new callsite, and may log itself.

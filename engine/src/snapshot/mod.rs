@@ -16,4 +16,6 @@ pub(crate) mod disk;
 pub(crate) mod error;
 pub(crate) mod folder;
 pub(crate) mod format;
+#[cfg(any(test, liveswap_fuzzing))]
+pub(crate) mod fuzzing;
 pub(crate) mod intact;

@@ -5,10 +5,10 @@
 //! itself, one after the other. So what it has in the end is the collection as it was at that moment.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
-use super::lock;
 use super::map::Map;
+use crate::lock::{lock, read, write};
 use crate::{Encoder, Fenced, Fingerprint};
 
 /// What is written down of a snapshot and not in its file yet.
@@ -92,14 +92,14 @@ impl Captures {
     }
 
     fn set(&self, capture: Option<Capture>) {
-        *self.under_way.write().unwrap_or_else(PoisonError::into_inner) = capture;
+        *write(&self.under_way) = capture;
     }
 
     /// Writes a map down for the snapshot that is under way, if it's still one of the collection as it was then. The
     /// shard that it's in is locked.
     #[cold]
     pub(super) fn take(&self, map: Option<Map>, fits: impl FnOnce(Fingerprint) -> bool) {
-        let under_way = self.under_way.read().unwrap_or_else(PoisonError::into_inner);
+        let under_way = read(&self.under_way);
         let (Some(capture), Some(map)) = (&*under_way, map) else { return };
         if !fits(capture.fingerprint) {
             return capture.blocks.fail("a collection of the state is being migrated");

@@ -11,8 +11,8 @@ use std::cell::Cell;
 use std::sync::Mutex;
 
 use super::handle::Handle;
-use super::lock;
 use super::steps::Flipped;
+use crate::lock::lock;
 
 /// The flips of one migration of a state.
 #[derive(Debug, Default)]

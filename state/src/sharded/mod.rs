@@ -31,7 +31,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 pub use capture::Blocks;
 use entries::Entries;
@@ -43,11 +43,6 @@ use shards::{FULL, Shard, Shards};
 
 use crate::fence::{self, Fenced};
 use crate::{CodecError, Decoder, Encoder, Fingerprint, Migrate, MigrateError, Shape, State};
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that can panic in the middle of a change happens under these locks.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A hash map for large collections in the state: many threads use it at once through `&self`, and its size doesn't
 /// show in how long an upgrade, a snapshot or an insertion makes anybody wait.

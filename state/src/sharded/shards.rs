@@ -14,11 +14,12 @@
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::capture::Captures;
 use super::map::Map;
 use super::steps::{Discard, Next, Steps};
+use crate::lock::{read, write};
 use crate::{Fingerprint, MigrateError};
 
 /// How many shards a collection begins with, for threads that use it at the same time.
@@ -106,11 +107,11 @@ impl Shards {
 
     pub(super) fn read(&self, index: usize) -> RwLockReadGuard<'_, Shard> {
         // A call that panicked with the lock held has left the entry that it changed half changed, and nothing else.
-        self.lane(index).read().unwrap_or_else(PoisonError::into_inner)
+        read(self.lane(index))
     }
 
     pub(super) fn write(&self, index: usize) -> RwLockWriteGuard<'_, Shard> {
-        self.lane(index).write().unwrap_or_else(PoisonError::into_inner)
+        write(self.lane(index))
     }
 
     /// Locks the shard with this hash, to look.
@@ -147,7 +148,7 @@ impl Shards {
 
     /// Locks each shard in turn, to look. Each entry is seen once, whatever is inserted meanwhile.
     pub(super) fn each(&self, mut look: impl FnMut(&Shard)) {
-        let _growing = self.growing.read().unwrap_or_else(PoisonError::into_inner);
+        let _growing = read(&self.growing);
         for index in 0..self.count() {
             let mut shard = self.read(index);
             while shard.epoch != self.steps.epoch() {
@@ -161,7 +162,7 @@ impl Shards {
 
     /// The same, to change them.
     pub(super) fn each_mut(&self, mut change: impl FnMut(&mut Shard)) {
-        let _growing = self.growing.read().unwrap_or_else(PoisonError::into_inner);
+        let _growing = read(&self.growing);
         for index in 0..self.count() {
             let mut shard = self.write(index);
             self.settle_for_call(&mut shard);

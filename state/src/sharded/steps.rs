@@ -9,8 +9,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::lock;
 use super::map::Map;
+use crate::lock::lock;
 use crate::{Fingerprint, MigrateError};
 
 /// Takes a shard's map and gives the next one; on a failure, the same as before.

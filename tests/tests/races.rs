@@ -48,6 +48,11 @@ impl Account {
             realm.call(|realm| realm.note(format!("turn {turn}"))).unwrap();
             self.notes.fetch_add(1, Ordering::Relaxed);
         }
+        // A call that shares the state reads what one that has it alone has written.
+        if turn.is_multiple_of(5) {
+            let notes = realm.call(|realm| realm.notes()).unwrap();
+            assert!(notes.iter().all(|note| note.starts_with("turn ") || note.starts_with("weather ")));
+        }
         self.trained.fetch_add(2, Ordering::Relaxed);
         self.ticks.fetch_add(2, Ordering::Relaxed);
     }

@@ -72,7 +72,7 @@ pub(crate) use thread::Control;
 pub(crate) use trial::rehearse;
 
 use crate::call::Bell;
-use crate::candidate::accept::PrivateFolder;
+use crate::candidate::private::PrivateFolder;
 use crate::host::hook::Hooks;
 use crate::rehearsal::Rehearsal;
 

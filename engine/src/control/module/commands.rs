@@ -8,7 +8,7 @@ use super::super::mailbox::Allowed;
 use super::super::observer::SwapStep;
 use super::super::staged::Staged;
 use super::super::transition::{Event, Refusal};
-use super::super::{Settings, thread};
+use super::super::{Settings, intake};
 use super::{Halt, Module};
 use crate::candidate::VersionNumber;
 use crate::candidate::accept::Source;
@@ -68,7 +68,7 @@ impl Module {
             let no_predecessor = || RollbackError::NoPredecessor { module: self.name().to_owned() };
             let kept = self.lineage.last().ok_or_else(no_predecessor)?;
             let allowed = Allowed { older: true, ..Allowed::default() };
-            let (staged, stages) = thread::stage(settings, Source::Kept(kept), None, allowed)?;
+            let (staged, stages) = intake::stage(settings, Source::Kept(kept), None, allowed)?;
             let serial = staged.serial;
             (self.staged, self.stages) = (Some(staged), stages);
             Some(serial)

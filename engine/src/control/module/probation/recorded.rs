@@ -11,7 +11,7 @@ use crate::candidate::{CandidateName, Digest};
 use crate::control::mailbox::Allowed;
 use crate::control::restore::RestoreError;
 use crate::control::transition::{Phase, Purpose};
-use crate::control::{Settings, thread};
+use crate::control::{Settings, intake};
 use crate::error::PushError;
 use crate::lock::lock;
 use crate::probation::record::{Known, Record};
@@ -116,7 +116,7 @@ impl Module {
         let returned = content.map_err(PushError::from).and_then(|content| {
             let source = Source::Left { name: &file, content: &content, digest };
             let allowed = Allowed { older: true, ..Allowed::default() };
-            let (staged, stages) = thread::stage(settings, source, Some(&name), allowed)?;
+            let (staged, stages) = intake::stage(settings, source, Some(&name), allowed)?;
             self.oversight.returns = true;
             let returned = self.push(staged, stages, settings);
             self.oversight.returns = false;

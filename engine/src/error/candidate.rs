@@ -1,6 +1,7 @@
-//! What can be wrong with a candidate, and with the state beside it: the codes of each step's own error.
+//! What can be wrong with a candidate, or with the state that it's to have, step by step.
 //!
-//! They stand together, so that no two faults get one code by accident.
+//! Each step's error stands beside the step, and is made there. Their codes stand here, side by side: whoever adds one
+//! sees which are taken.
 
 use thiserror::Error;
 

@@ -2,6 +2,14 @@
 //!
 //! One type per operation, each with what was found, what was expected and what to do. Each also has a
 //! code for programs: stable, whatever the words of the message become.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `push` | why a push ended without a publish |
+//! | `candidate` | what can be wrong with a candidate, step by step |
+//! | `probation` | why a version neither left by a rollback nor stayed by a commit |
+//! | `state` | why a state could not be written down, or not be put right |
+//! | `build` | why there is no engine, or no handle of a module's |
 
 mod build;
 mod candidate;

@@ -1,4 +1,4 @@
-//! Why a version that was published neither left by a rollback nor stayed by a commit.
+//! Why a rollback or a commit didn't happen: a version neither leaves nor stays for good.
 
 use thiserror::Error;
 

@@ -2,8 +2,8 @@
 //!
 //! The loader gives out an old mapping for a known file, and a file that is written to while it's mapped kills the
 //! process. So a copy has a name that was never used before, can't be written to (0400), and lies in a folder of the
-//! engine's own (0700). It may differ from what was pushed in one flag, which [`nodelete`] clears. It goes with the last
-//! reference to it; until then it's made anew if somebody has cleaned it away.
+//! engine's own (0700). It may differ from what was pushed in one flag, which [`nodelete`] clears. It goes with the
+//! last reference to it; until then it's made anew if somebody has cleaned it away.
 
 use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};

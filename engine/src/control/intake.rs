@@ -1,9 +1,9 @@
 //! Taking candidates in: what is pushed, and what a look through the watched folders finds.
 //!
-//! A candidate's bytes are taken, its signature is checked, it's copied and read, and its module takes it from there. What
-//! somebody asks for is tried each time. What a watched folder offers is tried once: a file may lie there for long after
-//! it was refused or rolled back, and still be the newest. So what was refused is remembered, with all that the refusal
-//! came of, and what was rolled back.
+//! A candidate's bytes are taken, its signature is checked, it's copied and read, and its module takes it from there.
+//! What somebody asks for is tried each time. What a watched folder offers is tried once: a file may lie there for long
+//! after it was refused or rolled back, and still be the newest. So what was refused is remembered, with all that the
+//! refusal came of, and what was rolled back.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! The control thread: carries out commands, one after the other.
 //!
-//! Whoever swaps alone needs no lock on what is swapped. So whatever goes on by itself is tended here as well, in between:
-//! each module says when it's due, or wakes the thread. When the engine ends, commands that still wait are dropped, which
-//! tells whoever waits for an answer.
+//! Whoever swaps alone needs no lock on what is swapped. So whatever goes on by itself is tended here as well, in
+//! between: each module says when it's due, or wakes the thread. When the engine ends, commands that still wait are
+//! dropped, which tells whoever waits for an answer.
 
 use std::convert::Infallible;
 use std::sync::Arc;

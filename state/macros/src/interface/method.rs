@@ -1,7 +1,7 @@
 //! A method as it's written in the interface: what is read of it, and what is refused.
 //!
-//! The two sides are compiled apart and meet at run time. So what one of them alone could know is refused here, where the
-//! compiler can show the place: generics, conditions, futures, what would have to be trusted.
+//! The two sides are compiled apart and meet at run time. So what one of them alone could know is refused here, where
+//! the compiler can show the place: generics, conditions, futures, what would have to be trusted.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};

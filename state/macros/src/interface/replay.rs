@@ -1,8 +1,8 @@
 //! Making a recorded call again, from the bytes of its arguments.
 //!
-//! Only logic knows the types of a call's arguments, and the host, which keeps the bytes, calls without them. So a function
-//! is exported for each method: it decodes what the proxy has encoded, calls the method, and encodes what comes of it,
-//! in the one form of it that can be compared.
+//! Only logic knows the types of a call's arguments, and the host, which keeps the bytes, calls without them. So a
+//! function is exported for each method: it decodes what the proxy has encoded, calls the method, and encodes what
+//! comes of it, in the one form of it that can be compared.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};

@@ -56,7 +56,7 @@ impl Module {
         }
     }
 
-    /// A version was published: if it isn't on probation, the predecessor that took over is of no use to the next start.
+    /// A version was published: without a probation, the predecessor that took over is of no use to the next start.
     pub(super) fn record_publish(&mut self, is_on_probation: bool) {
         let Some(known) = self.active().map(known) else { return };
         let Some(record) = &mut self.oversight.record else { return };

@@ -1,7 +1,7 @@
 //! Watching one version: its `health` hook, and the calls that are inside it.
 //!
-//! The hook may hang, so it's asked on a thread beside, and its answer is taken at a later look. It shares the state as a
-//! call does; until it has it, it waits for an exclusive call, and the time that this takes isn't held against it. A
+//! The hook may hang, so it's asked on a thread beside, and its answer is taken at a later look. It shares the state as
+//! a call does; until it has it, it waits for an exclusive call, and the time that this takes isn't held against it. A
 //! thread that is found inside at several looks, and hasn't ended a call in between, is in one that is stuck.
 
 use std::collections::HashMap;

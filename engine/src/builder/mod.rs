@@ -19,7 +19,8 @@ use liveswap_state::{Interface, MethodSpec, Spawner};
 
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
-use crate::candidate::accept::{CANDIDATE_SIZE_MAX, PrivateFolder};
+use crate::candidate::accept::CANDIDATE_SIZE_MAX;
+use crate::candidate::private::PrivateFolder;
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{

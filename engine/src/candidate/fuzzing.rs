@@ -15,10 +15,11 @@ use liveswap_state::{Access, COMPILER, CONTRACT, Fingerprint, MethodSpec};
 use object::elf as raw;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::accept::{PrivateFolder, Source, accept};
+use super::accept::{Source, accept};
 use super::manifest::{self, Manifest};
 use super::name::CandidateName;
 use super::obstacles::Obstacles;
+use super::private::PrivateFolder;
 use super::state::{StateManifest, Way, way};
 use super::{elf, nodelete, verify};
 

@@ -1,12 +1,13 @@
 //! Candidates: files that ask to become versions. Nothing of one is trusted, and none of its code runs,
 //! before it has passed through here.
 //!
-//! [`folder`] says whose it is, [`accept`] takes its bytes, [`signature`] says who has signed them. [`accept`] copies
-//! them, [`nodelete`] lets the copy be unmapped, [`obstacles`] finds what may still stand in the way of that. [`elf`]
-//! and [`manifest`] read it, within [`limits`], [`verify`] compares it with the host, [`mod@state`] its state with the
-//! one that is running.
+//! [`folder`] says whose it is, [`accept`] takes its bytes, [`digest`] says what they are, [`signature`] who has signed
+//! them. [`private`] holds the copy of them, [`nodelete`] lets it be unmapped, [`obstacles`] finds what may still stand
+//! in the way of that. [`elf`] and [`manifest`] read it, within [`limits`], [`verify`] compares it with the host,
+//! [`mod@state`] its state with the one that is running.
 
 pub(crate) mod accept;
+mod digest;
 mod elf;
 pub(crate) mod folder;
 #[cfg(any(test, liveswap_fuzzing))]
@@ -17,11 +18,13 @@ pub(crate) mod name;
 mod nodelete;
 pub(crate) mod obstacles;
 mod own_group;
+pub(crate) mod private;
 pub(crate) mod signature;
 pub(crate) mod state;
 pub(crate) mod verify;
 
-pub use accept::{AcceptError, Digest, NotADigest};
+pub use accept::AcceptError;
+pub use digest::{Digest, NotADigest};
 pub use elf::ElfError;
 pub use folder::Exposure;
 pub use manifest::{Manifest, ManifestError, MethodManifest, inspect};

@@ -3,7 +3,7 @@
 use liveswap_state::{Access, COMPILER, CONTRACT, MethodSpec};
 use thiserror::Error;
 
-use super::accept::Digest;
+use super::digest::Digest;
 use super::manifest::{Manifest, ManifestError};
 use super::name::{CandidateName, VersionNumber};
 

@@ -12,7 +12,7 @@ use super::Serial;
 use super::library::{Library, Unmapped};
 use crate::call::{Footprint, Hold, owed};
 use crate::candidate::VersionNumber;
-use crate::candidate::accept::PrivateCopy;
+use crate::candidate::private::PrivateCopy;
 use crate::host::hook;
 use crate::tell::tell;
 

@@ -15,8 +15,8 @@ use liveswap_state::{BeforeBind, BindError, Context, ENTRY_SYMBOL, Entry};
 use thiserror::Error;
 
 use crate::call::Footprint;
-use crate::candidate::accept::PrivateCopy;
 use crate::candidate::obstacles::Obstacles;
+use crate::candidate::private::PrivateCopy;
 use crate::host::{self, hook::NoResult};
 
 /// Why a verified candidate can't be loaded.

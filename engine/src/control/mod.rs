@@ -7,6 +7,7 @@
 //! | [`audit`] | writes down who has asked for what, and what became of it |
 //! | [`authority`] | who must sign what they push |
 //! | [`thread`] | carries out what comes in, one command after the other |
+//! | [`intake`] | takes in what is pushed, and looks through the watched folders |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
 //! | [`observer`] | what the host has to say to that |
@@ -28,6 +29,7 @@ mod audit;
 mod authority;
 mod capture;
 mod departure;
+mod intake;
 mod library;
 mod mailbox;
 mod migration;
@@ -72,7 +74,7 @@ pub(crate) use thread::Control;
 pub(crate) use trial::rehearse;
 
 use crate::call::Bell;
-use crate::candidate::accept::PrivateFolder;
+use crate::candidate::private::PrivateFolder;
 use crate::host::hook::Hooks;
 use crate::rehearsal::Rehearsal;
 

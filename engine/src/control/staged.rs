@@ -8,7 +8,7 @@ use super::mailbox::Allowed;
 use super::state::State;
 use crate::call::{Bell, Footprint};
 use crate::candidate::Digest;
-use crate::candidate::accept::PrivateCopy;
+use crate::candidate::private::PrivateCopy;
 use crate::candidate::verify::Readable;
 
 /// A candidate on its way through the steps.

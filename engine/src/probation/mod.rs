@@ -9,7 +9,7 @@
 //! | [`record`] | what the next start must know if this process doesn't live to tell |
 //!
 //! What is measured is in [`meter`](crate::call::meter); who measures, judges and acts, in
-//! `control/module/probation.rs`.
+//! `control/module/probation/`.
 
 pub(crate) mod judge;
 mod policy;

@@ -3,21 +3,22 @@
 //!
 //! All are written from the same [`Method`]s, so that the function type of the exported code and the one the
 //! proxy casts it to are the same tokens. So are the tuples that the arguments of a spawned call are boxed and
-//! unboxed as.
+//! unboxed as. [`method`] reads them; [`mod@replay`] writes what makes a recorded call again.
 //!
 //! Those tokens are the user's, and must mean in each place what they mean in the trait: a type there may be
 //! called `Gate`, an argument `code`. So what is written around them names everything by its whole path, and
 //! its own parameters and variables begin with `__liveswap`, which nothing of a user's does.
 
+mod method;
+mod replay;
+
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{
-    Attribute, Error, FnArg, Ident, ItemTrait, Pat, ReceiverKind, ReturnType, Safety, Signature, TraitItem,
-    Type, parse_quote,
-};
+use syn::{Error, ItemTrait, TraitItem, Type, parse_quote};
 
-use crate::refused;
+use method::{Access, Argument, Method};
+use replay::replay;
 
 pub(crate) fn expand(attributes: TokenStream, mut input: ItemTrait) -> syn::Result<TokenStream> {
     if !attributes.is_empty() {
@@ -74,159 +75,6 @@ pub(crate) fn expand(attributes: TokenStream, mut input: ItemTrait) -> syn::Resu
         #spawn
         #interface
     })
-}
-
-struct Method {
-    documentation: Vec<Attribute>,
-    name: Ident,
-    access: Access,
-    arguments: Vec<Argument>,
-    result: Type,
-}
-
-#[derive(Clone, Copy)]
-enum Access {
-    Stateless,
-    Shared,
-    Exclusive,
-}
-
-struct Argument {
-    name: Ident,
-    /// As written: `&str`, `Vec<u8>`.
-    written: Type,
-    passing: Ident,
-    /// Without the reference: `str`, `Vec<u8>`.
-    inner: Type,
-}
-
-impl Method {
-    fn read(attributes: &[Attribute], signature: &Signature) -> syn::Result<Self> {
-        let is_conditional = |attribute: &&Attribute| {
-            attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
-        };
-        if let Some(condition) = attributes.iter().find(is_conditional) {
-            return Err(Error::new_spanned(
-                condition,
-                "both sides must see the same methods, and each is compiled with conditions of its own: declare \
-                 the method always, and let logic answer an error where it has nothing to offer",
-            ));
-        }
-        if let Some(keyword) = &signature.asyncness {
-            return Err(Error::new_spanned(
-                keyword,
-                "a future holds code of the version that made it: return the answer, and let the host wait",
-            ));
-        }
-        if let Safety::Unsafe(keyword) = &signature.safety {
-            return Err(Error::new_spanned(
-                keyword,
-                "what the host may call must be safe to call: answer an error where a promise would be \
-                 broken",
-            ));
-        }
-        if let Some(parameter) = signature.generics.params.first() {
-            return Err(Error::new_spanned(
-                parameter,
-                "the two sides meet at run time, so a method has no generics: name the types, and leave \
-                 lifetimes out",
-            ));
-        }
-        let access = match signature.receiver() {
-            None => Access::Stateless,
-            Some(receiver) => match &receiver.kind {
-                ReceiverKind::Reference(_, None, None) => Access::Shared,
-                ReceiverKind::Reference(_, None, Some(_)) => Access::Exclusive,
-                _ => {
-                    return Err(Error::new_spanned(
-                        receiver,
-                        "the state stays with the host: take `&self` (shared), `&mut self` (exclusive) or no \
-                         receiver (doesn't touch the state)",
-                    ));
-                }
-            },
-        };
-        let arguments = signature
-            .inputs
-            .iter()
-            .filter_map(|input| match input {
-                FnArg::Receiver(_) => None,
-                FnArg::Typed(argument) => Some(Argument::read(argument)),
-            })
-            .collect::<syn::Result<_>>()?;
-        let result = match &signature.output {
-            ReturnType::Default => parse_quote!(()),
-            ReturnType::Type(_, result) => (**result).clone(),
-        };
-        refused::check(&result)?;
-        let documentation =
-            attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).cloned().collect();
-        Ok(Self { documentation, name: signature.ident.clone(), access, arguments, result })
-    }
-
-    fn names(&self) -> impl Iterator<Item = &Ident> {
-        self.arguments.iter().map(|argument| &argument.name)
-    }
-
-    fn types(&self) -> impl Iterator<Item = &Type> {
-        self.arguments.iter().map(|argument| &argument.written)
-    }
-
-    /// The type of the exported code. Both the export and the proxy use these very tokens.
-    fn code_type(&self) -> TokenStream {
-        let (types, result) = (self.types(), &self.result);
-        quote!(unsafe fn(*mut (), &::liveswap_state::Context #(, #types)*) -> ::liveswap_state::Fenced<#result>)
-    }
-
-    /// Whether the arguments can be kept for later.
-    fn is_owned(&self) -> bool {
-        self.arguments.iter().all(|argument| argument.passing == "Owned")
-    }
-
-    /// The type that a spawned call's arguments cross as. Both sides use these very tokens.
-    fn arguments_type(&self) -> TokenStream {
-        let types = self.types();
-        quote!((#(#types,)*))
-    }
-
-    fn access(&self) -> TokenStream {
-        match self.access {
-            Access::Stateless => quote!(::liveswap_state::Access::Stateless),
-            Access::Shared => quote!(::liveswap_state::Access::Shared),
-            Access::Exclusive => quote!(::liveswap_state::Access::Exclusive),
-        }
-    }
-}
-
-impl Argument {
-    fn read(argument: &syn::PatType) -> syn::Result<Self> {
-        let Pat::Ident(pattern) = &*argument.pat else {
-            return Err(Error::new_spanned(&argument.pat, "give the argument a plain name"));
-        };
-        if pattern.ident == "state" || pattern.ident == "context" {
-            return Err(Error::new_spanned(
-                pattern,
-                "`state` and `context` name what logic is given with each call: choose another name",
-            ));
-        }
-        let written = (*argument.ty).clone();
-        let (passing, inner) = match &written {
-            Type::Reference(reference) => {
-                if let Some(lifetime) = &reference.lifetime {
-                    return Err(Error::new_spanned(
-                        lifetime,
-                        "an argument is borrowed for the length of its call and no longer: leave the \
-                         lifetime out",
-                    ));
-                }
-                let passing = if reference.mutability.is_some() { "BorrowedMut" } else { "Borrowed" };
-                (passing, (*reference.elem).clone())
-            }
-            other => ("Owned", other.clone()),
-        };
-        refused::check(&inner)?;
-        Ok(Self { name: pattern.ident.clone(), passing: format_ident!("{passing}"), written, inner })
-    }
 }
 
 fn logic_trait(input: &ItemTrait, methods: &[Method]) -> TokenStream {
@@ -309,63 +157,6 @@ fn export(input: &ItemTrait, methods: &[Method]) -> TokenStream {
 /// Where the compiler shows that a type isn't what it has to be, for what is written of it.
 fn at(written: &Type) -> Span {
     written.span().resolved_at(Span::call_site())
-}
-
-/// The function that makes a call of the method from the bytes of its arguments, which the proxy has written down.
-fn replay(logic: &Ident, method: &Method) -> TokenStream {
-    let (name, names) = (&method.name, method.names());
-    let decoded = method.arguments.iter().map(|Argument { inner, .. }| {
-        quote_spanned! {at(inner)=>
-            <<#inner as ::liveswap_state::Replayed>::Owned as ::liveswap_state::State>::decode(
-                &mut __liveswap_decoder,
-            )?
-        }
-    });
-    let result = quote_spanned! {at(&method.result)=>
-        ::liveswap_state::State::encode(&__liveswap_result, &mut __liveswap_encoder)
-    };
-    let state = quote!(__liveswap_state.cast::<<__LiveswapLogic as ::liveswap_state::Logic>::State>());
-    let state = match method.access {
-        Access::Stateless => quote!(),
-        // SAFETY: for both: as in `export`.
-        Access::Shared => quote!(unsafe { &*#state },),
-        Access::Exclusive => quote!(unsafe { &mut *#state },),
-    };
-    let lent = method.arguments.iter().map(|Argument { name, passing, inner, .. }| {
-        if passing == "Borrowed" {
-            quote_spanned!(at(inner)=> <#inner as ::liveswap_state::Replayed>::lend(&#name))
-        } else if passing == "BorrowedMut" {
-            quote_spanned!(at(inner)=> <#inner as ::liveswap_state::Replayed>::lend_mut(&mut #name))
-        } else {
-            quote!(#name)
-        }
-    });
-    let changed = method.arguments.iter().filter(|argument| argument.passing == "BorrowedMut");
-    let changed = changed.map(|argument| &argument.name);
-    quote! {{
-        // SAFETY: as `Replay`.
-        #[allow(unused_variables, unused_mut, clippy::undocumented_unsafe_blocks, clippy::let_unit_value)]
-        unsafe fn __liveswap_replay<__LiveswapLogic: #logic>(
-            __liveswap_state: *mut (),
-            __liveswap_context: &::liveswap_state::Context,
-            __liveswap_arguments: &[::core::primitive::u8],
-        ) -> ::liveswap_state::Fenced<
-            ::core::result::Result<::std::vec::Vec<::core::primitive::u8>, ::liveswap_state::CodecError>
-        > {
-            ::liveswap_state::fence::fence(|| {
-                let mut __liveswap_decoder = ::liveswap_state::Decoder::new(__liveswap_arguments);
-                #(let mut #names = #decoded;)*
-                ::liveswap_state::Decoder::finish(__liveswap_decoder)?;
-                let __liveswap_result =
-                    <__LiveswapLogic as #logic>::#name(#state __liveswap_context #(, #lent)*);
-                let mut __liveswap_encoder = ::liveswap_state::Encoder::canonical();
-                #result;
-                #(::liveswap_state::State::encode(&#changed, &mut __liveswap_encoder);)*
-                ::liveswap_state::Encoder::finish(__liveswap_encoder)
-            })
-        }
-        __liveswap_replay::<__LiveswapLogic>
-    }}
 }
 
 fn proxy(input: &ItemTrait, methods: &[Method]) -> TokenStream {

@@ -1,0 +1,310 @@
+//! Taking candidates in: what is pushed, and what a look through the watched folders finds.
+//!
+//! A candidate's bytes are taken, its signature is checked, it's copied and read, and its module takes it from there.
+//! What somebody asks for is tried each time. What a watched folder offers is tried once: a file may lie there for long
+//! after it was refused or rolled back, and still be the newest. So what was refused is remembered, with all that the
+//! refusal came of, and what was rolled back.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::audit::PushRecord;
+use super::authority::Evidence;
+use super::mailbox::{Allowed, Candidate, PushRequest};
+use super::module::{Module, ask, micros};
+use super::observer::SwapStep;
+use super::staged::Staged;
+use super::thread::Worker;
+use super::{Asker, Settings};
+use crate::candidate::accept::{Accepted, Source, accept, is_being_written, take};
+#[cfg(feature = "watch")]
+use crate::candidate::signature::signed_by;
+use crate::candidate::{CandidateName, Digest, VerifyError, folder, manifest, verify};
+use crate::engine::PushOutcome;
+use crate::error::PushError;
+use crate::status::Stages;
+use crate::tell::tell;
+
+/// How many refused contents are remembered, so that the watched folder doesn't try them again.
+const REMEMBERED_MAX: usize = 1024;
+
+/// What was added last, the oldest first.
+struct Ring<T>(VecDeque<T>);
+
+impl<T> Default for Ring<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T: PartialEq> Ring<T> {
+    fn contains(&self, value: &T) -> bool {
+        self.0.contains(value)
+    }
+
+    fn remove(&mut self, value: &T) {
+        self.0.retain(|known| known != value);
+    }
+
+    fn add(&mut self, value: T) {
+        if !self.contains(&value) {
+            if self.0.len() == REMEMBERED_MAX {
+                self.0.pop_front();
+            }
+            self.0.push_back(value);
+        }
+    }
+}
+
+/// Who asks for a push.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Somebody who wants this very file and hears of the outcome.
+    Asked,
+    /// A file was just put into the watched folder: each content is tried once.
+    Noticed,
+    /// A look through the watched folder found a file that may have lain there for long.
+    Scanned,
+}
+
+/// A refusal that holds as long as the same version is active.
+#[derive(Clone, PartialEq)]
+struct Refused {
+    content: Digest,
+    /// The name is part of what was refused: it may have been the fault.
+    name: String,
+    /// What was active. Another state, or an older version, may make the content welcome.
+    beside: Vec<Option<Digest>>,
+    /// What it was judged by, if the signature was at fault: with another one, or once another key is trusted, the
+    /// content may be welcome.
+    evidence: Option<Evidence>,
+}
+
+/// What watched folders needn't offer again.
+#[derive(Default)]
+pub(super) struct Remembered {
+    refused: Ring<Refused>,
+    /// What was rolled back, and comes back only when somebody asks for it.
+    withdrawn: Ring<Digest>,
+}
+
+impl Worker {
+    /// `Ok(None)`: a watched folder offered a content that was tried before.
+    pub(super) fn push(
+        &mut self,
+        request: &PushRequest,
+        origin: Origin,
+    ) -> Result<Option<PushOutcome>, PushError> {
+        let name = request.candidate.name();
+        self.while_busy(format!("{name} is being pushed"), |thread| {
+            let mut record = thread.settings.audit.begin_push();
+            let outcome = thread.take_in(request, &name, origin, &mut record);
+            if let Err(error) = &outcome {
+                tell(|| tracing::warn!(candidate = name, asker = %request.asker, code = error.code(), "refused: {error}"));
+            }
+            thread.settings.audit.pushed(request, &record, &outcome);
+            outcome
+        })
+    }
+
+    fn take_in(
+        &mut self,
+        request: &PushRequest,
+        name: &str,
+        origin: Origin,
+        record: &mut PushRecord,
+    ) -> Result<Option<PushOutcome>, PushError> {
+        let named = CandidateName::parse(name);
+        let mut concerns = named.as_ref().map(|name| name.module.clone());
+        record.module.clone_from(&concerns);
+        let started = Instant::now();
+        if let (Candidate::File(path), Asker::Folder(_)) = (&request.candidate, &request.asker) {
+            folder::refuse_open(path).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
+        }
+        ask(&self.settings, None, SwapStep::Accept)
+            .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
+        let proof = self.settings.authority.proof(request);
+        let proof = proof.inspect_err(|_| self.count_refused(concerns.as_deref()))?;
+        let taken = take(request.candidate.source(), self.settings.candidate_size_max)
+            .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
+        record.see(&taken.content);
+        let digest = taken.digest;
+        let beside = self.modules.iter().map(Module::active_digest).collect();
+        let refused = Refused { content: digest, name: name.to_owned(), beside, evidence: None };
+        let unsigned = Refused { evidence: Some(proof.evidence()), ..refused.clone() };
+        if origin != Origin::Asked && self.remembered.refused.contains(&unsigned) {
+            return Ok(pass_over(name, origin));
+        }
+        // Of one that isn't signed as it must be, nothing more is read, and nothing is told.
+        if let Err(error) = proof.check(name, &taken.content) {
+            self.count_refused(concerns.as_deref());
+            self.remembered.refused.add(unsigned);
+            return Err(error.into());
+        }
+        if let Some(module) = self.modules.iter().find(|module| module.active_digest() == Some(digest)) {
+            let version = module.active_number().expect("an active digest is of an active version");
+            if origin == Origin::Noticed {
+                tell(
+                    || tracing::info!(candidate = name, %version, "unchanged: its content is active already"),
+                );
+            }
+            return Ok(Some(PushOutcome::Unchanged { module: module.name().to_owned(), version }));
+        }
+        if origin != Origin::Asked
+            && (self.remembered.refused.contains(&refused) || self.remembered.withdrawn.contains(&digest))
+        {
+            return Ok(pass_over(name, origin));
+        }
+        let accepted =
+            taken.copy(&self.settings.folder).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
+        self.settings.observer.told(None, SwapStep::Accept);
+        let stages = Stages { accept: Some(micros(started.elapsed())), ..Stages::default() };
+        let rehearsal = request.allowed.rehearsal;
+        let rehearsal = rehearsal.unwrap_or_else(|| self.settings.rehearsal.is_default_for(&request.asker));
+        let allowed = Allowed { rehearsal: Some(rehearsal), ..request.allowed };
+        let outcome =
+            read(&self.settings, accepted, named.as_ref(), allowed, stages).and_then(|(staged, stages)| {
+                let module = staged.module().to_owned();
+                concerns = Some(module.clone());
+                (record.module, record.version) = (concerns.clone(), Some(staged.readable.version.clone()));
+                match self.modules.iter_mut().find(|known| known.name() == module) {
+                    Some(known) => known.push(staged, stages, &self.settings),
+                    None => Err(VerifyError::UnknownModule { found: module, known: self.known() }.into()),
+                }
+            });
+        if let Err(error) = &outcome {
+            self.count_refused(concerns.as_deref());
+            // What isn't the content's fault may be over the next time.
+            if is_lasting(error) {
+                self.remembered.refused.add(refused);
+            }
+        }
+        self.note_withdrawn();
+        if outcome.is_ok() {
+            // Whoever asks for what was rolled back takes that back.
+            self.remembered.withdrawn.remove(&digest);
+        }
+        outcome.map(|published| Some(PushOutcome::Published(published)))
+    }
+
+    fn count_refused(&self, module: Option<&str>) {
+        if let Some(module) = self.modules.iter().find(|known| Some(known.name()) == module) {
+            module.count_refused();
+        }
+    }
+
+    /// What was rolled back, a watched folder needn't bring back: there it may still be the newest.
+    pub(super) fn note_withdrawn(&mut self) {
+        for withdrawn in self.modules.iter_mut().flat_map(Module::take_withdrawn) {
+            self.remembered.withdrawn.add(withdrawn);
+        }
+    }
+
+    /// Pushes what was put into a watched folder. If that is a signature, the file beside it may have been refused for
+    /// want of it.
+    #[cfg(feature = "watch")]
+    pub(super) fn notice(&mut self, path: PathBuf) {
+        let Some(signed) = signed_by(&path) else { return self.offer(path, Origin::Noticed) };
+        // A signature that comes first, as it should, waits for its file; the file's end is noticed too.
+        if signed.is_file() && !is_being_written(&signed) {
+            self.offer(signed, Origin::Noticed);
+        }
+    }
+
+    /// Pushes a file of a watched folder. Files that aren't named like candidates are passed over: an
+    /// editor's or a copy's temporary file isn't anybody's mistake.
+    fn offer(&mut self, path: PathBuf, origin: Origin) {
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        let candidate = Candidate::File(path);
+        if CandidateName::parse(&candidate.name()).is_some() {
+            // What is refused has been logged and counted; nobody waits for the outcome.
+            let request = PushRequest {
+                candidate,
+                signature: None,
+                allowed: Allowed::default(),
+                asker: Asker::Folder(folder),
+            };
+            let _ = self.push(&request, origin);
+        }
+    }
+
+    /// Offers, for each module, the newest file that is newer than what is active; if it's refused, the
+    /// next older one.
+    pub(super) fn rescan(&mut self) {
+        let mut found = Vec::new();
+        for folder in &self.settings.watched {
+            match folder::list(folder) {
+                Ok(files) => found.extend(
+                    files
+                        .into_iter()
+                        .filter_map(|path| Some((CandidateName::parse(path.file_name()?.to_str()?)?, path))),
+                ),
+                Err(error) => {
+                    let (folder, code) = (folder.display(), error.code());
+                    tell(|| tracing::warn!(%folder, code, %error, "can't look through the watched folder"));
+                }
+            }
+        }
+        found.sort_by(|(one, _), (other, _)| other.version.cmp(&one.version));
+        for (name, path) in found {
+            let Some(module) = self.modules.iter().find(|module| module.name() == name.module) else {
+                continue;
+            };
+            if module.active_number().is_none_or(|active| name.version > active) {
+                if is_being_written(&path) {
+                    tell(
+                        || tracing::info!(path = %path.display(), "not ready: somebody is still writing it"),
+                    );
+                } else {
+                    self.offer(path, Origin::Scanned);
+                }
+            }
+        }
+    }
+}
+
+/// Takes a candidate in and reads it: all that can be done before its module is asked.
+pub(super) fn stage(
+    settings: &Settings,
+    source: Source<'_>,
+    named: Option<&CandidateName>,
+    allowed: Allowed,
+) -> Result<(Staged, Stages), PushError> {
+    let started = Instant::now();
+    let accepted = accept(&settings.folder, source, settings.candidate_size_max)?;
+    let stages = Stages { accept: Some(micros(started.elapsed())), ..Stages::default() };
+    read(settings, accepted, named, allowed, stages)
+}
+
+fn read(
+    settings: &Settings,
+    Accepted { copy, content }: Accepted<'_>,
+    named: Option<&CandidateName>,
+    allowed: Allowed,
+    stages: Stages,
+) -> Result<(Staged, Stages), PushError> {
+    let started = Instant::now();
+    let (manifest, section) = manifest::read(&content).map_err(VerifyError::from)?;
+    let readable = verify::readable(manifest, named)?;
+    let staged = Staged::new(readable, section, copy, allowed, settings.bell.clone());
+    Ok((staged, Stages { verify: Some(micros(started.elapsed())), ..stages }))
+}
+
+/// Whether the same content would be refused again.
+fn is_lasting(error: &PushError) -> bool {
+    match error {
+        PushError::Verify(_) | PushError::Load(_) | PushError::Prepare(_) => true,
+        PushError::Rehearse(error) => error.is_lasting(),
+        _ => false,
+    }
+}
+
+/// Says that a content which was tried before isn't tried again, where that may surprise somebody.
+fn pass_over(name: &str, origin: Origin) -> Option<PushOutcome> {
+    if origin == Origin::Noticed {
+        let why = "passed over: its content was refused or rolled back before";
+        tell(|| tracing::info!(candidate = name, "{why}"));
+    }
+    None
+}

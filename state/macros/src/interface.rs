@@ -206,7 +206,11 @@ fn proxy(input: &ItemTrait, methods: &[Method]) -> TokenStream {
                 };
                 // SAFETY: this is the method's place in `METHODS`, and its access there; the exported code is fenced,
                 // so that it doesn't unwind.
-                unsafe { ::liveswap_state::Passage::pass(&self.passage, #index, #access, __liveswap_call) }
+                unsafe {
+                    ::liveswap_state::Passage::pass::<#result>(
+                        &self.passage, #index, #access, __liveswap_call,
+                    )
+                }
             }
         }
     });

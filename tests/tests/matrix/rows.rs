@@ -28,7 +28,7 @@ struct Row {
     /// The version that runs meanwhile.
     running: fn() -> PathBuf,
     /// What is done to the world before, and undone after.
-    around: Option<(fn(&Host), fn(&Host))>,
+    around: Option<[fn(&Host); 2]>,
 }
 
 const fn row(name: &'static str, code: &'static str, push: fn(&Host) -> Push) -> Row {
@@ -119,12 +119,12 @@ fn rows() -> Vec<Row> {
             content(bytes).signed(signature)
         }),
         Row {
-            around: Some((|_| fill_disk(), |_| free_disk())),
+            around: Some([|_| fill_disk(), |_| free_disk()]),
             ..row("a full disk", "unwritable", |_| logic("1002").into())
         },
         row("a file that isn't there", "unreadable", |host| host.folder().join("logic.v1002.so").into()),
         Row {
-            around: Some((|host| read_only(host, true), |host| read_only(host, false))),
+            around: Some([|host| read_only(host, true), |host| read_only(host, false)]),
             ..row("a read-only folder", "unwritable", |_| logic("1002").into())
         },
         row("a folder that has vanished", "unreadable", |host| {
@@ -178,11 +178,11 @@ impl Row {
         host.push(Push::file(running).signed(signature));
         host.game().call(|game| game.record(5)).unwrap();
         let push = (self.push)(&host);
-        if let Some((before, _)) = self.around {
+        if let Some([before, _]) = self.around {
             before(&host);
         }
         let outcome = host.engine.push(push);
-        if let Some((_, after)) = self.around {
+        if let Some([_, after]) = self.around {
             after(&host);
         }
         let when = format!("{} (probation: {probation})", self.name);

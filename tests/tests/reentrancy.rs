@@ -181,6 +181,24 @@ fn p0_12_a_subscriber_on_the_control_thread_that_rescans_doesn_t_wait_for_itself
     assert_eq!(reached.host.version(), "6201");
 }
 
+/// Nothing is being swapped any more, but the control thread waits for the hook all the same.
+#[test]
+fn p0_12_a_subscriber_in_a_hook_that_tells_of_a_hand_over_is_told_that_the_engine_is_busy() {
+    let reached = Reached::new();
+    let answers: Arc<Mutex<Vec<&'static str>>> = Arc::default();
+    let told = answers.clone();
+    reached.push("6501");
+    reached.react("6501", move |engine, event| {
+        if event.contains("yielded") {
+            told.lock().unwrap().push(engine.commit(MODULE).unwrap_err().code());
+        }
+    });
+    reached.push("6502");
+    wait_until("it has heard of it", || !answers.lock().unwrap().is_empty());
+    assert_eq!(*answers.lock().unwrap(), ["busy"]);
+    assert_eq!(reached.host.commit(), "6502");
+}
+
 #[test]
 fn p0_12_a_subscriber_that_calls_logic_back_gets_an_answer() {
     let reached = Reached::new();

@@ -15,6 +15,7 @@ use crate::candidate::VersionNumber;
 use crate::candidate::accept::Source;
 use crate::engine::{Published, PushOutcome};
 use crate::error::{CommitError, PushError, RecoverError, RollbackError, TakeError};
+use crate::host::hook;
 use crate::lock::lock;
 use crate::reply;
 use crate::status::SnapshotTaken;
@@ -219,10 +220,10 @@ impl Mailbox {
         let _ = self.rescans.try_send(());
     }
 
-    /// Looks through the watched folders, and waits until that is done; asked on the control thread itself,
-    /// by a subscriber, or with a full mailbox, it's done later.
+    /// Looks through the watched folders, and waits until that is done; asked by a subscriber on the control thread
+    /// itself or in a hook, or with a full mailbox, it's done later.
     pub(crate) fn rescan_and_wait(&self) {
-        if self.is_control_thread() {
+        if self.would_wait_for_itself() {
             return self.rescan();
         }
         let (done, finished) = reply::reply();
@@ -247,6 +248,11 @@ impl Mailbox {
         *lock(&self.shared.control_thread) == Some(std::thread::current().id())
     }
 
+    /// Whether this is the control thread, or one that it may be waiting for.
+    fn would_wait_for_itself(&self) -> bool {
+        self.is_control_thread() || hook::is_worker()
+    }
+
     /// Sends a command and waits for its answer, unless a swap is under way already.
     fn ask<T, E>(
         &self,
@@ -258,8 +264,8 @@ impl Mailbox {
             return Err(busy(under_way.clone()));
         }
         // A subscriber that reacts to one of the control thread's own events would wait for itself.
-        if self.is_control_thread() {
-            return Err(busy("the control thread asks itself".to_owned()));
+        if self.would_wait_for_itself() {
+            return Err(busy("the control thread asks itself, or a hook that it may wait for".to_owned()));
         }
         let (reply, answer) = reply::reply();
         match self.put(command(reply)) {

@@ -18,6 +18,8 @@ use crate::reply::{Answer, Reply, Waited, reply};
 
 thread_local! {
     static HOOK: Cell<Option<&'static str>> = const { Cell::new(None) };
+    /// This thread runs hooks that the control thread may be waiting for.
+    static WORKS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Calls a hook of logic. A panic in it comes back fenced.
@@ -210,7 +212,14 @@ impl Hooks {
     }
 }
 
+/// Whether the control thread may be waiting for this thread: a subscriber that waits for the control thread here would
+/// wait for itself.
+pub(crate) fn is_worker() -> bool {
+    WORKS.get()
+}
+
 fn work(first: Job) {
+    WORKS.set(true);
     let mut job = Some(first);
     while let Some(Job { run, next }) = job {
         run();

@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use liveswap::Push;
+use liveswap::{Push, SuspectPolicy};
 use liveswap_tests::demo::command;
 use liveswap_tests::host::MODULE;
 use liveswap_tests::network::{Entrance, PUSH, READ};
-use liveswap_tests::{Fixture, Host, logic, wait_until};
+use liveswap_tests::{Fixture, Host, logic, trial, wait_until};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -273,4 +273,28 @@ fn a_full_disk_costs_lines_and_nothing_else() {
     assert_eq!((&last["action"], &last["outcome"]), (&"commit".into(), &"committed".into()));
     drop(host);
     unmount(folder.path(), UnmountFlags::DETACH).expect("it was mounted");
+}
+
+#[test]
+fn what_the_engine_does_by_itself_is_written_down_with_the_reason() {
+    let host = trial::serving(trial::policy(), |builder, folder| builder.audit_log(path(folder)));
+    host.push(trial::bad("unwell"));
+    trial::verdict(&host);
+    let expected = json!({ "asker": { "road": "engine", "reason": "it isn't well: a tap drips" },
+        "action": "rollback", "module": MODULE, "version": "1001", "outcome": "rolled-back" });
+    wait_until("it's written down", || lines(&path(host.folder())).len() == 3);
+    assert_eq!(told(lines(&path(host.folder())).remove(2)), expected);
+
+    let host = Host::with(|builder, folder| {
+        let builder = builder.audit_log(path(folder)).on_suspect(SuspectPolicy::Restore);
+        builder.snapshots(folder.join("snapshots")).snapshot_at_end(false)
+    });
+    host.push(logic("1001"));
+    host.engine.snapshot(MODULE).expect("it's taken");
+    host.game().call(|game| game.panics_exclusively("half way")).expect_err("it panics");
+    wait_until("it's written down", || lines(&path(host.folder())).len() == 3);
+    let restored = told(lines(&path(host.folder())).remove(2));
+    assert_eq!((&restored["action"], &restored["outcome"]), (&"restore".into(), &"restored".into()));
+    assert_eq!(restored["asker"]["road"], "engine");
+    assert!(restored["asker"]["reason"].to_string().contains("panics_exclusively"), "{restored}");
 }

@@ -274,11 +274,14 @@ impl Failure {
             "unknown-module" => StatusCode::NOT_FOUND,
             "unsigned" | "no-trusted-keys" | "unknown-key" | "bad-signature" => StatusCode::FORBIDDEN,
             "too-large" | "signature-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
-            "unwritable" | "unwritable-snapshot" | "incomplete-snapshot" | "no-number-left" => {
-                StatusCode::INSUFFICIENT_STORAGE
-            }
+            "unwritable" | "unwritable-snapshot" | "unwritable-record" => StatusCode::INSUFFICIENT_STORAGE,
+            "incomplete-snapshot" | "no-number-left" => StatusCode::INSUFFICIENT_STORAGE,
             "exposed-keys" | "unreadable-keys" | "too-many-keys" => StatusCode::INTERNAL_SERVER_ERROR,
             "unreadable-snapshot" | "no-root" | "unencodable" => StatusCode::INTERNAL_SERVER_ERROR,
+            "damaged-snapshot" | "truncated-snapshot" | "not-a-snapshot" => StatusCode::INTERNAL_SERVER_ERROR,
+            "unreadable-record" | "damaged-record" | "state-lost" | "no-memory-map" => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             "stopped" | "no-thread" | "no-rehearsal" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };

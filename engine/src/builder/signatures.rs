@@ -23,7 +23,7 @@ impl Builder {
 
     /// Whether every push must be signed by a [trusted key](Self::trusted_keys), the host's own too. It must not,
     /// unless set: then only those need a signature that others than the process's owner may have made, such as a file
-    /// in a watched folder to which a group may write.
+    /// in a watched folder to which a group may write, and all that come over the network.
     pub fn require_signatures(mut self, are_required: bool) -> Self {
         self.authority.demands_always = are_required;
         self

@@ -73,6 +73,22 @@ impl Audit {
         self.note(&Entry { version, ..Entry::new(asker, Action::Rollback, Some(module), told) });
     }
 
+    /// A process begins with the version that had taken over in the one before.
+    pub(in crate::control) fn returned(
+        &self,
+        asker: &Asker,
+        module: &str,
+        version: &VersionNumber,
+        outcome: &Result<Published, PushError>,
+    ) {
+        let told = match outcome {
+            Ok(_) => Outcome::Published,
+            Err(error) => Outcome::refused(error.code(), error),
+        };
+        let version = Some(version.to_string());
+        self.note(&Entry { version, ..Entry::new(asker, Action::Push, Some(module), told) });
+    }
+
     pub(in crate::control) fn committed(
         &self,
         asker: &Asker,

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use liveswap_state::sharded::Handle;
 
-use super::super::Settings;
 use super::super::migration::{Migration, MigrationError, NotFlipped, capture};
 use super::super::progress::Progress;
 use super::super::sweep::Sweep;
+use super::super::{Asker, Settings};
 use super::{Loaded, Module, micros};
 use crate::call::{Footprint, HandOver, Holding, StatePointer, Version};
 use crate::candidate::state::{Way, way};
@@ -297,7 +297,10 @@ impl Module {
                 tell(|| tracing::error!(module, "{what}"));
                 return;
             }
-            match self.rollback(Reason::MigrationStuck, settings) {
+            let rolled_back = self.rollback(Reason::MigrationStuck, settings);
+            let asker = Asker::Engine { reason: Some(Reason::MigrationStuck.to_string()) };
+            settings.audit.rolled_back(&asker, &module, &rolled_back);
+            match rolled_back {
                 Ok(published) => {
                     let to = published.swap.to;
                     tell(

@@ -1,7 +1,7 @@
 //! A state that may be half changed: what is done about it.
 
-use super::super::Settings;
 use super::super::state::destroy;
+use super::super::{Asker, Recovery, Settings};
 use super::{Module, Sweep};
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{HandOver, StatePointer};
@@ -32,7 +32,11 @@ impl Module {
             return;
         }
         self.is_to_be_restored = false;
-        if let Err(error) = self.recover(settings) {
+        let recovered = self.recover(settings);
+        let by = self.suspicion.as_ref().map_or("", |suspicion| &suspicion.method);
+        let reason = Some(format!("`{by}` has panicked and may have left the state half changed"));
+        settings.audit.recovered(&Asker::Engine { reason }, self.name(), Recovery::Restore, &recovered);
+        if let Err(error) = recovered {
             let module = self.name();
             tell(|| tracing::error!(module, code = error.code(), "can't restore the state: {error}"));
         }

@@ -11,7 +11,7 @@ use crate::candidate::{CandidateName, Digest};
 use crate::control::mailbox::Allowed;
 use crate::control::restore::RestoreError;
 use crate::control::transition::{Phase, Purpose};
-use crate::control::{Settings, intake};
+use crate::control::{Asker, Settings, intake};
 use crate::error::PushError;
 use crate::lock::lock;
 use crate::probation::record::{Known, Record};
@@ -129,6 +129,11 @@ impl Module {
         } else {
             tell(|| tracing::info!(module, %version, "begins with the version that had taken over"));
         }
+        let reason = Some(match &crashed {
+            Some(Known { version, .. }) => format!("the process ended while {version} was on probation"),
+            None => "it had taken over when the process ended".to_owned(),
+        });
+        settings.audit.returned(&Asker::Engine { reason }, &module, &version, &returned);
         let is_stranded = matches!(
             returned,
             Err(PushError::Prepare(PrepareError::Restore(RestoreError::OtherState { .. })))

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use liveswap::{Moment, Push, SwapStep};
+use liveswap::{Moment, Probation, Push, SwapStep};
 use liveswap_tests::fixture::logic;
 use liveswap_tests::log::Log;
 use liveswap_tests::patch::Patched;
@@ -128,7 +128,7 @@ fn a_lasting_veto_refuses_the_push_and_force_overrides_it_on_record() {
     assert!(forced.contains("a match is being played"), "{forced}");
     assert_eq!(host.status().last_swap.unwrap().forced, Some(forced));
     // A version that vetoes everything can be rolled back from, and to.
-    host.rollback();
+    assert_eq!(host.rollback().swap.forced, None, "nobody was asked");
     assert_eq!(host.version(), "1001");
 }
 
@@ -157,6 +157,31 @@ fn a_version_that_gives_no_answer_holds_itself_and_can_be_replaced() {
     host.commit();
     // Its `teardown` lets the hook return.
     host.wait_until_unmapped("1001");
+}
+
+#[test]
+fn a_version_that_agrees_too_late_is_told_to_resume() {
+    let words = || words(["4001", "4002"]);
+    Log::of_this_process();
+    let host = serving(version("4001", "yields-late"));
+    host.refused("hook-hung", logic("4002"));
+    wait_until("it's told", || words().last().is_some_and(|word| word == "4001 resumed"));
+    assert_eq!(words(), ["4001 tested", "4002 tested", "4001 agreed", "4001 resumed"]);
+}
+
+#[test]
+fn a_version_that_takes_over_by_itself_again_is_told_to_resume() {
+    let words = || words(["4101", "4102"]);
+    Log::of_this_process();
+    let host = Host::with(|builder, _| builder.probation(Probation::default()));
+    host.push(logic("4101"));
+    host.push(logic("4102"));
+    for _ in 0..200 {
+        host.game().call(|game| game.panics("again")).unwrap_err();
+    }
+    wait_until("it's told", || words().last().is_some_and(|word| word == "4101 resumed"));
+    assert_eq!(host.version(), "4101");
+    assert_eq!(words()[1..], ["4102 tested", "4101 agreed", "4101 yielded", "4101 resumed"]);
 }
 
 #[test]

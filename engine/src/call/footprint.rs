@@ -242,6 +242,11 @@ impl Footprint {
         left.entries.is_empty() && left.starting == 0
     }
 
+    /// Whether a thread is in this hook, for which a swap waits or has given up to.
+    pub(crate) fn is_awaited_in(&self, hook: &'static str) -> bool {
+        lock(&self.left).entries.iter().any(|entry| entry.hold == Hold::Awaited(hook))
+    }
+
     /// Whether code of the version is being run, or will be, without anybody's asking: by a thread of its own, or
     /// in a hook.
     pub(crate) fn is_running(&self) -> bool {

@@ -294,7 +294,10 @@ fn read(
 /// Whether the same content would be refused again.
 fn is_lasting(error: &PushError) -> bool {
     match error {
-        PushError::Verify(_) | PushError::Load(_) | PushError::Prepare(_) => true,
+        // What the system or the disk had to say may be over the next time.
+        PushError::Verify(_) | PushError::Load(_) | PushError::Prepare(_) => {
+            !matches!(error.code(), "no-thread" | "no-memory-map" | "unreadable-snapshot")
+        }
         PushError::Rehearse(error) => error.is_lasting(),
         _ => false,
     }

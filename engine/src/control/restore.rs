@@ -4,6 +4,8 @@
 //! serves anybody. Nothing is left to be done later, and what can't be migrated is told at once.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use liveswap_state::sharded::{Flips, Handle};
 use liveswap_state::table::StateTable;
@@ -11,8 +13,9 @@ use thiserror::Error;
 
 use super::library::Library;
 use super::migration::{Migration, MigrationError, unfence};
+use crate::call::StatePointer;
 use crate::candidate::StateManifest;
-use crate::host::hook;
+use crate::host::hook::{self, Hooks, NoResult};
 use crate::snapshot::error::SnapshotError;
 use crate::snapshot::format::ROOT;
 use crate::snapshot::intact::{Blocks, Intact};
@@ -48,14 +51,56 @@ pub enum RestoreError {
         /// Why.
         reason: String,
     },
+    /// A value's migration hasn't returned.
+    #[error(transparent)]
+    NoResult(#[from] NoResult),
 }
 
-/// Makes the state of a snapshot that is intact, as the type that the library works on.
+/// Makes the state of a snapshot that is intact, as the type that the library works on. It takes its time; but a part
+/// that isn't made within the hooks' deadline ends it.
 pub(super) fn restore(
+    hooks: &Hooks,
+    library: &Library,
+    manifest: &StateManifest,
+    mut snapshot: Intact,
+) -> Result<StatePointer, RestoreError> {
+    let migration = way(library, manifest, &snapshot)?;
+    let destroy = migration.to.destroy;
+    let parts = Arc::new(AtomicUsize::new(0));
+    let make = {
+        let parts = parts.clone();
+        move || {
+            let step = || {
+                // Relaxed: a count, on the strength of which nothing is read.
+                parts.fetch_add(1, Ordering::Relaxed);
+            };
+            make(&migration, &mut snapshot, &step)
+        }
+    };
+    let late = move |made: Result<StatePointer, RestoreError>| {
+        if let Ok(state) = made {
+            // A panic was logged when it happened.
+            // SAFETY: it was made just now, of the type that the migration leads to, and nobody else has it.
+            let _ = unsafe { destroy(state.0) };
+        }
+    };
+    let mut before = 0;
+    let moves = || std::mem::replace(&mut before, parts.load(Ordering::Relaxed)) < before;
+    hooks.run_while(library.footprint(), "restore", make, late, moves)?
+}
+
+/// The same on this thread, where nobody waits for it in vain: in a rehearsal's process.
+pub(super) fn restore_here(
     library: &Library,
     manifest: &StateManifest,
     snapshot: &mut Intact,
-) -> Result<*mut (), RestoreError> {
+) -> Result<StatePointer, RestoreError> {
+    let migration = way(library, manifest, snapshot)?;
+    hook::call(library.footprint(), "restore", || make(&migration, snapshot, &|| {}))
+}
+
+/// The migration from the state in the snapshot to the one that the library works on.
+fn way(library: &Library, manifest: &StateManifest, snapshot: &Intact) -> Result<Migration, RestoreError> {
     let label = snapshot.header().label;
     let tables =
         std::iter::successors(Some(library.entry().state), |table| table.origin.map(|origin| origin.table));
@@ -68,18 +113,22 @@ pub(super) fn restore(
         let (found, found_schema) = (format!("{found:032x}"), label.schema);
         return Err(RestoreError::OtherState { path, found_schema, found, expected });
     };
-    let migration = Migration::upgrade(library, steps);
-    hook::call(library.footprint(), "restore", || {
-        let unusable = |error: &dyn std::fmt::Display| RestoreError::Unusable {
-            path: path.clone(),
-            reason: error.to_string(),
-        };
-        let state = Partial::read(&migration.from, snapshot.blocks()?).map_err(|error| match error {
-            Failed::File(error) => error.into(),
-            Failed::Content(error) => unusable(&error),
-        })?;
-        migrate(&migration, state.finish()).map_err(|error| unusable(&error))
-    })
+    Ok(Migration::upgrade(library, steps))
+}
+
+/// `step` is called with each part that is made.
+fn make(migration: &Migration, snapshot: &mut Intact, step: &dyn Fn()) -> Result<StatePointer, RestoreError> {
+    let path = snapshot.path().to_owned();
+    let unusable = |error: &dyn std::fmt::Display| RestoreError::Unusable {
+        path: path.clone(),
+        reason: error.to_string(),
+    };
+    let state = Partial::read(&migration.from, snapshot.blocks()?, step).map_err(|error| match error {
+        Failed::File(error) => error.into(),
+        Failed::Content(error) => unusable(&error),
+    })?;
+    let made = migrate(migration, state.finish(), step).map_err(|error| unusable(&error))?;
+    Ok(StatePointer(made))
 }
 
 /// More than any state came from.
@@ -111,7 +160,7 @@ impl Drop for Partial {
 }
 
 impl Partial {
-    fn read(table: &StateTable, mut blocks: Blocks<'_>) -> Result<Self, Failed> {
+    fn read(table: &StateTable, mut blocks: Blocks<'_>, step: &dyn Fn()) -> Result<Self, Failed> {
         let content = |error: MigrationError| Failed::Content(error);
         let damaged = |what: &str| content(MigrationError::Failed { reason: what.to_owned() });
         let root = blocks.next()?.filter(|block| block.ordinal == ROOT);
@@ -126,6 +175,7 @@ impl Partial {
                 collection.ok_or_else(|| damaged("it has parts of a collection that isn't there"))?;
             let filled = unfence(collection.fill(block.bytes)).and_then(|filled| Ok(filled?));
             filled.map_err(content)?;
+            step();
         }
         Ok(partial)
     }
@@ -138,12 +188,17 @@ impl Partial {
 }
 
 /// Migrates all of a state that nobody else has.
-pub(super) fn migrate(migration: &Migration, state: *mut ()) -> Result<*mut (), MigrationError> {
+pub(super) fn migrate(
+    migration: &Migration,
+    state: *mut (),
+    step: &dyn Fn(),
+) -> Result<*mut (), MigrationError> {
     let flips = Flips::new();
     let partial = Partial { state: migration.walk(state, &flips)?, destroy: migration.to.destroy };
     let settle = |collection: &Handle| -> Result<(), MigrationError> {
         for index in 0..collection.count() {
             collection.settle(index)?;
+            step();
         }
         collection.finish(collection.epoch());
         Ok(())

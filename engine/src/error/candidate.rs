@@ -107,6 +107,7 @@ impl RestoreError {
             Self::Unreadable(error) => error.code(),
             Self::OtherState { .. } => "other-snapshot",
             Self::Unusable { .. } => "unusable-snapshot",
+            Self::NoResult(error) => error.code(),
         }
     }
 }

@@ -55,6 +55,12 @@ pub enum NoResult {
         /// The deadline, in milliseconds.
         deadline_ms: u64,
     },
+    /// It hasn't returned since it was called before.
+    #[error("`{hook}` of this version was called before and hasn't returned yet (see the status)")]
+    StillRuns {
+        /// The hook.
+        hook: &'static str,
+    },
     /// The system gives no thread for it.
     #[error("can't start a thread for `{hook}`: {source}: raise the limit of threads")]
     NoThread {
@@ -75,7 +81,7 @@ impl NoResult {
     /// A short word for programs.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Hung { .. } => "hook-hung",
+            Self::Hung { .. } | Self::StillRuns { .. } => "hook-hung",
             Self::NoThread { .. } => "no-thread",
             Self::Died { .. } => "hook-died",
         }
@@ -142,8 +148,13 @@ impl Hooks {
                 }
                 Waited::Never => return Err(NoResult::Died { hook: name }),
                 Waited::Late(again) if moves() => answer = again,
-                // Without a next job its thread ends when it returns.
-                Waited::Late(_) => {
+                Waited::Late(late) => {
+                    // It may have come this very moment.
+                    if let Some(outcome) = late.give_up() {
+                        *lock(&self.idle) = Some(worker);
+                        return Ok(outcome);
+                    }
+                    // Without a next job its thread ends when it returns.
                     let deadline_ms = u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX);
                     return Err(NoResult::Hung { hook: name, deadline_ms });
                 }
@@ -164,6 +175,10 @@ impl Hooks {
         hook: impl FnOnce() -> R + Send + 'static,
         late: impl FnOnce(R) + Send + 'static,
     ) -> Result<UnderWay<R>, NoResult> {
+        // So no version can take more than one thread for each of its hooks.
+        if footprint.is_awaited_in(name) {
+            return Err(NoResult::StillRuns { hook: name });
+        }
         let (result, answer) = reply();
         let (held, run_on) = (footprint.clone(), footprint.clone());
         footprint.begin_start();
@@ -193,6 +208,15 @@ impl Hooks {
             }
             Waited::Never => Ok(Err(NoResult::Died { hook: name })),
             Waited::Late(answer) => Err(UnderWay { name, answer, worker }),
+        }
+    }
+
+    /// Has the idle thread, if there is one, settle what it owes to versions that have retired.
+    pub(crate) fn settle(&self) {
+        let is_idle = lock(&self.idle).is_some();
+        // Without a thread for it there is none that owes anything.
+        if let Some(worker) = is_idle.then(|| self.give(Box::new(owed::settle_all))).and_then(Result::ok) {
+            *lock(&self.idle) = Some(worker);
         }
     }
 

@@ -28,6 +28,9 @@ use fault::{Fault, INJECTED};
 use liveswap_tests::alone;
 use scene::Scene;
 
+/// Before and after each of the eight steps of a push and after its publish; the same of a rollback's two.
+const MOMENTS: usize = 17 + 5;
+
 /// A disk that is full is so for the whole process, so one test runs at a time.
 fn one_at_a_time() -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -56,7 +59,7 @@ fn a_fault_at_any_moment_leaves_one_of_two_versions() {
         count += 1;
     }
     println!("{count} cells: {outcomes:?}");
-    assert_eq!(count, Cell::all().filter(|cell| cell.fault != Fault::Kill).count());
+    assert_eq!(count, MOMENTS * 5 * 4, "each fault at each moment, in four settings");
     // Both ends are reached, or the matrix shows nothing.
     assert!(
         outcomes["swapped"] > 0 && outcomes["withheld"] > 0 && outcomes["unwritable"] > 0,
@@ -79,6 +82,7 @@ fn a_process_that_is_killed_at_any_moment_starts_with_one_of_two_versions() {
         count += 1;
     }
     println!("{count} cells: {outcomes:?}");
+    assert_eq!(count, MOMENTS * 4, "each moment, in four settings");
 }
 
 #[test]

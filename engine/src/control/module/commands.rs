@@ -60,8 +60,7 @@ impl Module {
         let from = self.active_number();
         let withdrawn = from.clone().zip(self.active_digest());
         self.stages = Stages::default();
-        self.migrated = None;
-        self.rehearsed = None;
+        (self.migrated, self.forced, self.rehearsed) = (None, None, None);
         let reloaded = if self.standby().is_some() {
             None
         } else {

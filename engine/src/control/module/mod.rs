@@ -225,10 +225,13 @@ impl Module {
         self.tend_sweep(settings);
         self.tend_suspicion(settings);
         self.oversee(settings);
+        // It may have rolled something back.
+        self.tell_of_hand_overs(settings);
         self.tend_snapshots(settings);
         // Now that nobody waits for an answer.
         self.surplus.clear();
         if std::mem::take(&mut self.has_retired) {
+            settings.hooks.settle();
             self.reaper.look();
         }
     }
@@ -264,7 +267,7 @@ impl Module {
         self.end_snapshots(drained, settings);
         if let Some(state) = self.state.take() {
             match self.active() {
-                Some(active) if drained => state.destroy(&active.library),
+                Some(active) if drained => state.destroy(&active.library, &settings.hooks),
                 _ => {
                     let what = "the state is left in memory: calls are still inside";
                     tell(|| tracing::warn!(module = self.name(), "{what}"));
@@ -301,7 +304,7 @@ impl Module {
                     Action::Publish(serial) => self.publish(serial, settings),
                     Action::Tell(serial, word) => self.to_tell.push((serial, word)),
                     Action::Retire(serial) => self.retire(serial),
-                    Action::Discard(_) => self.discard(),
+                    Action::Discard(_) => self.discard(settings),
                     Action::Refuse(refusal) => {
                         self.staged = None;
                         outcome = Err(Halt::Refused(refusal));
@@ -373,7 +376,7 @@ impl Module {
     }
 
     /// Undoes what the steps of a failed candidate did.
-    fn discard(&mut self) {
+    fn discard(&mut self, settings: &Settings) {
         let Some(staged) = self.staged.take() else { return };
         if staged.is_stuck {
             return self.reaper.list_unloaded(self.path.clone(), &staged);
@@ -381,11 +384,12 @@ impl Module {
         let Staged { serial, readable, copy, footprint, prepared, created, .. } = staged;
         let Some(library) = staged.library else { return };
         if let Some(created) = created {
-            created.destroy(&library);
+            created.destroy(&library, &settings.hooks);
         }
         // Its hooks are called if `prepare` was.
         let number = readable.version;
         let departure = Departure { serial, number, footprint, library, copy, is_prepared: prepared };
+        settings.hooks.settle();
         self.reaper.discard(self.path.clone(), departure);
     }
 

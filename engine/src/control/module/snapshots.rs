@@ -18,7 +18,7 @@ use super::super::mailbox::Reply;
 use super::super::restore::{RestoreError, restore};
 use super::super::thread::answer;
 use super::Module;
-use crate::call::{Hold, owed};
+use crate::call::{Hold, StatePointer, owed};
 use crate::candidate::StateManifest;
 use crate::error::TakeError;
 use crate::lock::lock;
@@ -136,14 +136,15 @@ impl Snapshots {
     /// `returns` past.
     pub(super) fn restore(
         &mut self,
+        settings: &Settings,
         library: &Library,
         manifest: &StateManifest,
         module: &str,
         returns: bool,
-    ) -> Result<Option<*mut ()>, RestoreError> {
+    ) -> Result<Option<StatePointer>, RestoreError> {
         self.status.passed_over.clear();
         let (mut found, mut others) = (lock(&self.folder).newest()?, None);
-        let (state, intact) = loop {
+        let (state, path) = loop {
             let Newest { intact, number, refused } = found;
             for error in refused {
                 // It may be whole, and newer than what would take its place.
@@ -153,9 +154,10 @@ impl Snapshots {
                 self.pass_over(error.code(), &error.to_string(), module);
             }
             // With only such as it can't read, it isn't at the beginning.
-            let Some(mut intact) = intact else { return others.map_or(Ok(None), Err) };
-            match restore(library, manifest, &mut intact) {
-                Ok(state) => break (state, intact),
+            let Some(intact) = intact else { return others.map_or(Ok(None), Err) };
+            let path = intact.path().to_owned();
+            match restore(&settings.hooks, library, manifest, intact) {
+                Ok(state) => break (state, path),
                 Err(error @ RestoreError::OtherState { .. }) if returns => {
                     self.pass_over(error.code(), &error.to_string(), module);
                     others.get_or_insert(error);
@@ -164,9 +166,8 @@ impl Snapshots {
                 Err(error) => return Err(error),
             }
         };
-        let path = intact.path();
         tell(|| tracing::info!(module, path = %path.display(), "restored a snapshot"));
-        self.status.restored_from = Some(path.to_owned());
+        self.status.restored_from = Some(path);
         Ok(Some(state))
     }
 

@@ -152,7 +152,7 @@ impl Module {
         let manifest = &staged.readable.manifest.state;
         let restored = match &mut self.snapshots {
             Some(snapshots) => {
-                snapshots.restore(library, manifest, &self.path.module, self.oversight.returns())?
+                snapshots.restore(settings, library, manifest, &self.path.module, self.oversight.returns())?
             }
             None => None,
         };
@@ -184,7 +184,7 @@ pub(crate) fn ask(settings: &Settings, module: Option<&str>, step: SwapStep) -> 
 }
 
 /// A state as the version makes it, for a module that has none.
-fn create(library: &Library, settings: &Settings) -> Result<*mut (), PrepareError> {
+fn create(library: &Library, settings: &Settings) -> Result<StatePointer, PrepareError> {
     let (entry, context) = (*library.entry(), library.context().clone());
     let make = move || {
         let created = (entry.create)(&context).map(StatePointer);
@@ -197,8 +197,7 @@ fn create(library: &Library, settings: &Settings) -> Result<*mut (), PrepareErro
             let _ = unsafe { (entry.state.destroy)(created.0) };
         }
     };
-    let created = settings.hooks.run(library.footprint(), "create", make, late)??;
-    Ok(created.0)
+    settings.hooks.run(library.footprint(), "create", make, late)?
 }
 
 /// Maps the candidate, and binds it to the host. Its constructors may never return, so that is a hook too.

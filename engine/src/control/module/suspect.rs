@@ -3,8 +3,8 @@
 use super::super::state::destroy;
 use super::super::{Asker, Recovery, Settings};
 use super::{Module, Sweep};
+use crate::call::HandOver;
 use crate::call::suspicion::SuspectPolicy;
-use crate::call::{HandOver, StatePointer};
 use crate::error::{PushError, RecoverError};
 use crate::tell::tell;
 
@@ -58,7 +58,9 @@ impl Module {
         let active = self.active().expect("there is a callable version");
         let restored = snapshots
             .as_mut()
-            .map(|snapshots| snapshots.restore(&active.library, &active.manifest.state, &module, false))
+            .map(|snapshots| {
+                snapshots.restore(settings, &active.library, &active.manifest.state, &module, false)
+            })
             .transpose();
         self.snapshots = snapshots;
         let fresh = restored?.flatten().ok_or(RecoverError::NoSnapshot { module })?;
@@ -67,19 +69,19 @@ impl Module {
         let mut hand_over = match begun {
             Ok(hand_over) => hand_over,
             Err(error) => {
-                destroy(&active.library, &active.library.entry().state, fresh);
+                destroy(&active.library, &settings.hooks, &active.library.entry().state, fresh);
                 return Err(error.into());
             }
         };
         let state = self.state.as_mut().expect("as above");
-        let before = std::mem::replace(&mut state.pointer, StatePointer(fresh));
+        let before = std::mem::replace(&mut state.pointer, fresh);
         state.generation += 1;
         hand_over.trust();
         self.path.suspicions.clear();
         (self.suspicion, self.is_to_be_restored) = (None, false);
         hand_over.publish(self.callable().expect("as above"));
         let active = self.active().expect("as above");
-        destroy(&active.library, &active.library.entry().state, before.0);
+        destroy(&active.library, &settings.hooks, &active.library.entry().state, before);
         let module = self.name();
         tell(|| tracing::warn!(module, "the last snapshot has taken the place of the state"));
         self.write_board();

@@ -4,6 +4,7 @@
 //! is refused. Whoever forces the push overrides the veto, which then stands in the record of the swap. Whether the
 //! version has agreed or was overridden, it's told afterwards: the successor serves, or it serves on.
 
+use liveswap_state::Fenced;
 use thiserror::Error;
 
 use super::super::Settings;
@@ -72,7 +73,7 @@ impl Module {
         let mut pause = settings.vetoes.pause;
         let mut times = 1;
         let error = loop {
-            let error = match ask(active, settings, times) {
+            let error = match ask(active, settings, times, is_forced) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -115,10 +116,20 @@ impl Module {
     }
 }
 
-fn ask(active: &Loaded, settings: &Settings, times: u32) -> Result<(), YieldError> {
-    let (hook, context) = (active.library.entry().prepare_to_yield, active.library.context().clone());
+fn ask(active: &Loaded, settings: &Settings, times: u32, is_forced: bool) -> Result<(), YieldError> {
+    let (entry, context) = (*active.library.entry(), active.library.context().clone());
     let version = || active.number.to_string();
-    let answer = settings.hooks.run(&active.footprint, "prepare_to_yield", move || hook(&context), drop);
+    let late = {
+        let context = context.clone();
+        move |answer: Fenced<Result<(), String>>| {
+            // The push is refused by then, so what it has agreed to is called off. If it panics, its own hook has said so.
+            if !is_forced && matches!(answer, Ok(Ok(()))) {
+                let _ = (entry.resume)(&context);
+            }
+        }
+    };
+    let ask = move || (entry.prepare_to_yield)(&context);
+    let answer = settings.hooks.run(&active.footprint, "prepare_to_yield", ask, late);
     match answer.map_err(|source| YieldError::NoResult { version: version(), source })? {
         Ok(Ok(())) => Ok(()),
         Ok(Err(reason)) => Err(YieldError::Vetoed { version: version(), reason, times }),

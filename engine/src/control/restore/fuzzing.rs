@@ -93,7 +93,7 @@ pub(crate) fn restored(intact: &mut Intact, write: impl FnOnce(&Vec<(u32, Vec<u8
 }
 
 fn read(intact: &mut Intact) -> Option<Partial> {
-    match Partial::read(&TABLE, intact.blocks().expect("it can be read")) {
+    match Partial::read(&TABLE, intact.blocks().expect("it can be read"), &|| {}) {
         Ok(partial) => Some(partial),
         Err(Failed::File(error)) => panic!("it was intact: {error}"),
         Err(Failed::Content(MigrationError::Failed { reason })) => {

@@ -20,8 +20,7 @@ use liveswap_state::{CodecError, Decoder, State as _};
 use super::departure::Departure;
 use super::migration::{Migration, MigrationError, unfence};
 use super::reaper::Reaper;
-use super::restore::{migrate, restore};
-use super::state::destroy;
+use super::restore::{migrate, restore_here};
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
 use crate::candidate::state::{Way, way};
@@ -127,13 +126,16 @@ impl<'order> Trial<'order> {
         let stage = self.step(Side::Running, Doing::Restore);
         let snapshot = Intact::open(&self.folder.join(STATE));
         let mut snapshot = snapshot.map_err(|error| failed(&stage, error.to_string()))?;
-        let restored = restore(&running.library, &running.manifest.state, &mut snapshot);
-        restored.map_err(|error| failed(&stage, error.to_string()))
+        let restored = restore_here(&running.library, &running.manifest.state, &mut snapshot);
+        restored.map(|state| state.0).map_err(|error| failed(&stage, error.to_string()))
     }
 
     fn drop_state(&self, subject: &Subject, state: *mut ()) {
         self.step(subject.side, Doing::Destroy);
-        destroy(&subject.library, &subject.library.entry().state, state);
+        let destroy = subject.library.entry().state.destroy;
+        // A panic was logged when it happened.
+        // SAFETY: it's a state of this subject's, made in this trial, and not used any more.
+        let _ = hook::call(&subject.footprint, "destroy", || unsafe { destroy(state) });
     }
 
     /// The migrations from the active version's state to the candidate's, and back again, as far as there are any.
@@ -155,7 +157,7 @@ impl<'order> Trial<'order> {
 
     fn migrate(&self, doing: Doing, migration: &Migration, state: *mut ()) -> Result<*mut (), Failure> {
         let stage = self.step(Side::Candidate, doing);
-        let migrated = hook::call(&self.candidate.footprint, "migrate", || migrate(migration, state));
+        let migrated = hook::call(&self.candidate.footprint, "migrate", || migrate(migration, state, &|| {}));
         migrated.map_err(|error| failed(&stage, error.to_string()))
     }
 

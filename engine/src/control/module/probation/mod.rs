@@ -112,6 +112,8 @@ impl Module {
         let rolled_back = self.rollback(reason.clone(), settings);
         let asker = Asker::Engine { reason: Some(reason.to_string()) };
         settings.audit.rolled_back(&asker, self.name(), &rolled_back);
+        // Before it's asked to hand over once more.
+        self.tell_of_hand_overs(settings);
         rolled_back.map(drop).map_err(|error| {
             let waits_for =
                 format!("module `{}` is to be rolled back ({reason}), and can't be: {error}", self.name());

@@ -178,7 +178,8 @@ fn proxy(input: &ItemTrait, methods: &[Method]) -> TokenStream {
             /// # Errors
             ///
             /// If logic panics, or if the call can't share the state with one this thread is already in.
-            #[inline]
+            // What is rare is out of line already, and a good call's result is to stay in registers.
+            #[inline(always)]
             #[allow(clippy::undocumented_unsafe_blocks, clippy::too_many_arguments)]
             pub fn #name(&self #(, #names: #types)*)
                 -> ::core::result::Result<#result, ::liveswap_state::CallError>

@@ -32,6 +32,10 @@ impl Module {
         }
         let outcome = self.hand_over(settings);
         if outcome.is_err() {
+            // Who is on probation meanwhile may still need it.
+            if let Some(snapshots) = self.snapshots.as_ref().filter(|_| self.oversight.watch.is_none()) {
+                snapshots.let_go();
+            }
             let taken_back = self.oversight.record.as_mut().map_or(Ok(()), Record::take_back);
             self.report(taken_back);
         }

@@ -6,10 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fixture_api::Latch;
-use liveswap::{BuildError, Engine, Probation, Reason};
+use fixture_api::world::Realm;
+use liveswap::{BuildError, Engine, Probation, Reason, SuspectPolicy};
 use liveswap_tests::trial::{
     Answers, WINDOW, bad, good, judge, policy, serving, trial, under_load, verdict, version, wait_until_usual,
 };
+use liveswap_tests::world::{self, realm};
 use liveswap_tests::{Fixture, Host, host::MODULE, wait_until};
 
 /// Rolled back within the window, for this reason, with every call answered; and it stays so.
@@ -35,8 +37,8 @@ fn one_that_panics_in_a_twentieth_of_its_calls_is_rolled_back_within_the_window(
     let (reason, answers) = is_rolled_back(&host(), "panics");
     let Reason::Panics { calls, panics, allowed: 10 } = reason else { panic!("{reason:?}") };
     assert!(panics * 1000 > 10 * calls.max(100), "{panics} of {calls}");
-    // What was noted is what callers got, but for those that were still on the way.
-    assert!((panics..panics + 20).contains(&answers.panics.load(Ordering::Relaxed)));
+    // What was noted is what callers got, and some that were still on the way.
+    assert!(answers.panics.load(Ordering::Relaxed) >= panics);
 }
 
 #[test]
@@ -217,6 +219,25 @@ fn a_push_that_is_refused_changes_nothing_for_the_one_on_probation() {
     assert_eq!((after.version, after.since_ms), (before.version, before.since_ms));
     host.rollback();
     assert_eq!(version(&host), "1001");
+}
+
+/// The one that mends it isn't rolled back to the one that did it.
+#[test]
+fn what_its_predecessor_did_to_the_state_is_not_held_against_it() {
+    let host =
+        Host::of::<dyn Realm>(|builder, _| builder.probation(policy()).on_suspect(SuspectPolicy::Stop));
+    host.push(world::version(1));
+    realm(&host).call(|realm| realm.tick_and_panic()).unwrap_err();
+    host.push(Fixture::world("1002").build());
+    // It's judged before the next takes its place.
+    let published = host.push(Fixture::world("1003").build());
+    assert_eq!(published.committed.map(|version| version.to_string()).as_deref(), Some("1002"));
+    host.engine.trust(MODULE).unwrap();
+    realm(&host).call(|realm| realm.tick_and_panic()).unwrap_err();
+    wait_until("its own panic is", || {
+        let verdict = host.status().last_verdict.unwrap();
+        verdict.version.to_string() == "1003" && verdict.reason.is_some_and(|it| it.code() == "suspect")
+    });
 }
 
 #[test]

@@ -75,9 +75,9 @@ fn assert_gone(host: &Host) {
     assert!(host.copies().iter().all(is_library), "{:?}", host.copies());
 }
 
-/// Under load: it's refused, with these words, and the service doesn't notice.
+/// Under load: it's refused, with these words, and the service doesn't notice. What was said.
 #[track_caller]
-fn refused(host: &Host, account: &Account, candidate: &Fixture, code: &str, words: &[&str]) {
+fn refused(host: &Host, account: &Account, candidate: &Fixture, code: &str, words: &[&str]) -> String {
     let push = push(candidate);
     let (mapped, copies, swaps) = (host.mapped(), host.copies(), host.status().swaps);
     let (error, _) = account.during(host, || host.refused(code, push));
@@ -90,6 +90,7 @@ fn refused(host: &Host, account: &Account, candidate: &Fixture, code: &str, word
     assert_eq!(host.slots(), (Some("1001".to_owned()), None));
     assert_eq!((host.mapped(), host.copies()), (mapped, copies), "nothing of the candidate is here");
     assert_gone(host);
+    told
 }
 
 fn bad(feature: &'static str) -> Fixture {
@@ -150,7 +151,10 @@ fn one_that_hangs_is_ended() {
         ("hangs-in-self-test", "in `self_test` of the candidate"),
         ("hangs-in-call", "making a recorded call of `look` on the candidate"),
     ] {
-        refused(&host, &account, &bad(feature), "rehearsal-hung", &[doing, "after 20"]);
+        let told = refused(&host, &account, &bad(feature), "rehearsal-hung", &[doing]);
+        let waited = told.split_once("after ").and_then(|(_, rest)| rest.split_once(" ms"));
+        let waited: u64 = waited.and_then(|(number, _)| number.parse().ok()).expect(&told);
+        assert!(waited >= 2000, "a third of the deadline: {told}");
     }
 }
 

@@ -134,7 +134,9 @@ fn slower(policy: &Probation, evidence: &Evidence<'_>) -> Option<Reason> {
     let methods = evidence.methods.iter().zip(&evidence.sums.methods).zip(&evidence.usual.methods);
     let slower = methods.filter_map(|((method, sums), usual)| {
         let (found, usual) = (median(sums)?, median(usual)?);
-        let allowed = usual.mul_f64(times).max(usual + policy.slower_by);
+        // What is too long to be told is longer than any.
+        let by_factor = Duration::try_from_secs_f64(usual.as_secs_f64() * times).unwrap_or(Duration::MAX);
+        let allowed = by_factor.max(usual.saturating_add(policy.slower_by));
         (found > allowed).then_some((method.name, found, allowed, usual))
     });
     let by =
@@ -231,6 +233,10 @@ mod tests {
             assert_eq!(code(&policy.clone().slower_max(None), &evidence), "wait");
             evidence.elapsed = policy.window / 11;
             assert_eq!(code(&policy, &evidence), "wait", "too early");
+        }
+        let (one, other) = (sums(500, MICRO * 300), sums(500, MICRO));
+        for never in [policy.clone().slower_by(Duration::MAX), policy.clone().slower_max(f64::MAX)] {
+            assert_eq!(code(&never, &evidence(&one, &other)), "wait");
         }
         let few = sums(99, MICRO * 1000);
         assert_eq!(code(&policy, &evidence(&few, &sums(500, MICRO))), "wait", "too few calls");

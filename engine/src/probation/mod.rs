@@ -17,6 +17,7 @@ mod reason;
 pub(crate) mod record;
 pub(crate) mod view;
 
+pub(crate) use policy::LONGEST;
 pub use policy::{BadProbation, Probation};
 pub use reason::Reason;
 pub use record::RecordError;

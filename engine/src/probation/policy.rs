@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+/// The longest time that is counted with: clocks can't tell moments that are any time away. It's as good as never.
+pub(crate) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// What a version on probation must live up to, and for how long. If it doesn't, its predecessor takes over again; if it
 /// does until the window has passed, it is committed.
 ///
@@ -64,9 +67,10 @@ impl Default for Probation {
 }
 
 impl Probation {
-    /// How long a version is on probation. 60 seconds, unless set; at least 10 milliseconds.
+    /// How long a version is on probation. 60 seconds, unless set; at least 10 milliseconds. More than a hundred years
+    /// count as that.
     pub fn window(mut self, window: Duration) -> Self {
-        self.window = window;
+        self.window = window.min(LONGEST);
         self
     }
 
@@ -105,9 +109,9 @@ impl Probation {
     }
 
     /// How often the logic's own [`health`](liveswap_state::Logic::health) hook is asked. Each second, unless set; at
-    /// least 10 milliseconds.
+    /// least 10 milliseconds. More than a hundred years count as that.
     pub fn health_every(mut self, time: Duration) -> Self {
-        self.health_every = time;
+        self.health_every = time.min(LONGEST);
         self
     }
 
@@ -147,7 +151,18 @@ impl Probation {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+
+    #[test]
+    fn what_is_to_last_for_ever_has_an_end_that_clocks_can_tell() {
+        let policy = Probation::default().window(Duration::MAX).health_every(Duration::MAX);
+        assert_eq!(policy.check(), Ok(()));
+        for time in [policy.window, policy.health_every] {
+            assert!(Instant::now().checked_add(time).is_some(), "{time:?}");
+        }
+    }
 
     #[test]
     fn what_cant_be_meant_is_refused_by_name() {

@@ -30,6 +30,7 @@ pub use child::run;
 pub use report::{NotCompared, Rehearsed, StateCopy};
 
 use crate::control::Asker;
+use crate::probation::LONGEST;
 
 /// The environment variable that is set in the process of a rehearsal. Logic that mustn't do in one what it does in
 /// earnest, such as binding a port, can look for it.
@@ -91,9 +92,10 @@ impl Rehearsal {
         self
     }
 
-    /// How long a rehearsal may take, and each step of it a third of that. 30 seconds, unless set.
+    /// How long a rehearsal may take, and each step of it a third of that. 30 seconds, unless set. More than a hundred
+    /// years count as that.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline = deadline.min(LONGEST);
         self
     }
 

@@ -3,10 +3,12 @@
 //! A call mustn't notice. Whether it's recorded is decided by a number of its thread's own; only then are its arguments
 //! written down, by the proxy that has them. What was written down is given up if somebody else is about to keep a call
 //! at that moment: nobody waits here. How much is kept is bounded, and a method that is called often doesn't push out
-//! those that aren't.
+//! those that aren't. A method that had arguments once that are too large to be kept isn't recorded again: writing them
+//! down has taken its caller's time for nothing.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
 
 use liveswap_state::{Encoder, MethodSpec};
@@ -25,6 +27,8 @@ pub(crate) struct Recorder {
     calls_max: usize,
     /// Which methods aren't recorded, in the order of the interface.
     left_out: Box<[bool]>,
+    /// Which of them have had a call that was too large.
+    too_large: Box<[AtomicBool]>,
     kept: Mutex<Kept>,
 }
 
@@ -62,6 +66,7 @@ impl Recorder {
             every: rehearsal.record_every.get(),
             calls_max: rehearsal.calls_max,
             left_out: methods.iter().map(is_left_out).collect(),
+            too_large: methods.iter().map(|_| AtomicBool::new(false)).collect(),
             kept: Mutex::new(Kept {
                 methods: methods.iter().map(|_| VecDeque::new()).collect(),
                 calls: 0,
@@ -86,13 +91,15 @@ impl Recorder {
 
     /// Keeps a call whose arguments `encode` writes down.
     pub(crate) fn record(&self, method: usize, encode: impl FnOnce(&mut Encoder)) {
-        if self.left_out[method] {
+        if self.left_out[method] || self.is_too_large(method) {
             return;
         }
         let mut encoder = Encoder::new();
         encode(&mut encoder);
         let Ok(arguments) = encoder.finish() else { return };
         if arguments.len() > CALL_BYTES_MAX {
+            // Relaxed: whoever sees it late writes one more down.
+            self.too_large[method].store(true, Ordering::Relaxed);
             return;
         }
         match self.kept.try_lock() {
@@ -100,6 +107,11 @@ impl Recorder {
             Err(TryLockError::Poisoned(kept)) => kept.into_inner().add(method, arguments, self.calls_max),
             Err(TryLockError::WouldBlock) => {}
         }
+    }
+
+    /// Whether a method isn't recorded any more, because a call of it was too large.
+    pub(crate) fn is_too_large(&self, method: usize) -> bool {
+        self.too_large[method].load(Ordering::Relaxed)
     }
 
     /// What is kept, the oldest first.
@@ -188,8 +200,9 @@ mod tests {
     #[test]
     fn bytes_are_bounded_for_each_call_and_in_all() {
         let recorder = recorder(1000, 1);
-        recorder.record(0, |encoder| encoder.raw(&[0; CALL_BYTES_MAX + 1]));
-        assert!(recorder.calls().is_empty());
+        recorder.record(1, |encoder| encoder.raw(&[0; CALL_BYTES_MAX + 1]));
+        recorder.record(1, |_| panic!("the next one's arguments aren't even looked at"));
+        assert!(recorder.calls().is_empty() && recorder.is_too_large(1) && !recorder.is_too_large(0));
         for _ in 0..100 {
             recorder.record(0, |encoder| encoder.raw(&[0; CALL_BYTES_MAX]));
         }

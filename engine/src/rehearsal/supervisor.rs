@@ -2,7 +2,8 @@
 //!
 //! A fork of a process with threads may not load libraries, so the child is a program of its own. It's believed in
 //! nothing: what it says is bounded, each of its steps has a deadline and all of them together have one, and at the
-//! end, however that came, its whole session is killed and waited for before anything else happens. The child gets
+//! end, however that came, it's killed with its process group, and waited for, before anything else happens; what it has
+//! started and what has left that group lives on. The child gets
 //! nothing of this process but the folder: an environment with three variables, no input, and pipes to say something.
 //!
 //! If it crashes or hangs in a call of the *active* version, that is no fault of the candidate's: such a call waits for
@@ -238,7 +239,7 @@ fn describe(status: &WaitIdStatus) -> String {
     known.map_or_else(|| format!("signal {number}"), |(_, name)| (*name).to_owned())
 }
 
-/// A child. Dropping it kills it with all of its session, and waits for it.
+/// A child. Dropping it kills it with all of its process group, and waits for it.
 struct Process {
     program: PathBuf,
     child: Child,

@@ -94,13 +94,14 @@ impl Module {
 
     /// The methods whose calls aren't recorded, if any are.
     fn not_recorded(&self, rehearsal: &Rehearsal) -> Vec<NotCompared> {
-        let is_recording = self.recorder.is_some();
-        let methods = self.path.methods.iter().filter(|_| is_recording);
-        let not_recorded = methods.filter_map(|method| {
+        let Some(recorder) = &self.recorder else { return Vec::new() };
+        let not_recorded = self.path.methods.iter().enumerate().filter_map(|(place, method)| {
             let why = if rehearsal.left_out.iter().any(|name| name == method.name) {
                 "it's left out"
             } else if !method.is_replayable() {
                 "its arguments or its result hold what has no bytes, or what others may change"
+            } else if recorder.is_too_large(place) {
+                "a call of it had arguments that are too large to be kept"
             } else {
                 return None;
             };

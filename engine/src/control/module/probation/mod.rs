@@ -185,6 +185,9 @@ impl Module {
         let serial = self.oversight.watch.as_ref()?.serial;
         let active = self.loaded.iter().find(|loaded| loaded.serial == serial)?;
         let meter = active.meter.clone()?;
+        let number = active.number.to_string();
+        // What its predecessor has done to the state is no fault of its own.
+        let suspicion = path.suspicions.keeps_out().filter(|suspicion| suspicion.version == number);
         let Oversight { policy: Some(policy), watch: Some(watch), .. } = &mut self.oversight else {
             return None;
         };
@@ -198,7 +201,7 @@ impl Module {
                 elapsed: watch.since.elapsed(),
                 health: &watch.health,
                 stuck,
-                suspect: path.suspicions.keeps_out().map(|suspicion| suspicion.method),
+                suspect: suspicion.map(|suspicion| suspicion.method),
             };
             match judge(policy, &evidence) {
                 Verdict::RollBack(reason) => watch.condemned = Some(reason),

@@ -32,6 +32,10 @@ impl Module {
         }
         let outcome = self.hand_over(settings);
         if outcome.is_err() {
+            // Who is on probation meanwhile may still need it.
+            if let Some(snapshots) = self.snapshots.as_ref().filter(|_| self.oversight.watch.is_none()) {
+                snapshots.let_go();
+            }
             let taken_back = self.oversight.record.as_mut().map_or(Ok(()), Record::take_back);
             self.report(taken_back);
         }
@@ -88,9 +92,12 @@ impl Module {
         self.oversight.record.as_mut().map_or(Ok(()), Record::commit)
     }
 
-    /// The engine ends in good order, which says nothing against a version on probation.
+    /// The engine ends in good order, which says nothing against a version on probation. One that is condemned, and
+    /// could not be rolled back yet, stays on record: the next start goes back to its predecessor.
     pub(in super::super) fn end_probation(&mut self) {
-        self.oversight.watch = None;
+        if self.oversight.watch.take().is_some_and(|watch| watch.condemned.is_some()) {
+            return;
+        }
         let record = self.oversight.record.as_mut().filter(|record| record.on_probation().is_some());
         let written = record.map_or(Ok(()), Record::commit);
         self.report(written);

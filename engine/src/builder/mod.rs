@@ -192,6 +192,11 @@ impl Builder {
     /// Where the private copies of the versions are kept. The engine makes the folder its own (0700), locks
     /// it, and removes what an earlier engine left. Its file system must allow execution. Without it, a
     /// temporary folder is made.
+    ///
+    /// What is kept there for the next start is loaded without a signature. So [`build`](Self::build) fails
+    /// with [`BuildError::System`] if the folder belongs to another user than the process's own or root, or
+    /// if others may write to it or to a folder on the way to it. A folder above may have the sticky bit, as
+    /// `/tmp` has it.
     pub fn private_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.private_folder = Some(folder.into());
         self

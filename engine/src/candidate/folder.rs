@@ -4,6 +4,9 @@
 //! the way to it elsewhere. So the whole way is walked, link by link, from the root. "Nobody else" leaves the process's
 //! own user and root. In a folder above that has the sticky bit, as `/tmp` has it, others may add what they like and
 //! can't move what isn't theirs; in the file's own folder they may not even add.
+//!
+//! Where a path has an access list, the mode's group bits are no longer the group's: they are the most that anybody in the
+//! list may do who is neither the owner nor everybody. So such a path's group is never taken for the user's own.
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
@@ -11,6 +14,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
+use rustix::io::Errno;
 use thiserror::Error;
 
 use super::accept::AcceptError;
@@ -26,6 +30,9 @@ const LINKS_MAX: usize = 40;
 const STICKY: u32 = 0o1000;
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
+
+/// What a file system keeps a path's access list in.
+const ACCESS_LIST: &str = "system.posix_acl_access";
 
 /// Why a file isn't its owner's alone.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -46,6 +53,14 @@ pub enum Exposure {
         path: PathBuf,
         /// The number of its group.
         group: u32,
+        /// Its mode.
+        mode: u32,
+    },
+    /// It has an access list, and somebody in that may write to it.
+    #[error("{path} has an access list that lets others write (found mode {mode:04o}, expected none for the group, where the list's mask stands; `setfacl -b` it)", path = path.display())]
+    AccessList {
+        /// The file, or a folder on the way to it.
+        path: PathBuf,
         /// Its mode.
         mode: u32,
     },
@@ -181,13 +196,24 @@ impl<F: Fn(u32) -> bool> Walk<F> {
         if mode & STICKY != 0 && !ahead.is_empty() {
             return None;
         }
-        let path = || path.to_owned();
+        let owned = || path.to_owned();
         if mode & OTHERS_WRITE != 0 {
-            return Some(Exposure::Everybody { path: path(), mode });
+            return Some(Exposure::Everybody { path: owned(), mode });
         }
-        let is_shared = mode & GROUP_WRITES != 0 && !(self.is_own_group)(group);
-        is_shared.then(|| Exposure::Group { path: path(), group, mode })
+        if mode & GROUP_WRITES == 0 {
+            return None;
+        }
+        if may_have_access_list(path) {
+            return Some(Exposure::AccessList { path: owned(), mode });
+        }
+        (!(self.is_own_group)(group)).then(|| Exposure::Group { path: owned(), group, mode })
     }
+}
+
+/// Whether a path has an access list, or it can't be told.
+fn may_have_access_list(path: &Path) -> bool {
+    let asked = rustix::fs::getxattr(path, ACCESS_LIST, &mut [0; 0]);
+    !matches!(asked, Err(Errno::NODATA | Errno::OPNOTSUPP))
 }
 
 #[cfg(test)]
@@ -252,6 +278,48 @@ mod tests {
         assert_eq!(in_group(true), None);
         let group = fs::metadata(&file).unwrap().gid();
         assert_eq!(in_group(false), Some(Exposure::Group { path: file.clone(), group, mode: 0o664 }));
+    }
+
+    /// An access list in the kernel's format, in which this user may write besides the owner.
+    fn access_list(user: u32) -> Vec<u8> {
+        const NOBODY: u32 = u32::MAX;
+        let (read, write) = (4_u16, 6_u16);
+        // Owner, a user, group, mask, others.
+        let entries = [
+            (0x01_u16, write, NOBODY),
+            (0x02, write, user),
+            (0x04, read, NOBODY),
+            (0x10, write, NOBODY),
+            (0x20, read, NOBODY),
+        ];
+        let mut list = 2_u32.to_le_bytes().to_vec();
+        for (tag, may, whose) in entries {
+            list.extend([tag.to_le_bytes(), may.to_le_bytes()].concat());
+            list.extend(whose.to_le_bytes());
+        }
+        list
+    }
+
+    #[test]
+    fn with_an_access_list_the_groups_bits_are_no_groups() {
+        let (_place, file) = place();
+        set(&file, 0o664);
+        assert!(!may_have_access_list(&file));
+        let flags = rustix::fs::XattrFlags::empty();
+        match rustix::fs::setxattr(&file, ACCESS_LIST, &access_list(4711), flags) {
+            Ok(()) => {}
+            Err(Errno::OPNOTSUPP) => return println!("skipped: this file system has no access lists"),
+            Err(error) => panic!("{error}"),
+        }
+        let user = rustix::process::geteuid().as_raw();
+        let of_file = || Walk { user, is_own_group: |_| true }.of_path(&file).unwrap();
+        assert_eq!(of_file(), Some(Exposure::AccessList { path: file.clone(), mode: 0o664 }));
+        // The mask allows nobody else to write.
+        set(&file, 0o644);
+        assert_eq!(of_file(), None);
+        rustix::fs::removexattr(&file, ACCESS_LIST).unwrap();
+        set(&file, 0o664);
+        assert_eq!(of_file(), None);
     }
 
     #[test]

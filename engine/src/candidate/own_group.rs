@@ -4,6 +4,9 @@
 //! is the user's own all the same. That nobody else is in it is read from the two files that say so. A user or a group
 //! that isn't in them (of a directory service, say) counts as one that others share; and so does root's, which
 //! daemons are put into.
+//!
+//! What isn't seen: a user of a directory service who begins in a group that the files call somebody's own. No file says
+//! so. Where a service gives out numbers that local users have, no such group may write.
 
 use std::fs;
 

@@ -4,17 +4,22 @@
 //! process. So a copy has a name that was never used before, can't be written to (0400), and lies in a folder of the
 //! engine's own (0700). It may differ from what was pushed in one flag, which [`nodelete`] clears. It goes with the
 //! last reference to it; until then it's made anew if somebody has cleaned it away.
+//!
+//! What the next start finds there may be loaded without a signature, because it was checked when it came. So a folder
+//! that the host has named is taken only if it's the process's own user's (or root's), and nobody else may write to it
+//! or turn the way to it elsewhere. A temporary folder has just been made, under a name that nobody else knew.
 
 use std::borrow::Cow;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Seek, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::accept::AcceptError;
 use super::digest::Digest;
+use super::folder;
 use super::nodelete;
 use super::obstacles::Obstacles;
 use crate::lock::lock;
@@ -31,22 +36,30 @@ const REHEARSAL: &str = ".liveswap-rehearsal-";
 pub(crate) struct PrivateFolder {
     path: PathBuf,
     lock: Mutex<File>,
+    /// The host has named it, so whose it is must be asked whenever it's made.
+    is_named: bool,
     /// Removes the folder where the engine made it itself.
     _temporary: Option<tempfile::TempDir>,
 }
 
 impl PrivateFolder {
+    /// The folder that the host has named. It's refused if others may decide what is in it.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Self::take(path.to_owned(), None)
+        Self::take(path.to_owned(), true, None)
+    }
+
+    /// A folder within one that an engine has made its own.
+    pub(crate) fn within(path: &Path) -> io::Result<Self> {
+        Self::take(path.to_owned(), false, None)
     }
 
     pub(crate) fn temporary() -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("liveswap-").tempdir()?;
-        Self::take(folder.path().to_owned(), Some(folder))
+        Self::take(folder.path().to_owned(), false, Some(folder))
     }
 
-    fn take(path: PathBuf, temporary: Option<tempfile::TempDir>) -> io::Result<Self> {
-        let lock = Mutex::new(make(&path)?);
+    fn take(path: PathBuf, is_named: bool, temporary: Option<tempfile::TempDir>) -> io::Result<Self> {
+        let lock = Mutex::new(make(&path, is_named)?);
         for entry in fs::read_dir(&path)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -56,7 +69,7 @@ impl PrivateFolder {
                 fs::remove_dir_all(entry.path())?;
             }
         }
-        Ok(Self { path: path.canonicalize()?, lock, _temporary: temporary })
+        Ok(Self { path: path.canonicalize()?, lock, is_named, _temporary: temporary })
     }
 
     /// A file for a copy, which nobody can write to once this one is closed.
@@ -64,7 +77,7 @@ impl PrivateFolder {
         let create = || OpenOptions::new().write(true).create_new(true).mode(0o400).open(path);
         create().or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => {
-                *lock(&self.lock) = make(&self.path)?;
+                *lock(&self.lock) = make(&self.path, self.is_named)?;
                 let folder = self.path.display();
                 tell(|| tracing::warn!(%folder, "the private folder had vanished, and was made anew"));
                 create()
@@ -93,8 +106,14 @@ impl PrivateFolder {
 }
 
 /// Makes a private folder, if it isn't there, and locks it.
-fn make(path: &Path) -> io::Result<File> {
-    fs::create_dir_all(path)?;
+fn make(path: &Path, is_named: bool) -> io::Result<File> {
+    // Whatever the process's umask is, nobody else may write to what is made here.
+    DirBuilder::new().recursive(true).mode(0o755).create(path)?;
+    // Before the mode is set: that would hide what the folder was, and what others may have put there.
+    if is_named && let Some(exposure) = folder::of_path(path)? {
+        let message = format!("what lies there is loaded without a signature, and {exposure}");
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
     let lock = File::create(path.join("lock"))?;
     lock.try_lock().map_err(|error| match error {
@@ -180,6 +199,8 @@ impl Drop for PrivateCopy {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::os::unix::fs::chown;
+
     use super::super::accept::{CANDIDATE_SIZE_MAX, Source, accept};
     use super::*;
 
@@ -220,6 +241,48 @@ pub(super) mod tests {
         let again = accept(&folder, Source::Kept(&copy), CANDIDATE_SIZE_MAX).unwrap().copy;
         assert_eq!(fs::read(&again.path).unwrap(), b"any");
         assert_eq!((fs::read(&copy.path).unwrap(), copies(&path)), (b"any".to_vec(), 2));
+    }
+
+    #[test]
+    fn a_folder_that_others_may_fill_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let (above, path) = (place.path().join("above"), place.path().join("above/private"));
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let refused = || {
+            let error = PrivateFolder::open(&path).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+            error.to_string()
+        };
+        drop(PrivateFolder::open(&path).unwrap());
+        set(&above, 0o777);
+        let message = refused();
+        assert!(message.contains("0777") && message.contains("chmod"), "{message}");
+        set(&above, 0o1777);
+        drop(PrivateFolder::open(&path).unwrap());
+        set(&above, 0o755);
+        set(&path, 0o757);
+        let message = refused();
+        assert!(message.contains("0757") && message.contains("chmod"), "{message}");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o757, "it's left as it was");
+    }
+
+    #[test]
+    fn another_users_folder_is_refused() {
+        if !rustix::process::geteuid().is_root() {
+            return println!("skipped: only root can give a folder away");
+        }
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("private");
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
+        chown(&path, Some(4711), None).unwrap();
+        let error = PrivateFolder::open(&path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        let message = error.to_string();
+        assert!(message.contains("4711") && message.contains("chown"), "{message}");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o750, "it's left as it was");
+        chown(&path, Some(0), None).unwrap();
+        PrivateFolder::open(&path).unwrap();
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Subject {
             Side::Running => "running",
             Side::Candidate => "candidate",
         });
-        let own = Arc::new(PrivateFolder::open(&own).map_err(|error| error.to_string())?);
+        let own = Arc::new(PrivateFolder::within(&own).map_err(|error| error.to_string())?);
         let accepted = accept(&own, Source::File(library), size_max).map_err(|error| error.to_string())?;
         let (manifest, section) = manifest::read(&accepted.content).map_err(|error| error.to_string())?;
         let readable = verify::readable(manifest, None).map_err(|error| error.to_string())?;

@@ -1,7 +1,7 @@
 //! Locking, whether or not a holder panicked.
 //!
-//! Under the mutexes of this crate, nothing that can panic happens in the middle of a change. What a panic under the lock
-//! of a shard leaves, is said where that is taken.
+//! Under the mutexes of this crate, nothing that can panic happens in the middle of a change. What a panic under the
+//! lock of a shard leaves, is said where that is taken.
 //!
 //! With `--cfg liveswap_race` (`ci/race`) nobody waits within the standard library. It isn't instrumented there, so
 //! ThreadSanitizer would miss what a lock that was waited for has put in order. Instead, one asks for the lock until it

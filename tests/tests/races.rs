@@ -1,7 +1,8 @@
 //! Calls of every kind from several threads, against swaps and rollbacks, with and without another shape of the state.
 //!
-//! It's short, as it's for ThreadSanitizer (`ci/race`), which makes all of it many times slower and looks at each access
-//! to memory. Without that, what it checks itself is that no call is lost. LIVESWAP_RACES says how many rounds there are.
+//! It's short, as it's for ThreadSanitizer (`ci/race`), which makes all of it many times slower and looks at each
+//! access to memory. Without that, what it checks itself is that no call is lost. LIVESWAP_RACES says how many rounds
+//! there are.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;

@@ -1,9 +1,9 @@
 //! What a fuzzer asks of all that reads snapshots' files.
 //!
-//! An input is a file, or else what a file is put together from: of each block the ordinal in a byte, the length in two,
-//! and the bytes. Of a file, the checksums and lengths that a fuzzer would never guess are made right as well. Whatever
-//! it is, it's refused or taken; the folder's newest is this one or the one before, and its files are what they were;
-//! and what is read from a file that is intact would be written as the very same file again.
+//! An input is a file, or else what a file is put together from: of each block the ordinal in a byte, the length in
+//! two, and the bytes. Of a file, the checksums and lengths that a fuzzer would never guess are made right as well.
+//! Whatever it is, it's refused or taken; the folder's newest is this one or the one before, and its files are what they
+//! were; and what is read from a file that is intact would be written as the very same file again.
 
 use std::collections::BTreeSet;
 use std::fs;

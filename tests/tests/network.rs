@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::time::{Duration, Instant};
 
 use liveswap::error::NetworkError;
@@ -300,6 +300,15 @@ fn what_cant_be_served_is_said_at_the_start() {
     fs::set_permissions(&entrance.key, Permissions::from_mode(0o644)).expect("it is there");
     assert_eq!(refused(&|_| {}).0, "open-key");
     entrance.renew();
+
+    if rustix::process::geteuid().is_root() {
+        chown(&entrance.key, Some(4711), None).expect("root may");
+        let (code, message) = refused(&|_| {});
+        assert!(code == "key-of-another" && message.contains("4711"), "{message}");
+        entrance.renew();
+    } else {
+        println!("skipped: only root can give a key away");
+    }
 
     entrance.set_mode_of_tokens(0o604);
     let (code, message) = refused(&|_| {});

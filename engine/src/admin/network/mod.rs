@@ -45,7 +45,8 @@ pub struct NetworkAdmin {
     pub address: SocketAddr,
     /// The certificate, and those that it's signed with, as PEM. Looked at anew when it or the key has changed.
     pub certificate: PathBuf,
-    /// The certificate's private key, as PEM. Nobody but its owner and its group may read it.
+    /// The certificate's private key, as PEM. Nobody but its owner and its group may read it, and it
+    /// belongs to the process's user or root.
     pub key: PathBuf,
     /// The file of tokens: one a line, `ROLE NAME SHA256`, as `liveswap token` prints it. The role is `read`, for the status
     /// alone, or `push`, for everything. `#` begins a comment. It must be its owner's alone (0600), and is read anew for
@@ -81,6 +82,16 @@ pub enum NetworkError {
         /// Its mode.
         mode: u32,
     },
+    /// The private key is somebody else's.
+    #[error("the private key {path} belongs to user {found}, expected user {expected} or 0: `chown` the file", path = path.display())]
+    KeyOfAnother {
+        /// The file.
+        path: PathBuf,
+        /// Its owner.
+        found: u32,
+        /// The user that the process runs as.
+        expected: u32,
+    },
     /// The tokens can't be used.
     #[error(transparent)]
     Tokens(#[from] TokensError),
@@ -103,6 +114,7 @@ impl NetworkError {
             Self::Certificate { .. } => "bad-certificate",
             Self::Key { .. } => "bad-key",
             Self::OpenKey { .. } => "open-key",
+            Self::KeyOfAnother { .. } => "key-of-another",
             Self::Tokens(error) => error.code(),
             Self::Address { .. } => "no-address",
         }

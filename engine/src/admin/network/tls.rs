@@ -94,6 +94,10 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, NetworkError> {
     if mode & 0o007 != 0 {
         return Err(NetworkError::OpenKey { path: path.to_owned(), mode });
     }
+    let (found, expected) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if found != expected && found != 0 {
+        return Err(NetworkError::KeyOfAnother { path: path.to_owned(), found, expected });
+    }
     PrivateKeyDer::from_pem_reader(BufReader::new(file.take(FILE_MAX)))
         .map_err(|error| bad(error.to_string()))
 }

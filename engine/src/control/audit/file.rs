@@ -38,6 +38,16 @@ pub enum AuditError {
         /// Its mode.
         mode: u32,
     },
+    /// It's somebody else's.
+    #[error("the audit log {path} belongs to user {found}, expected user {expected} or 0: `chown` the file", path = path.display())]
+    OtherOwner {
+        /// The log.
+        path: PathBuf,
+        /// Its owner.
+        found: u32,
+        /// The user that the process runs as.
+        expected: u32,
+    },
 }
 
 impl AuditError {
@@ -47,6 +57,7 @@ impl AuditError {
             Self::Unwritable { .. } => "unwritable-audit",
             Self::NotAFile { .. } => "audit-not-a-file",
             Self::OpenFile { .. } => "open-audit",
+            Self::OtherOwner { .. } => "audit-of-another",
         }
     }
 }
@@ -110,6 +121,10 @@ fn open(path: &Path) -> Result<Open, AuditError> {
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o022 != 0 {
         return Err(AuditError::OpenFile { path: path.to_owned(), mode });
+    }
+    let (found, expected) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if found != expected && found != 0 {
+        return Err(AuditError::OtherOwner { path: path.to_owned(), found, expected });
     }
     let is_torn = is_torn(&mut file).map_err(unwritable)?;
     Ok(Open { file, identity: identity(&metadata), is_torn })

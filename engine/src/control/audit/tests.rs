@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -111,6 +111,30 @@ fn what_others_could_change_or_isnt_a_file_is_refused() {
     symlink(&path, &link).unwrap();
     assert_eq!(code(&link), "audit-not-a-file");
     assert_eq!(code(&folder.path().join("nowhere/audit.log")), "unwritable-audit");
+}
+
+#[test]
+fn another_users_file_is_refused_at_the_start_and_later() {
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: only root can give a file away");
+    }
+    let (folder, path) = place();
+    let audit = Audit::open(Some(&path)).unwrap();
+    audit.note(&committed("one"));
+    fs::rename(&path, folder.path().join("audit.log.1")).unwrap();
+    fs::write(&path, "").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    chown(&path, Some(4711), None).unwrap();
+    let error = Audit::open(Some(&path)).err().unwrap();
+    assert_eq!(error.code(), "audit-of-another");
+    assert!(error.to_string().contains("4711"), "{error}");
+    audit.note(&committed("two"));
+    let status = audit.status().unwrap();
+    assert_eq!((status.lines, status.failures), (1, 1));
+    assert_eq!(fs::read(&path).unwrap(), b"");
+    chown(&path, Some(0), None).unwrap();
+    audit.note(&committed("three"));
+    assert_eq!(modules(&path), ["three"]);
 }
 
 #[test]

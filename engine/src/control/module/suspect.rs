@@ -32,9 +32,10 @@ impl Module {
             return;
         }
         self.is_to_be_restored = false;
-        let recovered = self.recover(settings);
+        // Forgotten once the state is another one.
         let by = self.suspicion.as_ref().map_or("", |suspicion| &suspicion.method);
         let reason = Some(format!("`{by}` has panicked and may have left the state half changed"));
+        let recovered = self.recover(settings);
         settings.audit.recovered(&Asker::Engine { reason }, self.name(), Recovery::Restore, &recovered);
         if let Err(error) = recovered {
             let module = self.name();

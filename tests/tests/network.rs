@@ -6,6 +6,8 @@ use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use liveswap::error::NetworkError;
 use liveswap::{BuildError, Engine, NetworkAdmin};
 use liveswap_tests::log::Log;
@@ -154,6 +156,14 @@ fn a_head_that_is_too_large_is_refused() {
         assert_eq!(refused.status, 431, "{refused:?}");
     }
     assert_eq!(client.ask(Some(PUSH), "GET", "/status", b"").status, 200);
+    // The longest signature that is looked at has 16 KiB, and a third more in Base64.
+    let signature = STANDARD.encode(vec![b'x'; 16 * 1024]);
+    let request = format!(
+        "POST /push?name=logic.v1.so HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {PUSH}\r\n\
+         liveswap-signature: {signature}\r\ncontent-length: 1\r\n\r\nx"
+    );
+    let refused = client.send(request.as_bytes()).expect("it's answered");
+    assert_eq!(refused.code(), (422, "malformed-signature"));
 }
 
 #[test]

@@ -187,7 +187,8 @@ fn a_host_that_isnt_the_one_gets_no_token() {
         let (mut client, _) = listener.accept().expect("it connects");
         std::io::Write::write_all(&mut client, b"220 hello\r\n").expect("it can be told");
     });
-    refused(ask(&address, &served.entrance.certificate), "no-server");
+    let message = refused(ask(&address, &served.entrance.certificate), "no-server");
+    assert!(message.contains("check the address"), "{message}");
     talker.join().expect("it has spoken");
     refused(ask(&address, &served.entrance.certificate), "no-server");
 }

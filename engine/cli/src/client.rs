@@ -94,7 +94,7 @@ impl<'place> Client<'place> {
         match self.place {
             Place::Socket(path) => {
                 let stream = UnixStream::connect(path).await;
-                let stream = stream.map_err(|error| Failure::no_server(&path.display(), &error))?;
+                let stream = stream.map_err(|error| Failure::no_server(&path.display(), "path", &error))?;
                 request.headers_mut().insert(HOST, HeaderValue::from_static("liveswap"));
                 over(stream, body::attach(request, body)).await
             }

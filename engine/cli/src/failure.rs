@@ -39,8 +39,9 @@ impl Failure {
         Self::new("no-admin-socket", message)
     }
 
-    pub(crate) fn no_server(place: &dyn Display, error: &io::Error) -> Self {
-        let message = format!("can't connect to {place}: {error}: check the path, and that the host runs");
+    /// `what` is what the place is given by: a path or an address.
+    pub(crate) fn no_server(place: &dyn Display, what: &str, error: &io::Error) -> Self {
+        let message = format!("can't connect to {place}: {error}: check the {what}, and that the host runs");
         Self::new("no-server", message)
     }
 
@@ -131,8 +132,8 @@ impl Failure {
     /// The candidate was published, and what has become of it isn't known.
     pub(crate) fn no_verdict(module: &str, version: &str) -> Self {
         let message = format!(
-            "found no verdict on {version}: no probation has a policy in module `{module}`, or another version was \
-             pushed: ask for the `status`"
+            "found no verdict on {version}: module `{module}` has no policy that would give one, or another version \
+             was pushed: ask for the `status`"
         );
         Self::new("no-verdict", message)
     }

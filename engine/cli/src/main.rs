@@ -1,9 +1,10 @@
 //! The `liveswap` command: pushes to a running engine, and shows what it is doing.
 //!
 //! Every subcommand but `inspect`, `token` and `rehearse` is one request to the engine's admin API, HTTP over a Unix
-//! socket, or over the network with TLS and a token. The exit status is 0 only if what was asked for happened. If not, it is 1, and the last line on standard error
-//! is `error[CODE]: MESSAGE`, where the code is the engine's or one of [`failure`]'s. A command line that
-//! can't be understood ends with 2. A push whose verdict was waited for, and was to roll it back, ends with 3.
+//! socket, or over the network with TLS and a token. The exit status is 0 only if what was asked for happened. If not,
+//! it is 1, and the last line on standard error is `error[CODE]: MESSAGE`, where the code is the engine's or one of
+//! [`failure`]'s. A command line that can't be understood ends with 2. A push whose verdict was waited for, and was to
+//! roll it back, ends with 3.
 //!
 //! [`place`] is where the engine is, [`network`] gets in there over the network, [`mod@token`] makes what that needs.
 //! [`client`] asks the engine ([`body`] is what it sends), [`report`] says in words what it answered. A push or

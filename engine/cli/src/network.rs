@@ -1,8 +1,9 @@
 //! Getting in over the network: a TLS connection to a host that is who it should be, and the token that it wants.
 //!
-//! The host is known by the certificate that `--certificate` names, or by one that is signed with it; no authority of the
-//! system's is trusted by itself. A token would be sent to whoever has a certificate of any of those, and the
-//! certificate of an admin port is hardly ever from one. Where it is, the system's own bundle of authorities is a file too.
+//! The host is known by the certificate that `--certificate` names, or by one that is signed with it; no authority of
+//! the system's is trusted by itself. A token would be sent to whoever has a certificate of any of those, and the
+//! certificate of an admin port is hardly ever from one. Where it is, the system's own bundle of authorities is a file
+//! too.
 
 use std::env;
 use std::ffi::OsString;
@@ -85,7 +86,7 @@ impl Network {
             Some(rustls::Error::InvalidCertificate(reason)) => {
                 Failure::untrusted_server(&self.authority(), &explain(reason))
             }
-            _ => Failure::no_server(&format!("https://{}", self.authority()), error),
+            _ => Failure::no_server(&format!("https://{}", self.authority()), "address", error),
         }
     }
 }

@@ -127,7 +127,8 @@ fn without_a_server_it_says_so() {
     refused(ask(&socket, &["status"]), "no-server");
     drop(UnixListener::bind(&socket).unwrap());
     refused(ask(&socket, &["status"]), "no-server");
-    refused(ask(folder.path(), &["status"]), "no-server");
+    let message = refused(ask(folder.path(), &["status"]), "no-server");
+    assert!(message.contains("check the path"), "{message}");
 }
 
 #[test]

@@ -390,5 +390,6 @@ fn a_push_that_waits_where_nothing_is_judged_says_so() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(told.starts_with("error[no-verdict]: found no verdict on 1002"), "{told}");
+        assert!(told.contains("module `logic` has no policy that would give one"), "{told}");
     }
 }

@@ -17,8 +17,8 @@
 //!
 //! `&allow_older=true` behind a push's name allows a version older than the active one, `&allow_one_way=true` an
 //! upgrade of the state without a way back, `&force=true` a hand-over against the veto of the version that serves.
-//! `&rehearse=true` has the candidate [rehearsed](crate::Rehearsal) first, and `&rehearse=false` not, whatever the host's
-//! default is.
+//! `&rehearse=true` has the candidate [rehearsed](crate::Rehearsal) first, and `&rehearse=false` not, whatever the
+//! host's default is.
 //!
 //! A push's signature comes along in the header `liveswap-signature`: the content of the file that `minisign -S`
 //! writes, in Base64, because a header is one line (`base64 -w0 logic.v1002.so.minisig`).

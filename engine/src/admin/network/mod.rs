@@ -1,8 +1,8 @@
 //! The admin API over the network: the same routes, behind TLS and a token.
 //!
-//! An operator who isn't on the machine needs a port, and whoever reaches the port must get nowhere without a secret, nor
-//! keep the others out. Nothing of this is there unless the host asks for it, and then never in plain text. What comes
-//! in is bounded in number, in time and in size at each step:
+//! An operator who isn't on the machine needs a port, and whoever reaches the port must get nowhere without a secret,
+//! nor keep the others out. Nothing of this is there unless the host asks for it, and then never in plain text. What
+//! comes in is bounded in number, in time and in size at each step:
 //!
 //! | step | module | bounds |
 //! |---|---|---|
@@ -13,8 +13,8 @@
 //! | its body | [`gate`], the routes | its size, how long it takes |
 //! | its answer | [`serve`] | how long the client takes to read it |
 //!
-//! [`pace`] is how often something may happen. Who was turned away is told of in the host's log, a few lines a minute at
-//! most ([`log`]), and not in the audit log: anybody who reaches the port could fill the disk with it.
+//! [`pace`] is how often something may happen. Who was turned away is told of in the host's log, a few lines a minute
+//! at most ([`log`]), and not in the audit log: anybody who reaches the port could fill the disk with it.
 
 mod gate;
 mod log;
@@ -41,16 +41,17 @@ pub use tokens::TokensError;
 /// Where and how the admin API is served over the network: with TLS, to whoever has a token.
 #[derive(Clone, Debug)]
 pub struct NetworkAdmin {
-    /// Where it listens. With port 0 the system chooses one: [`Engine::network_address`](crate::Engine::network_address).
+    /// Where it listens. With port 0 the system chooses one:
+    /// [`Engine::network_address`](crate::Engine::network_address).
     pub address: SocketAddr,
     /// The certificate, and those that it's signed with, as PEM. Looked at anew when it or the key has changed.
     pub certificate: PathBuf,
     /// The certificate's private key, as PEM. Nobody but its owner and its group may read it, and it
     /// belongs to the process's user or root.
     pub key: PathBuf,
-    /// The file of tokens: one a line, `ROLE NAME SHA256`, as `liveswap token` prints it. The role is `read`, for the status
-    /// alone, or `push`, for everything. `#` begins a comment. It must be its owner's alone (0600), and is read anew for
-    /// each request.
+    /// The file of tokens: one a line, `ROLE NAME SHA256`, as `liveswap token` prints it. The role is `read`, for the
+    /// status alone, or `push`, for everything. `#` begins a comment. It must be its owner's alone (0600), and is read
+    /// anew for each request.
     pub tokens: PathBuf,
 }
 

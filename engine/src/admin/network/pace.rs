@@ -1,9 +1,9 @@
 //! How often something may happen: some times at once, and from then on in even steps.
 //!
-//! Of each one who is limited only one moment is kept: when all that was counted so far is forgiven. Whoever is ahead of
-//! now by more than what is allowed at once waits. (Networks know this as the generic cell rate algorithm.) A library
-//! would count whoever it's asked about; here it must be known whether an address is shut out before anything is
-//! counted, and the memory for addresses is bounded.
+//! Of each one who is limited only one moment is kept: when all that was counted so far is forgiven. Whoever is ahead
+//! of now by more than what is allowed at once waits. (Networks know this as the generic cell rate algorithm.) A
+//! library would count whoever it's asked about; here it must be known whether an address is shut out before anything
+//! is counted, and the memory for addresses is bounded.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -31,8 +31,8 @@ impl Pace {
     }
 }
 
-/// One pace for each of many. Of how many is bounded: there is always room for one more, because whoever would be forgiven
-/// soonest is then forgiven at once.
+/// One pace for each of many. Of how many is bounded: there is always room for one more, because whoever would be
+/// forgiven soonest is then forgiven at once.
 #[derive(Debug)]
 pub(super) struct Paces<K> {
     pace: Pace,

@@ -45,7 +45,8 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How long a request's head may take to arrive, how many lines it may have, and how many bytes.
 const HEAD_MAX: Duration = Duration::from_secs(10);
 const HEAD_LINES_MAX: usize = 32;
-const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// A push has its signature here, in Base64: up to 21,848 bytes.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
 
 /// How long a client may take to read an answer.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -54,7 +55,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long to wait before the next connection is taken in, if the system has refused one: it may be out of descriptors.
+/// How long to wait before the next connection is taken in, if the system has refused one: it may be out of
+/// descriptors.
 const RESPITE: Duration = Duration::from_millis(100);
 
 /// Serves until it's told to end, and then what is under way for a moment more.

@@ -1,8 +1,8 @@
 //! The certificate and its key.
 //!
-//! Certificates end, and a host whose logic is upgraded while it runs mustn't have to be started again for a new one. So
-//! the files are looked at before each handshake, and read when they have changed. A pair that can't be used, such as a
-//! new certificate whose key isn't there yet, is told of in the log, and the earlier pair goes on serving.
+//! Certificates end, and a host whose logic is upgraded while it runs mustn't have to be started again for a new one.
+//! So the files are looked at before each handshake, and read when they have changed. A pair that can't be used, such
+//! as a new certificate whose key isn't there yet, is told of in the log, and the earlier pair goes on serving.
 
 use std::fs::{self, File, Metadata};
 use std::io::{BufReader, Read};

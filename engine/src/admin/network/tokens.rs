@@ -1,9 +1,9 @@
 //! The file of tokens: who may ask over the network, and for what.
 //!
-//! One token a line: its role, its name, and the SHA-256 of the token in hex, as `liveswap token` prints it. What begins
-//! with `#` is a comment. The tokens themselves are nowhere on this machine, so whoever reads the file has none; whoever
-//! may write to it makes his own, so it must be its owner's alone. It's read anew for each request: a line that is
-//! taken out counts for nothing from that moment on.
+//! One token a line: its role, its name, and the SHA-256 of the token in hex, as `liveswap token` prints it. What
+//! begins with `#` is a comment. The tokens themselves are nowhere on this machine, so whoever reads the file has none;
+//! whoever may write to it makes his own, so it must be its owner's alone. It's read anew for each request: a line that
+//! is taken out counts for nothing from that moment on.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -138,8 +138,8 @@ pub(super) fn find<'tokens>(tokens: &'tokens [Token], shown: &str) -> Option<&'t
     tokens.iter().find(|token| token.hash == hash)
 }
 
-/// Whether it's a file that nobody else may read or write to. It's the file that is open that is looked at, whatever has
-/// its name by now.
+/// Whether it's a file that nobody else may read or write to. It's the file that is open that is looked at, whatever
+/// has its name by now.
 fn check(path: &Path, file: &File) -> Result<(), TokensError> {
     let path = || path.to_owned();
     let metadata = file.metadata().map_err(|source| TokensError::Unreadable { path: path(), source })?;

@@ -1,4 +1,5 @@
-//! The admin API over the network: who gets in, what they may do there, and that nobody keeps the others out.
+//! The admin API over the network: who gets in, what they may do there, and what one address can't do to the
+//! others.
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
@@ -222,16 +223,25 @@ fn an_address_that_fails_too_often_is_shut_out() {
     assert_eq!(shut_out.code(), (429, "too-many-requests"));
     let wait: u64 = shut_out.header("retry-after").expect("it says when").parse().expect("in seconds");
     assert!((1..=6).contains(&wait), "{wait}");
-    // The right one doesn't help, or one could go on trying until it does.
-    assert_eq!(client.ask(Some(PUSH), "GET", "/status", b"").code(), (429, "too-many-requests"));
+    // The right one doesn't help, or one could go on trying until it does. On a slow machine, an attempt may have been
+    // forgiven meanwhile: so another is used up right before.
+    wait_until("the right one is refused, too", || {
+        let status = |token: &str| client.ask(Some(token), "GET", "/status", b"").status;
+        status("wrong") == 429 && status(PUSH) == 429
+    });
     assert_eq!(client.from([127, 0, 0, 2]).ask(Some(PUSH), "GET", "/status", b"").status, 200);
 }
 
 #[test]
 fn a_token_may_ask_so_often() {
     let (_host, _, client) = serve();
-    let mut answers = (0..1000).map(|_| client.ask(Some(READ), "GET", "/status", b""));
-    let refused = answers.find(|answer| answer.status != 200).expect("it asks too often");
+    // Several at once, so that they are faster than the pace on a slow machine too.
+    let ask = || (0..200).map(|_| client.ask(Some(READ), "GET", "/status", b"")).find(|it| it.status != 200);
+    let refused = std::thread::scope(|scope| {
+        let askers: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        let answers = askers.into_iter().filter_map(|asker| asker.join().expect("it asks on"));
+        answers.last().expect("they ask too often")
+    });
     assert_eq!(refused.code(), (429, "too-many-requests"));
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(client.ask(Some(PUSH), "GET", "/status", b"").status, 200);

@@ -1,7 +1,7 @@
 //! The admin API over the network: the same routes, behind TLS and a token.
 //!
-//! An operator who isn't on the machine needs a port, and whoever reaches the port must get nowhere without a secret,
-//! nor keep the others out. Nothing of this is there unless the host asks for it, and then never in plain text. What
+//! An operator who isn't on the machine needs a port, and whoever reaches the port must get nowhere without a secret.
+//! Nothing of this is there unless the host asks for it, and then never in plain text. What
 //! comes in is bounded in number, in time and in size at each step:
 //!
 //! | step | module | bounds |
@@ -12,6 +12,11 @@
 //! | who asks | [`gate`], [`tokens`] | failed attempts of an address, requests of a token |
 //! | its body | [`gate`], the routes | its size, how long it takes |
 //! | its answer | [`serve`] | how long the client takes to read it |
+//!
+//! These bounds keep the host from harm, and one address from taking all the places. They don't promise an operator one:
+//! strangers at four addresses who connect again and again can hold every place, and whoever shares an operator's
+//! address and fails there shuts it out, right token or not. Who may reach the port at all is a firewall's to say. The
+//! socket on the machine has no part in any of this, and stays the way in.
 //!
 //! [`pace`] is how often something may happen. Who was turned away is told of in the host's log, a few lines a minute
 //! at most ([`log`]), and not in the audit log: anybody who reaches the port could fill the disk with it.

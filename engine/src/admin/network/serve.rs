@@ -1,7 +1,10 @@
-//! Connections: taken in, shaken hands with, and ended in time, so that no client keeps the others out.
+//! Connections: taken in, shaken hands with, and ended in time, so that no single client holds up the others.
 //!
 //! Each connection has a task of its own from its first moment, so a handshake that stalls holds up nobody. Each is for
 //! one request. What a client may take its time for has an end; only carrying out a command takes as long as it takes.
+//!
+//! Places are bounded, for all and for one address. They aren't shared out fairly: as many addresses as it takes to fill
+//! them all, connecting again and again, leave none to others.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

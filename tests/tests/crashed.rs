@@ -266,6 +266,9 @@ fn a_push_is_refused_if_its_probation_cant_be_recorded() {
     let refused = engine.push(Fixture::trial("1002").build()).unwrap_err();
     assert_eq!(refused.code(), "unwritable-record");
     assert_eq!((version(&engine).as_str(), status(&engine).phase), ("1001", "serving"));
+    let entries = fs::read_dir(folder.path().join("private")).unwrap().map(|entry| entry.unwrap().path());
+    let kept = entries.filter(|path| path.extension().is_some_and(|extension| extension == "kept"));
+    assert_eq!(kept.count(), 0, "nothing is left of it");
     fs::remove_dir(&in_the_way).unwrap();
     engine.push(Fixture::trial("1002").build()).unwrap();
     // Nor is it committed before the next start would know.

@@ -135,6 +135,8 @@ pub(crate) struct Record {
     content: Content,
     /// What the record said before a version that isn't published yet was put on probation.
     before: Option<Content>,
+    /// The disk may say something else than `content`: writing has failed after the point from which it may have happened.
+    is_uncertain: bool,
 }
 
 impl Record {
@@ -145,7 +147,8 @@ impl Record {
 
     fn open_on(disk: Arc<dyn Disk>, folder: &Path, module: &str) -> Self {
         let (folder, module) = (folder.to_owned(), module.to_owned());
-        let mut record = Self { folder, module, disk, content: Content::default(), before: None };
+        let mut record =
+            Self { folder, module, disk, content: Content::default(), before: None, is_uncertain: false };
         match record.read() {
             Ok(content) => record.content = content,
             Err(error) => {
@@ -203,7 +206,13 @@ impl Record {
             predecessor: Some(predecessor),
         };
         let before = self.content.clone();
-        self.write(content)?;
+        if let Err(error) = self.write(content) {
+            // A library that was kept for this isn't needed, unless the record names it after all.
+            if !self.is_uncertain {
+                self.tidy();
+            }
+            return Err(error);
+        }
         self.before = Some(before);
         Ok(())
     }
@@ -298,7 +307,9 @@ impl Record {
 
     /// Has the record say something else. If it fails, it says what it said, or on a failing disk perhaps this.
     fn write(&mut self, content: Content) -> Result<(), RecordError> {
-        if content == self.content {
+        // Somebody may have cleaned the folder away.
+        let is_there = self.path().exists() == (content != Content::default());
+        if content == self.content && !self.is_uncertain && is_there {
             return Ok(());
         }
         if content == Content::default() {
@@ -318,6 +329,7 @@ impl Record {
         let written = self.disk.create(&partial).map_err(unwritable("create", &partial)).and_then(|file| {
             self.disk.write(&file, 0, &bytes).map_err(unwritable("write", &partial))?;
             self.disk.sync_file(&file).map_err(unwritable("sync", &partial))?;
+            self.is_uncertain = true;
             self.disk.rename(&partial, &path).map_err(unwritable("rename", &partial))
         });
         written.inspect_err(|_| {
@@ -325,13 +337,14 @@ impl Record {
             let _ = self.disk.remove(&partial);
         })?;
         self.disk.sync_folder(&self.folder).map_err(unwritable("sync", &self.folder))?;
-        self.content = content;
+        (self.content, self.is_uncertain) = (content, false);
         Ok(())
     }
 
     /// Has the record say nothing.
     fn remove(&mut self) -> Result<(), RecordError> {
         let path = self.path();
+        self.is_uncertain = true;
         match self.disk.remove(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(unwritable("remove", &path)(error));
@@ -339,17 +352,17 @@ impl Record {
             _ => {}
         }
         self.disk.sync_folder(&self.folder).map_err(unwritable("sync", &self.folder))?;
-        self.content = Content::default();
+        (self.content, self.is_uncertain) = (Content::default(), false);
         Ok(())
     }
 
     /// Keeps a version's library under a name of its own, on the disk for good.
     fn keep(&self, known: Known, copy: &Path) -> Result<Kept, RecordError> {
-        if let Some(kept) = self.content.predecessor.as_ref().filter(|kept| kept.known.digest == known.digest)
-        {
+        let path = self.kept(known.digest);
+        let kept = self.content.predecessor.as_ref().filter(|kept| kept.known.digest == known.digest);
+        if let Some(kept) = kept.filter(|_| path.exists()) {
             return Ok(kept.clone());
         }
-        let path = self.kept(known.digest);
         let content =
             fs::read(copy).map_err(|source| RecordError::Unreadable { path: copy.to_owned(), source })?;
         let checksum = Digest::of(&content);

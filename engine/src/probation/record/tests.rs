@@ -149,3 +149,29 @@ fn a_disk_that_fails_at_any_operation_leaves_a_whole_record() {
     }
     assert_eq!(failures, 6, "remove, create, write, sync, rename, sync the folder");
 }
+
+/// What a push that was refused has left on the disk may be believed by the next start, so it's taken back.
+#[test]
+fn what_may_have_got_to_the_disk_all_the_same_is_written_over() {
+    let (folder, copy, mut record) = begun();
+    record.settle();
+    record.commit().unwrap();
+    // It fails when the folder is synced, after the record has got its name.
+    record.disk = Arc::new(Failing { left: AtomicUsize::new(6) });
+    assert_eq!(record.begin(known("3"), known("2"), &copy).unwrap_err().code(), "unwritable-record");
+    assert_eq!(Record::open(folder.path(), "logic").on_probation(), Some(&known("3")));
+    record.disk = Arc::new(RealDisk);
+    record.commit().unwrap();
+    assert_eq!(Record::open(folder.path(), "logic").on_probation(), None);
+}
+
+#[test]
+fn a_library_that_somebody_has_cleaned_away_is_kept_again() {
+    let (folder, copy, mut record) = begun();
+    record.settle();
+    fs::remove_file(record.kept(known("1").digest)).unwrap();
+    fs::remove_file(record.path()).unwrap();
+    record.begin(known("3"), known("1"), &copy).unwrap();
+    record.settle();
+    assert_eq!(Record::open(folder.path(), "logic").predecessor_content().unwrap(), b"library");
+}

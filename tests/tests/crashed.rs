@@ -4,6 +4,7 @@
 
 use std::any::type_name;
 use std::env;
+use std::fmt::Debug;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,9 +13,9 @@ use std::thread;
 
 use fixture_api::trial::Trial;
 use liveswap::status::ModuleStatus;
-use liveswap::{Engine, Module, Probation, PushOutcome, Reason};
+use liveswap::{CommitError, Engine, Module, Probation, PushOutcome, Reason, RollbackError, TakeError};
 use liveswap_tests::host::MODULE;
-use liveswap_tests::{Fixture, alone};
+use liveswap_tests::{Fixture, alone, wait_until};
 
 /// Where the server's folders are.
 const FOLDER: &str = "LIVESWAP_TEST_FOLDER";
@@ -50,6 +51,18 @@ fn put(engine: &Engine, folder: &Path, fixture: Fixture) {
     fs::copy(&built, &partial).unwrap();
     fs::rename(partial, whole).unwrap();
     engine.rescan();
+}
+
+/// Has something done, once the watcher has had its look at what was put there.
+fn done<T: Debug, E: Debug>(code: fn(&E) -> &'static str, act: impl Fn() -> Result<T, E>) {
+    wait_until("it's done", || match act() {
+        Err(error) if code(&error) == "busy" => false,
+        outcome => outcome.is_ok() || panic!("{outcome:?}"),
+    });
+}
+
+fn snapshot(engine: &Engine) {
+    done(TakeError::code, || engine.snapshot(MODULE));
 }
 
 /// Has `serve` done by a process of its own, which is killed when it's done with that. The folders that it leaves.
@@ -93,7 +106,7 @@ fn killed_after<F: FnOnce(&Engine, &Path)>(serve: F) -> tempfile::TempDir {
 #[track_caller]
 fn has_crashed(engine: &Engine) {
     let status = status(engine);
-    let verdict = status.last_verdict.unwrap();
+    let verdict = status.last_verdict.clone().unwrap_or_else(|| panic!("no verdict: {status:#?}"));
     assert_eq!((verdict.version.to_string().as_str(), verdict.verdict), ("1002", "rolled-back"));
     assert_eq!(verdict.reason, Some(Reason::Crashed));
     assert_eq!((status.swaps.rolled_back, status.swaps.rolled_back_by_health), (1, 1));
@@ -174,7 +187,7 @@ fn after_a_kill_after_the_commit_the_new_one_serves() {
     let folder = killed_after(|engine, folder| {
         put(engine, folder, Fixture::trial("1001"));
         put(engine, folder, Fixture::trial("1002"));
-        engine.commit(MODULE).unwrap();
+        done(CommitError::code, || engine.commit(MODULE));
     });
     let restarted = engine(folder.path());
     assert_eq!((version(&restarted).as_str(), status(&restarted).last_verdict), ("1002", None));
@@ -198,7 +211,7 @@ fn what_was_rolled_back_by_hand_is_not_started_again() {
     let folder = killed_after(|engine, folder| {
         put(engine, folder, Fixture::trial("1001"));
         put(engine, folder, Fixture::trial("1002"));
-        engine.rollback(MODULE).unwrap();
+        done(RollbackError::code, || engine.rollback(MODULE));
     });
     let restarted = engine(folder.path());
     assert_eq!((version(&restarted).as_str(), status(&restarted).last_verdict), ("1001", None));
@@ -215,11 +228,11 @@ fn the_predecessor_begins_with_the_newest_snapshot_that_it_can_read() {
         for _ in 0..5 {
             trial(engine).call(|trial| trial.count()).unwrap();
         }
-        engine.snapshot(MODULE).unwrap();
+        snapshot(engine);
         put(engine, folder, Fixture::trial("1002").feature("schema-2"));
         for _ in 0..4 {
             trial(engine).call(|trial| trial.count()).unwrap();
-            engine.snapshot(MODULE).unwrap();
+            snapshot(engine);
         }
         assert_eq!(trial(engine).call(|trial| trial.counted()), Ok(9));
     });
@@ -245,7 +258,7 @@ fn a_predecessor_that_can_read_no_snapshot_leaves_the_start_to_the_one_that_can(
         put(engine, folder, Fixture::trial("1001"));
         put(engine, folder, Fixture::trial("1002").feature("schema-2"));
         trial(engine).call(|trial| trial.count()).unwrap();
-        engine.snapshot(MODULE).unwrap();
+        snapshot(engine);
     });
     let restarted = engine(folder.path());
     assert_eq!(

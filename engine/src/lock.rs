@@ -1,49 +1,12 @@
-//! Locking, whether or not a holder panicked.
+//! Locking, and waiting under a lock, whether or not a holder panicked.
 //!
-//! What the engine keeps under its locks is whole between any two statements, so a panic under one (of a subscriber
-//! that an event was given to, say) spoils nothing.
-//!
-//! With `--cfg liveswap_race` (`ci/race`) nobody waits within the standard library. It isn't instrumented there, so
-//! ThreadSanitizer would miss what a lock that was waited for has put in order. Instead, one asks for the lock until it
-//! is free; and a condition variable wakes for nothing after a moment, as it always may.
+//! How a lock is taken, and why so with `--cfg liveswap_race`, is said where the state's crate does it. With that cfg a
+//! condition variable isn't waited for either: it wakes for nothing after a moment, as it always may.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-#[cfg(not(liveswap_race))]
-macro_rules! take {
-    ($lock:ident, $method:ident, $attempt:ident) => {
-        $lock.$method().unwrap_or_else(PoisonError::into_inner)
-    };
-}
-
-#[cfg(liveswap_race)]
-macro_rules! take {
-    ($lock:ident, $method:ident, $attempt:ident) => {
-        loop {
-            match $lock.$attempt() {
-                Ok(guard) => break guard,
-                Err(std::sync::TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
-                Err(std::sync::TryLockError::WouldBlock) => std::thread::yield_now(),
-            }
-        }
-    };
-}
-
-/// Locks.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    take!(mutex, lock, try_lock)
-}
-
-/// Locks, together with others, to look.
-pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    take!(lock, read, try_read)
-}
-
-/// Locks, alone, to change.
-pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    take!(lock, write, try_write)
-}
+pub(crate) use liveswap_state::lock::{lock, read, write};
 
 /// Waits for the condition variable, for no longer than so long if that's said. It may wake for nothing.
 pub(crate) fn wait<'mutex, T>(

@@ -41,7 +41,8 @@ pub mod fence;
 mod fingerprint;
 mod host;
 mod interface;
-mod lock;
+#[doc(hidden)]
+pub mod lock;
 mod logic;
 pub mod manifest;
 mod migrate;

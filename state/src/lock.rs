@@ -1,7 +1,8 @@
 //! Locking, whether or not a holder panicked.
 //!
-//! Under the mutexes of this crate, nothing that can panic happens in the middle of a change. What a panic under the
-//! lock of a shard leaves, is said where that is taken.
+//! Under the mutexes of this crate and of the engine, nothing that can panic happens in the middle of a change, so a
+//! panic under one (of a subscriber that an event was given to, say) spoils nothing. What a panic under the lock of a
+//! shard leaves, is said where that is taken.
 //!
 //! With `--cfg liveswap_race` (`ci/race`) nobody waits within the standard library. It isn't instrumented there, so
 //! ThreadSanitizer would miss what a lock that was waited for has put in order. Instead, one asks for the lock until it
@@ -31,18 +32,18 @@ macro_rules! take {
 
 /// Locks.
 #[inline]
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     take!(mutex, lock, try_lock)
 }
 
 /// Locks, together with others, to look.
 #[inline]
-pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+pub fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     take!(lock, read, try_read)
 }
 
 /// Locks, alone, to change.
 #[inline]
-pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     take!(lock, write, try_write)
 }

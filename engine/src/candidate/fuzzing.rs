@@ -7,12 +7,13 @@
 
 use std::borrow::Cow;
 use std::fs;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use liveswap_state::manifest::{FORMAT, HEADER_LENGTH, MAGIC, SECTION};
 use liveswap_state::{Access, COMPILER, CONTRACT, Fingerprint, MethodSpec};
 use object::elf as raw;
+use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::accept::{Source, accept};
@@ -43,7 +44,8 @@ pub(crate) fn candidate(input: &[u8]) {
 }
 
 fn library(bytes: &[u8]) {
-    let (folder, path) = folder();
+    let place = folder();
+    let (folder, path) = (&place.folder, place.path.path());
     let accepted = accept(folder, Source::Memory { name: "candidate", content: bytes }, u64::MAX);
     let accepted = accepted.expect("there is room");
     assert!(fs::read(&accepted.copy.path).unwrap() == *accepted.content, "the copy is another");
@@ -149,14 +151,20 @@ fn is_printable(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
-/// A private folder, with its path.
-fn folder() -> &'static (Arc<PrivateFolder>, PathBuf) {
-    static FOLDER: OnceLock<(Arc<PrivateFolder>, PathBuf)> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        // Removed with the engine's, which is never.
-        let path = tempfile::Builder::new().prefix("liveswap-fuzz-").tempdir().unwrap().keep();
-        (Arc::new(PrivateFolder::open(&path).unwrap()), path)
-    })
+/// A private folder. It's removed with the thread that uses it.
+struct Place {
+    folder: Arc<PrivateFolder>,
+    path: TempDir,
+}
+
+fn folder() -> Rc<Place> {
+    thread_local! {
+        static PLACE: Rc<Place> = {
+            let path = tempfile::tempdir().unwrap();
+            Rc::new(Place { folder: Arc::new(PrivateFolder::open(path.path()).unwrap()), path })
+        };
+    }
+    PLACE.with(Rc::clone)
 }
 
 /// The same library with the right checksum over its manifest; none if there is no place for one.

@@ -5,19 +5,21 @@
 //! Whatever it is, it's refused or taken; the folder's newest is this one or the one before, and its files are what they
 //! were; and what is read from a file that is intact would be written as the very same file again.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::rc::Rc;
+use std::sync::Arc;
 
+use tempfile::TempDir;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::disk::{Disk, RealDisk};
 use super::folder::{Newest, SnapshotFolder};
 use super::format::{FORMAT, HEADER_LENGTH, Header, Label, MAGIC, ROOT, Writer};
 use super::intact::Intact;
-use crate::lock::lock;
 
 /// Blocks, with their ordinals.
 pub(crate) type BlockList = Vec<(u32, Vec<u8>)>;
@@ -27,31 +29,34 @@ const LABEL: Label = Label { schema: 1, fingerprint: [7; 16], taken_at: 1_700_00
 /// A folder with one snapshot, beside which inputs are put.
 struct Place {
     folder: SnapshotFolder,
-    path: PathBuf,
+    /// Removed with the thread that uses it.
+    path: TempDir,
 }
 
 impl Place {
-    fn get() -> MutexGuard<'static, Option<Self>> {
-        static PLACE: Mutex<Option<Place>> = Mutex::new(None);
-        let mut place = lock(&PLACE);
-        place.get_or_insert_with(|| {
-            let path = tempfile::Builder::new().prefix("liveswap-fuzz-").tempdir().unwrap().keep();
-            let keep = NonZeroUsize::new(2).expect("it isn't 0");
-            let mut folder = SnapshotFolder::open(&path, "logic", keep).unwrap();
-            let mut draft = folder.begin().unwrap();
-            draft.writer().block(ROOT, b"the one before").unwrap();
-            draft.finish(LABEL).unwrap();
-            Self { folder, path }
-        });
-        place
+    fn new() -> Self {
+        let path = tempfile::tempdir().unwrap();
+        let keep = NonZeroUsize::new(2).expect("it isn't 0");
+        let mut folder = SnapshotFolder::open(path.path(), "logic", keep).unwrap();
+        let mut draft = folder.begin().unwrap();
+        draft.writer().block(ROOT, b"the one before").unwrap();
+        draft.finish(LABEL).unwrap();
+        Self { folder, path }
+    }
+
+    fn of_this_thread() -> Rc<RefCell<Self>> {
+        thread_local! {
+            static PLACE: Rc<RefCell<Place>> = Rc::new(RefCell::new(Place::new()));
+        }
+        PLACE.with(Rc::clone)
     }
 
     fn name(&self, number: u64) -> PathBuf {
-        self.path.join(format!("logic.{number:012}.snapshot"))
+        self.path.path().join(format!("logic.{number:012}.snapshot"))
     }
 
     fn names(&self) -> BTreeSet<PathBuf> {
-        fs::read_dir(&self.path).unwrap().map(|entry| entry.unwrap().path()).collect()
+        fs::read_dir(self.path.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
     }
 }
 
@@ -66,8 +71,8 @@ pub(crate) fn files(input: &[u8]) -> Vec<Vec<u8>> {
 
 /// Puts a file into the folder, and looks for the newest snapshot. That file, if it's that.
 pub(crate) fn opened(file: &[u8]) -> Option<Intact> {
-    let mut place = Place::get();
-    let place = place.as_mut().expect("it was made");
+    let place = Place::of_this_thread();
+    let mut place = place.borrow_mut();
     let (before, path) = (place.name(1), place.name(2));
     fs::write(&path, file).unwrap();
     let names = place.names();

@@ -77,6 +77,7 @@ fn the_status_as_json_has_every_promised_field() {
         move || connection.get("/slow?ms=1000")
     });
     wait_until("the call is inside", || demo.status()["active"]["in_flight"] == 1);
+    wait_until("1002 has been told of its successor", || demo.status()["standby"]["in_flight"] == 0);
     let status: Value = serde_json::from_str(&done(demo.liveswap(&["status", "--json"]))).expect("JSON");
     assert_names(&status, &["modules"]);
     let module = &status["modules"][0];

@@ -65,6 +65,8 @@ fn p3_05_the_status_names_who_holds_the_standby() {
     let host = Host::serving(logic("1001"));
     let held = Held::stateless("ada", &host);
     host.push(logic("1002"));
+    // A push is answered once its version serves; then its predecessor hears of that, in a hook.
+    wait_until("1001 has been told", || host.status().standby.unwrap().in_flight == 1);
 
     let standby = host.status().standby.unwrap();
     assert_eq!((standby.version.to_string().as_str(), standby.in_flight), ("1001", 1));

@@ -12,7 +12,7 @@ use crate::Context;
 
 /// The version of the contract: the host table, [`Entry`](crate::Entry), [`Context`], how a call is made, and how a
 /// [`Sharded`](crate::Sharded) lies in memory. Counted up with every change to one of them.
-pub const CONTRACT: u32 = 4;
+pub const CONTRACT: u32 = 5;
 
 /// What the host offers. It lives as long as the process.
 #[derive(Clone, Copy, Debug)]

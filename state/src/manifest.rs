@@ -11,7 +11,7 @@
 //! | … | the text: one JSON object |
 //!
 //! ```json
-//! {"contract":4,"module":"logic","version":"1002","compiler":"rustc …","panic":"unwind",
+//! {"contract":5,"module":"logic","version":"1002","compiler":"rustc …","panic":"unwind",
 //!  "interface":"Game","methods":[{"name":"hello","access":"exclusive","fingerprint":"…"}],
 //!  "state":{"type":"World","schema":2,"fingerprint":"…",
 //!   "from":[{"type":"World","schema":1,"fingerprint":"…","one_way":false}],
@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(BYTES[16..24], xxh3_64(text).to_le_bytes());
         let text = std::str::from_utf8(text).unwrap();
         assert!(
-            text.starts_with(r#"{"contract":4,"module":"logic","version":"1001","compiler":"rustc "#),
+            text.starts_with(r#"{"contract":5,"module":"logic","version":"1001","compiler":"rustc "#),
             "{text}"
         );
         assert!(

@@ -43,6 +43,7 @@ pub mod fuzzing;
 mod host;
 mod lock;
 mod module;
+mod modules;
 mod park;
 mod probation;
 pub mod rehearsal;

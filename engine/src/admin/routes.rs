@@ -266,9 +266,8 @@ impl Failure {
     /// An error of the engine's. Most say that a candidate isn't acceptable; the others are listed here.
     fn engine(code: &'static str, error: &impl Display) -> Self {
         let status = match code {
-            "busy" | "withheld" | "vetoed" | "too-many-retained" | "no-predecessor" | "nothing-to-commit" => {
-                StatusCode::CONFLICT
-            }
+            "busy" | "withheld" | "vetoed" | "too-many-retained" | "too-many-modules" | "no-predecessor"
+            | "nothing-to-commit" => StatusCode::CONFLICT,
             "pause-missed" | "cancelled" | "no-state" | "nothing-suspect" | "suspect" => StatusCode::CONFLICT,
             "no-snapshots" | "no-snapshot" => StatusCode::CONFLICT,
             "unknown-module" => StatusCode::NOT_FOUND,

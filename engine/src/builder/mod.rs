@@ -1,8 +1,10 @@
 //! Building an engine.
 
 mod audit;
+mod maker;
 #[cfg(feature = "network")]
 mod network;
+mod openings;
 mod probation;
 mod rehearse;
 mod signatures;
@@ -10,7 +12,7 @@ mod signatures;
 use std::any::TypeId;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
@@ -24,15 +26,16 @@ use crate::candidate::private::PrivateFolder;
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{
-    Audit, Authority, Control, Module, Moment, Observer, Oversight, Reaper, Settings, Snapshots, Vetoes,
+    Audit, Authority, Control, Moment, Observer, Opening, Openings, Reaper, Settings, Vetoes,
 };
-use crate::engine::{Core, Declared, Engine, Trigger};
+use crate::engine::{Core, Engine, Trigger};
 use crate::error::BuildError;
 use crate::host::hook::Hooks;
-use crate::probation::record::Record;
+use crate::modules::Modules;
 use crate::rehearsal::Rehearsal;
 use crate::spawn::{self, Jobs};
-use crate::status::Board;
+pub(crate) use maker::Maker;
+use openings::MODULES_MAX;
 use probation::Policies;
 
 /// How many snapshots are kept, unless the host says otherwise.
@@ -55,6 +58,8 @@ const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
 #[must_use = "an engine starts with `build`"]
 pub struct Builder {
     modules: Vec<Declaration>,
+    openings: Vec<Opening>,
+    modules_max: usize,
     private_folder: Option<PathBuf>,
     watched: Vec<PathBuf>,
     triggers: Vec<StartTrigger>,
@@ -89,12 +94,25 @@ struct SnapshotSettings {
 /// Starts a trigger, once there is something for it to reach.
 type StartTrigger = Box<dyn FnOnce(&Arc<Core>) -> Result<Box<dyn Trigger>, BuildError> + Send>;
 
-struct Declaration {
+/// A module that is to be, with what only its interface's type knows.
+pub(crate) struct Declaration {
     name: String,
     interface: &'static str,
     interface_type: TypeId,
     methods: &'static [MethodSpec],
     spawner: fn(Arc<CallPath>, Arc<Jobs>) -> Arc<dyn Spawner>,
+}
+
+impl Declaration {
+    fn of<I: Interface + ?Sized>(name: String) -> Self {
+        Self {
+            name,
+            interface: I::NAME,
+            interface_type: TypeId::of::<I>(),
+            methods: I::METHODS,
+            spawner: spawn::spawner::<I>,
+        }
+    }
 }
 
 impl std::fmt::Debug for Builder {
@@ -108,6 +126,8 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             modules: Vec::new(),
+            openings: Vec::new(),
+            modules_max: MODULES_MAX,
             private_folder: None,
             watched: Vec::new(),
             triggers: Vec::new(),
@@ -135,13 +155,7 @@ impl Builder {
     /// Declares a module, by the interface through which it is called. Its name is the one in its
     /// manifest, and the start of its files' names.
     pub fn module<I: Interface + ?Sized>(mut self, name: impl Into<String>) -> Self {
-        self.modules.push(Declaration {
-            name: name.into(),
-            interface: I::NAME,
-            interface_type: TypeId::of::<I>(),
-            methods: I::METHODS,
-            spawner: spawn::spawner::<I>,
-        });
+        self.modules.push(Declaration::of::<I>(name.into()));
         self
     }
 
@@ -358,35 +372,23 @@ impl Builder {
         let bell = Arc::new(Bell::new());
         let reaper = Reaper::start(bell.clone(), self.drain_deadline);
         let reaper = Arc::new(reaper.map_err(system("start the reaper's thread"))?);
-        let declared: Vec<_> = self
-            .modules
-            .iter()
-            .map(|module| Declared {
-                path: Arc::new(CallPath::new(
-                    module.name.clone(),
-                    module.methods,
-                    bell.clone(),
-                    self.suspect_policy,
-                )),
-                board: Arc::new(Mutex::new(Board { phase: "empty", ..Board::default() })),
-                interface: module.interface,
-                interface_type: module.interface_type,
-            })
-            .collect();
         let jobs = Arc::new(Jobs::new(self.spawned_running_max, self.spawned_waiting_max));
-        let modules = declared.iter().zip(&self.modules).map(|(module, Declaration { spawner, .. })| {
-            let spawner = spawner(module.path.clone(), jobs.clone());
-            let (path, board) = (module.path.clone(), module.board.clone());
-            let snapshots = self.open_snapshots(&path.module)?;
-            let lasts = self.private_folder.is_some();
-            let record = lasts.then(|| Record::open(folder.path(), &path.module));
-            let oversight = Oversight::new(self.policies.of(&path.module), record);
-            let (interface, reaper) = (module.interface, reaper.clone());
-            let module = Module::new(path, interface, board, reaper, spawner, snapshots, oversight);
-            Ok(module.recording(self.rehearsal.as_ref()))
-        });
-        let modules: Result<Vec<_>, BuildError> = modules.collect();
-        let modules = modules.inspect_err(|_| reaper.stop(None))?;
+        let maker = Maker {
+            bell: bell.clone(),
+            reaper: reaper.clone(),
+            jobs: jobs.clone(),
+            suspect_policy: self.suspect_policy,
+            snapshots: self.snapshots,
+            policies: self.policies,
+            records: self.private_folder.is_some().then(|| folder.path().to_owned()),
+            rehearsal: self.rehearsal.clone(),
+        };
+        let made: Result<Vec<_>, BuildError> = self.modules.iter().map(|module| maker.make(module)).collect();
+        let (declared, modules): (Vec<_>, Vec<_>) =
+            made.inspect_err(|_| reaper.stop(None))?.into_iter().unzip();
+        let known = Arc::new(Modules::new(declared));
+        let (list, modules_max) = (self.openings, self.modules_max);
+        let openings = Openings { list, modules_max, maker, modules: known.clone() };
         let ((running, ended), (wake, woken)) = (bounded(0), bounded(1));
         let settings = Settings {
             folder: Arc::new(folder),
@@ -404,6 +406,7 @@ impl Builder {
             observer: self.observer,
             rehearsal: self.rehearsal.clone().unwrap_or_default(),
             bell,
+            openings,
             audit: audit.clone(),
             wake,
             ended,
@@ -414,7 +417,7 @@ impl Builder {
             system("start the control thread")(error)
         })?;
         let core = Arc::new(Core {
-            modules: declared,
+            modules: known,
             mailbox: control.mailbox.clone(),
             reaper,
             audit,
@@ -433,16 +436,8 @@ impl Builder {
         Ok(engine)
     }
 
-    fn open_snapshots(&self, module: &str) -> Result<Option<Snapshots>, BuildError> {
-        let Some(SnapshotSettings { folder, keep, interval, at_end }) = &self.snapshots else {
-            return Ok(None);
-        };
-        let what = format!("keep snapshots in {}", folder.display());
-        Snapshots::open(folder, module, *keep, *interval, *at_end).map(Some).map_err(system(&what))
-    }
-
     fn check(&self) -> Result<(), BuildError> {
-        if self.modules.is_empty() {
+        if self.modules.is_empty() && self.openings.is_empty() {
             return Err(BuildError::NoModule);
         }
         for (index, Declaration { name, .. }) in self.modules.iter().enumerate() {

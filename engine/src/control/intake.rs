@@ -169,8 +169,8 @@ impl Worker {
                 concerns = Some(module.clone());
                 (record.module, record.version) = (concerns.clone(), Some(staged.readable.version.clone()));
                 match self.modules.iter_mut().find(|known| known.name() == module) {
-                    Some(known) => known.push(staged, stages, &self.settings),
-                    None => Err(VerifyError::UnknownModule { found: module, known: self.known() }.into()),
+                    Some(known) => known.push(staged, stages, &self.settings).map(Some),
+                    None => self.push_new(staged, stages, request),
                 }
             });
         if let Err(error) = &outcome {
@@ -181,11 +181,14 @@ impl Worker {
             }
         }
         self.note_withdrawn();
-        if outcome.is_ok() {
-            // Whoever asks for what was rolled back takes that back.
-            self.remembered.withdrawn.remove(&digest);
+        match outcome? {
+            Some(published) => {
+                // Whoever asks for what was rolled back takes that back.
+                self.remembered.withdrawn.remove(&digest);
+                Ok(Some(PushOutcome::Published(published)))
+            }
+            None => Ok(pass_over(name, origin)),
         }
-        outcome.map(|published| Some(PushOutcome::Published(published)))
     }
 
     fn count_refused(&self, module: Option<&str>) {
@@ -199,6 +202,11 @@ impl Worker {
         for withdrawn in self.modules.iter_mut().flat_map(Module::take_withdrawn) {
             self.remembered.withdrawn.add(withdrawn);
         }
+    }
+
+    /// A watched folder needn't offer this content again.
+    pub(super) fn withdraw(&mut self, digest: Digest) {
+        self.remembered.withdrawn.add(digest);
     }
 
     /// Pushes what was put into a watched folder. If that is a signature, the file beside it may have been refused for
@@ -248,10 +256,12 @@ impl Worker {
         }
         found.sort_by(|(one, _), (other, _)| other.version.cmp(&one.version));
         for (name, path) in found {
-            let Some(module) = self.modules.iter().find(|module| module.name() == name.module) else {
-                continue;
+            let module = self.modules.iter().find(|module| module.name() == name.module);
+            let is_wanted = match module {
+                Some(module) => module.active_number().is_none_or(|active| name.version > active),
+                None => self.settings.openings.covers(&path),
             };
-            if module.active_number().is_none_or(|active| name.version > active) {
+            if is_wanted {
                 if is_being_written(&path) {
                     tell(
                         || tracing::info!(path = %path.display(), "not ready: somebody is still writing it"),

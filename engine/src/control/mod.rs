@@ -7,6 +7,7 @@
 //! | [`audit`] | writes down who has asked for what, and what became of it |
 //! | [`authority`] | who must sign what they push |
 //! | [`thread`] | carries out what comes in, one command after the other |
+//! | [`admission`] | making modules of what is found |
 //! | [`intake`] | takes in what is pushed, and looks through the watched folders |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
@@ -24,6 +25,7 @@
 //! | [`reaper`] | drains and unmaps what has left its slot |
 //! | [`departure`] | what is left to do for such a version |
 
+mod admission;
 mod asker;
 mod audit;
 mod authority;
@@ -54,6 +56,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+pub use admission::AdmissionError;
+pub(crate) use admission::{Opening, Openings};
 pub(crate) use asker::Asker;
 pub(crate) use audit::Audit;
 pub use audit::AuditError;
@@ -116,6 +120,8 @@ pub(crate) struct Settings {
     /// How candidates are rehearsed, if they are.
     pub(crate) rehearsal: Rehearsal,
     pub(crate) bell: Arc<Bell>,
+    /// What may become a module by itself.
+    pub(crate) openings: Openings,
     /// Where all that is asked for is written down.
     pub(crate) audit: Audit,
     /// Wakes the control thread to look after what goes on by itself.

@@ -11,13 +11,15 @@ use serde::Serialize;
 
 use crate::builder::Builder;
 use crate::candidate::VersionNumber;
-use crate::control::{Allowed, Asker, Audit, Candidate, Control, Mailbox, PushRequest, Reaper, Recovery};
+use crate::control::{
+    Allowed, Asker, Audit, Candidate, Control, Faults, Mailbox, PushRequest, Reaper, Recovery,
+};
 use crate::error::{CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 use crate::lock::lock;
 use crate::module::Module;
 use crate::modules::Modules;
 use crate::rehearsal::Rehearsed;
-use crate::status::{ModuleStatus, SnapshotTaken, Status, Swap};
+use crate::status::{FolderFault, ModuleStatus, SnapshotTaken, Status, Swap};
 
 /// The host side of liveswap: loads versions, swaps them under running calls, and unmaps the old ones.
 ///
@@ -66,6 +68,7 @@ pub(crate) struct Core {
     pub(crate) mailbox: Mailbox,
     pub(crate) reaper: Arc<Reaper>,
     pub(crate) audit: Audit,
+    pub(crate) faults: Arc<Faults>,
     /// The most bytes that a candidate may have.
     #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "only the admin server asks"))]
     pub(crate) candidate_size_max: u64,
@@ -312,8 +315,12 @@ impl Engine {
 
     /// Looks through the watched folders for versions newer than the active ones, and waits until that is
     /// done. The watcher makes this unnecessary, except where a file system doesn't report changes.
-    pub fn rescan(&self) {
+    ///
+    /// Returns all that is wrong in the watched folders, sorted by path: one bad file keeps no other from being taken. What
+    /// was refused before and still lies there is in the list too.
+    pub fn rescan(&self) -> Vec<FolderFault> {
         self.core.mailbox.rescan_and_wait();
+        self.core.faults.list()
     }
 
     /// Where the admin API is served over the network, if it is; with the port that the system has chosen, if it was
@@ -341,6 +348,6 @@ impl Core {
             .iter()
             .map(|module| ModuleStatus::new(&module.path, &lock(&module.board), &retired))
             .collect();
-        Status { modules, audit: self.audit.status() }
+        Status { modules, faults: self.faults.list(), audit: self.audit.status() }
     }
 }

@@ -63,7 +63,7 @@ pub use candidate::{
     CandidateName, Digest, FieldManifest, FormerState, Manifest, MethodManifest, NotADigest, NotAVersion,
     StateManifest, TypeManifest, VersionNumber, inspect, read_signature, signature_beside,
 };
-pub use control::{Moment, SwapStep};
+pub use control::{Event, Moment, SwapStep};
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
 pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 pub use host::CountingAllocator;

@@ -22,9 +22,24 @@ pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
 pub struct Status {
     /// In the order in which they were declared.
     pub modules: Vec<ModuleStatus>,
+    /// What is wrong in the watched folders, sorted by path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FolderFault>,
     /// What became of the lines of the audit log; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditStatus>,
+}
+
+/// A file in a watched folder that was refused, or a folder there that can't be looked through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FolderFault {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The error's code.
+    pub code: &'static str,
+    /// The error's message.
+    pub message: String,
 }
 
 /// What became of the lines of the audit log since the engine started.

@@ -1,6 +1,7 @@
 //! Building an engine.
 
 mod audit;
+mod events;
 mod maker;
 #[cfg(feature = "network")]
 mod network;
@@ -26,7 +27,7 @@ use crate::candidate::private::PrivateFolder;
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{
-    Audit, Authority, Control, Moment, Observer, Opening, Openings, Reaper, Settings, Vetoes,
+    Audit, Authority, Control, Events, Faults, Moment, Observer, Opening, Openings, Reaper, Settings, Vetoes,
 };
 use crate::engine::{Core, Engine, Trigger};
 use crate::error::BuildError;
@@ -74,6 +75,7 @@ pub struct Builder {
     hook_deadline: Duration,
     vetoes: Vetoes,
     observer: Observer,
+    events: Events,
     suspect_policy: SuspectPolicy,
     snapshots: Option<SnapshotSettings>,
     policies: Policies,
@@ -142,6 +144,7 @@ impl Builder {
             hook_deadline: Duration::from_secs(10),
             vetoes: Vetoes { max: 5, pause: Duration::from_millis(100) },
             observer: Observer::default(),
+            events: Events::default(),
             suspect_policy: SuspectPolicy::default(),
             snapshots: None,
             policies: Policies::default(),
@@ -159,8 +162,11 @@ impl Builder {
         self
     }
 
-    /// Watches a folder: a candidate that is copied or moved there is pushed. The folder is made if it is
-    /// missing, and looked through at the start. Nothing is loaded from a folder that every user may write to.
+    /// Watches a folder: a candidate that is copied or moved there, or into a folder in it, is pushed. The folder is made
+    /// if it is missing, and looked through at the start, eight folders deep. Nothing is loaded from a folder that every
+    /// user may write to, and no link is followed out of the folder.
+    ///
+    /// What is refused is logged, and listed in the [status](crate::Status::faults) with its path.
     #[cfg(feature = "watch")]
     pub fn watch(mut self, folder: impl Into<PathBuf>) -> Self {
         // Absolute, because the process may go to another folder later. It fails for an empty path only,
@@ -389,6 +395,7 @@ impl Builder {
         let known = Arc::new(Modules::new(declared));
         let (list, modules_max) = (self.openings, self.modules_max);
         let openings = Openings { list, modules_max, maker, modules: known.clone() };
+        let faults = Arc::<Faults>::default();
         let ((running, ended), (wake, woken)) = (bounded(0), bounded(1));
         let settings = Settings {
             folder: Arc::new(folder),
@@ -404,6 +411,8 @@ impl Builder {
             hooks: Hooks::new(self.hook_deadline),
             vetoes: self.vetoes,
             observer: self.observer,
+            events: self.events,
+            faults: faults.clone(),
             rehearsal: self.rehearsal.clone().unwrap_or_default(),
             bell,
             openings,
@@ -421,6 +430,7 @@ impl Builder {
             mailbox: control.mailbox.clone(),
             reaper,
             audit,
+            faults,
             candidate_size_max: self.candidate_size_max,
         });
         // From here on, dropping the engine ends the threads.

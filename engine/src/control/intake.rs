@@ -5,12 +5,13 @@
 //! after it was refused or rolled back, and still be the newest. So what was refused is remembered, with all that the
 //! refusal came of, and what was rolled back.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::audit::PushRecord;
 use super::authority::Evidence;
+use super::events::Event;
 use super::mailbox::{Allowed, Candidate, PushRequest};
 use super::module::{Module, ask, micros};
 use super::observer::SwapStep;
@@ -20,7 +21,8 @@ use super::{Asker, Settings};
 use crate::candidate::accept::{Accepted, Source, accept, is_being_written, take};
 #[cfg(feature = "watch")]
 use crate::candidate::signature::signed_by;
-use crate::candidate::{CandidateName, Digest, VerifyError, folder, manifest, verify};
+use crate::candidate::walk::{refuse_outside, walk};
+use crate::candidate::{AcceptError, CandidateName, Digest, VerifyError, manifest, verify};
 use crate::engine::PushOutcome;
 use crate::error::PushError;
 use crate::status::Stages;
@@ -74,7 +76,7 @@ struct Refused {
     content: Digest,
     /// The name is part of what was refused: it may have been the fault.
     name: String,
-    /// What was active. Another state, or an older version, may make the content welcome.
+    /// What was active, in the module that it is named for. Another state, or an older version, may make the content welcome.
     beside: Vec<Option<Digest>>,
     /// What it was judged by, if the signature was at fault: with another one, or once another key is trusted, the
     /// content may be welcome.
@@ -103,9 +105,26 @@ impl Worker {
             if let Err(error) = &outcome {
                 tell(|| tracing::warn!(candidate = name, asker = %request.asker, code = error.code(), "refused: {error}"));
             }
+            thread.tell_outcome(&name, &outcome);
             thread.settings.audit.pushed(request, &record, &outcome);
             outcome
         })
+    }
+
+    fn tell_outcome(&self, name: &str, outcome: &Result<Option<PushOutcome>, PushError>) {
+        match outcome {
+            Ok(Some(PushOutcome::Published(published))) => self.settings.events.tell(|| Event::Reloaded {
+                module: published.module.clone(),
+                from: published.swap.from.clone(),
+                to: published.swap.to.clone(),
+            }),
+            Ok(_) => {}
+            Err(error) => self.settings.events.tell(|| Event::Failed {
+                candidate: name.to_owned(),
+                code: error.code(),
+                message: error.to_string(),
+            }),
+        }
     }
 
     fn take_in(
@@ -120,7 +139,7 @@ impl Worker {
         record.module.clone_from(&concerns);
         let started = Instant::now();
         if let (Candidate::File(path), Asker::Folder(_)) = (&request.candidate, &request.asker) {
-            folder::refuse_open(path).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
+            self.refuse_outside(path).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         }
         ask(&self.settings, None, SwapStep::Accept)
             .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
@@ -130,7 +149,8 @@ impl Worker {
             .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         record.see(&taken.content);
         let digest = taken.digest;
-        let beside = self.modules.iter().map(Module::active_digest).collect();
+        let is_beside = |module: &&Module| named.as_ref().is_none_or(|named| named.module == module.name());
+        let beside = self.modules.iter().filter(is_beside).map(Module::active_digest).collect();
         let refused = Refused { content: digest, name: name.to_owned(), beside, evidence: None };
         let unsigned = Refused { evidence: Some(proof.evidence()), ..refused.clone() };
         if origin != Origin::Asked && self.remembered.refused.contains(&unsigned) {
@@ -191,6 +211,14 @@ impl Worker {
         }
     }
 
+    /// Refuses a file of a watched folder that doesn't lie within it, or lies where everybody may write.
+    fn refuse_outside(&self, path: &Path) -> Result<(), AcceptError> {
+        let roots = self.settings.watched.iter().filter(|root| path.starts_with(root));
+        let root = roots.max_by_key(|root| root.as_os_str().len());
+        // Only a watched folder offers, so there is one.
+        refuse_outside(root.map_or_else(|| path.parent().unwrap_or(path), PathBuf::as_path), path)
+    }
+
     fn count_refused(&self, module: Option<&str>) {
         if let Some(module) = self.modules.iter().find(|known| Some(known.name()) == module) {
             module.count_refused();
@@ -224,8 +252,9 @@ impl Worker {
     /// editor's or a copy's temporary file isn't anybody's mistake.
     fn offer(&mut self, path: PathBuf, origin: Origin) {
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        let candidate = Candidate::File(path);
+        let candidate = Candidate::File(path.clone());
         if CandidateName::parse(&candidate.name()).is_some() {
+            self.settings.events.tell(|| Event::Seen { path: path.clone() });
             // What is refused has been logged and counted; nobody waits for the outcome.
             let request = PushRequest {
                 candidate,
@@ -233,28 +262,31 @@ impl Worker {
                 allowed: Allowed::default(),
                 asker: Asker::Folder(folder),
             };
-            let _ = self.push(&request, origin);
+            match self.push(&request, origin) {
+                Ok(Some(_)) => self.settings.faults.clear(&path),
+                // It was tried before: what there was to say against it still holds.
+                Ok(None) => {}
+                Err(error) => self.settings.faults.note(&path, error.code(), error.to_string()),
+            }
         }
     }
 
     /// Offers, for each module, the newest file that is newer than what is active; if it's refused, the
     /// next older one.
     pub(super) fn rescan(&mut self) {
-        let mut found = Vec::new();
-        for folder in &self.settings.watched {
-            match folder::list(folder) {
-                Ok(files) => found.extend(
-                    files
-                        .into_iter()
-                        .filter_map(|path| Some((CandidateName::parse(path.file_name()?.to_str()?)?, path))),
-                ),
-                Err(error) => {
-                    let (folder, code) = (folder.display(), error.code());
-                    tell(|| tracing::warn!(%folder, code, %error, "can't look through the watched folder"));
-                }
-            }
+        let walked: Vec<_> = self.settings.watched.iter().map(|folder| walk(folder)).collect();
+        let there: HashSet<_> = walked.iter().flat_map(|walked| &walked.files).collect();
+        self.settings.faults.keep(|path| there.contains(&path.to_owned()));
+        for (path, error) in walked.iter().flat_map(|walked| &walked.faults) {
+            let (folder, code) = (path.display(), error.code());
+            tell(|| tracing::warn!(%folder, code, %error, "can't look through the watched folder"));
+            self.settings.faults.note(path, code, error.to_string());
         }
-        found.sort_by(|(one, _), (other, _)| other.version.cmp(&one.version));
+        let files = walked.into_iter().flat_map(|walked| walked.files);
+        let named = |path: PathBuf| Some((CandidateName::parse(path.file_name()?.to_str()?)?, path));
+        let mut found: Vec<_> = files.filter_map(named).collect();
+        // By path among those of one version, so that what is taken doesn't depend on the order of a walk.
+        found.sort_by(|(one, here), (other, there)| other.version.cmp(&one.version).then(here.cmp(there)));
         for (name, path) in found {
             let module = self.modules.iter().find(|module| module.name() == name.module);
             let is_wanted = match module {
@@ -266,6 +298,7 @@ impl Worker {
                     tell(
                         || tracing::info!(path = %path.display(), "not ready: somebody is still writing it"),
                     );
+                    self.settings.events.tell(|| Event::NotReady { path: path.clone() });
                 } else {
                     self.offer(path, Origin::Scanned);
                 }

@@ -18,6 +18,7 @@ use crate::error::{CommitError, ModuleError, PushError, RecoverError, RollbackEr
 use crate::lock::lock;
 use crate::module::Module;
 use crate::modules::Modules;
+use crate::registry::Registry;
 use crate::rehearsal::Rehearsed;
 use crate::status::{FolderFault, ModuleStatus, SnapshotTaken, Status, Swap};
 
@@ -328,6 +329,12 @@ impl Engine {
     #[cfg(feature = "network")]
     pub fn network_address(&self) -> Option<SocketAddr> {
         self.triggers.iter().find_map(|trigger| trigger.network_address())
+    }
+
+    /// Which modules there are, in which versions, and what those export, all sorted by name. Doesn't wait for a swap under
+    /// way.
+    pub fn registry(&self) -> Registry {
+        Registry::of(&self.core.modules)
     }
 
     /// What is loaded, who is inside, and what has happened. Doesn't wait for a swap under way.

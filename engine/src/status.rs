@@ -15,6 +15,7 @@ use crate::control::{Progress, RetiredView, Serial};
 use crate::host;
 use crate::probation::view::ProbationView;
 pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
+use crate::registry::Exports;
 
 /// All modules of an engine.
 #[derive(Clone, Debug, Serialize)]
@@ -181,6 +182,8 @@ pub struct SlotStatus {
     pub version: VersionNumber,
     /// The schema version of the state it works on.
     pub state_schema: u32,
+    /// Where it's from.
+    pub origin: Origin,
     /// How many threads are inside, in a call.
     pub in_flight: usize,
     /// The threads that are inside, and those that it has started.
@@ -191,6 +194,17 @@ pub struct SlotStatus {
     pub live_bytes: Option<usize>,
 }
 
+/// Where a version is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// It's a library that was plugged in.
+    Library,
+    /// It's [built into the host](crate::Builder::built_in): it's never unmapped.
+    BuiltIn,
+}
+
 /// A version that has left its slot.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -198,7 +212,8 @@ pub struct RetiredStatus {
     /// The version.
     pub version: VersionNumber,
     /// `draining`: calls are inside, a hook of it runs, or it is about to be unmapped. `retained`: no call is inside, and something
-    /// keeps it in memory all the same. `unmapped`: the kernel's map shows none of its code.
+    /// keeps it in memory all the same. `unmapped`: the kernel's map shows none of its code. `built-in`: no call is inside,
+    /// and it stays, because it's part of the host.
     pub state: &'static str,
     /// The threads that hold it.
     pub holders: Vec<Holder>,
@@ -315,6 +330,8 @@ pub(crate) struct Placed {
     pub(crate) serial: Serial,
     pub(crate) version: VersionNumber,
     pub(crate) state_schema: u32,
+    pub(crate) origin: Origin,
+    pub(crate) exports: Arc<Exports>,
 }
 
 impl ModuleStatus {
@@ -358,6 +375,7 @@ impl SlotStatus {
             slot: placed.slot,
             version: placed.version.clone(),
             state_schema: placed.state_schema,
+            origin: placed.origin,
             in_flight: calls.len(),
             holders: calls.into_iter().chain(describe(path.methods, held)).collect(),
             live_bytes: host::live_bytes(placed.serial.0),

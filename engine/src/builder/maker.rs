@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use liveswap_state::BuiltIn;
+
 use super::probation::Policies;
-use super::{Declaration, SnapshotSettings, system};
+use super::{Declaration, SnapshotSettings, built_in, system};
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
 use crate::control::{Module, Oversight, Reaper, Snapshots};
@@ -23,6 +25,7 @@ pub(crate) struct Maker {
     pub(super) suspect_policy: SuspectPolicy,
     pub(super) snapshots: Option<SnapshotSettings>,
     pub(super) policies: Policies,
+    pub(super) built_ins: Vec<BuiltIn>,
     /// The folder of the records of probations, if it lasts.
     pub(super) records: Option<PathBuf>,
     pub(super) rehearsal: Option<Rehearsal>,
@@ -41,7 +44,8 @@ impl Maker {
         let oversight = Oversight::new(self.policies.of(name), record);
         let (reaper, shown) = (self.reaper.clone(), board.clone());
         let module = Module::new(path.clone(), interface, shown, reaper, spawner, snapshots, oversight);
-        let module = module.recording(self.rehearsal.as_ref());
+        let module =
+            module.recording(self.rehearsal.as_ref()).with_built_in(built_in::of(&self.built_ins, name));
         let (interface, interface_type) = (*interface, *interface_type);
         Ok((Declared { path, board, interface, interface_type }, module))
     }

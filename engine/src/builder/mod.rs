@@ -1,6 +1,7 @@
 //! Building an engine.
 
 mod audit;
+mod built_in;
 mod events;
 mod maker;
 #[cfg(feature = "network")]
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use crossbeam_channel::bounded;
 use liveswap_state::manifest::is_name;
-use liveswap_state::{Interface, MethodSpec, Spawner};
+use liveswap_state::{BuiltIn, Interface, MethodSpec, Spawner};
 
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
@@ -60,6 +61,7 @@ const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
 pub struct Builder {
     modules: Vec<Declaration>,
     openings: Vec<Opening>,
+    built_ins: Vec<BuiltIn>,
     modules_max: usize,
     private_folder: Option<PathBuf>,
     watched: Vec<PathBuf>,
@@ -129,6 +131,7 @@ impl Builder {
         Self {
             modules: Vec::new(),
             openings: Vec::new(),
+            built_ins: Vec::new(),
             modules_max: MODULES_MAX,
             private_folder: None,
             watched: Vec::new(),
@@ -379,6 +382,7 @@ impl Builder {
         let reaper = Reaper::start(bell.clone(), self.drain_deadline);
         let reaper = Arc::new(reaper.map_err(system("start the reaper's thread"))?);
         let jobs = Arc::new(Jobs::new(self.spawned_running_max, self.spawned_waiting_max));
+        let has_built_in = !self.built_ins.is_empty();
         let maker = Maker {
             bell: bell.clone(),
             reaper: reaper.clone(),
@@ -386,6 +390,7 @@ impl Builder {
             suspect_policy: self.suspect_policy,
             snapshots: self.snapshots,
             policies: self.policies,
+            built_ins: self.built_ins,
             records: self.private_folder.is_some().then(|| folder.path().to_owned()),
             rehearsal: self.rehearsal.clone(),
         };
@@ -439,8 +444,8 @@ impl Builder {
         for start in self.triggers {
             engine.add(start(&core)?);
         }
-        // It waits for what a record may have the control thread begin with, too.
-        if !self.watched.is_empty() || self.private_folder.is_some() {
+        // It waits for what the control thread may begin with, too.
+        if !self.watched.is_empty() || self.private_folder.is_some() || has_built_in {
             engine.rescan();
         }
         Ok(engine)
@@ -458,6 +463,7 @@ impl Builder {
                 return Err(BuildError::DeclaredTwice { name: name.clone() });
             }
         }
+        self.check_built_ins()?;
         self.policies.check(self.modules.iter().map(|module| module.name.as_str()))?;
         Ok(self.authority.check()?)
     }

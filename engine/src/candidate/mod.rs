@@ -28,7 +28,7 @@ pub use accept::AcceptError;
 pub use digest::{Digest, NotADigest};
 pub use elf::ElfError;
 pub use folder::Exposure;
-pub use manifest::{Manifest, ManifestError, MethodManifest, inspect};
+pub use manifest::{ConstantManifest, Manifest, ManifestError, MethodManifest, inspect};
 pub use name::{CandidateName, NotAVersion, VersionNumber};
 pub use signature::{Demand, KeyId, SignatureError, Trusted, read_signature, signature_beside};
 pub use state::{FieldManifest, FormerState, StateManifest, TypeManifest};

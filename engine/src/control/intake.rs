@@ -9,6 +9,8 @@ use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use liveswap_state::BuiltIn;
+
 use super::audit::PushRecord;
 use super::authority::Evidence;
 use super::events::Event;
@@ -19,6 +21,7 @@ use super::staged::Staged;
 use super::thread::Worker;
 use super::{Asker, Settings};
 use crate::candidate::accept::{Accepted, Source, accept, is_being_written, take};
+use crate::candidate::private::PrivateCopy;
 #[cfg(feature = "watch")]
 use crate::candidate::signature::signed_by;
 use crate::candidate::walk::{refuse_outside, walk};
@@ -156,6 +159,14 @@ impl Worker {
         if origin != Origin::Asked && self.remembered.refused.contains(&unsigned) {
             return Ok(pass_over(name, origin));
         }
+        let is_active = self.modules.iter().any(|module| module.active_digest() == Some(digest));
+        let is_remembered =
+            self.remembered.refused.contains(&refused) || self.remembered.withdrawn.contains(&digest);
+        if let (Candidate::File(path), Asker::Folder(_), false) =
+            (&request.candidate, &request.asker, is_active || is_remembered)
+        {
+            self.settings.events.tell(|| Event::Seen { path: path.clone() });
+        }
         // Of one that isn't signed as it must be, nothing more is read, and nothing is told.
         if let Err(error) = proof.check(name, &taken.content) {
             self.count_refused(concerns.as_deref());
@@ -171,9 +182,7 @@ impl Worker {
             }
             return Ok(Some(PushOutcome::Unchanged { module: module.name().to_owned(), version }));
         }
-        if origin != Origin::Asked
-            && (self.remembered.refused.contains(&refused) || self.remembered.withdrawn.contains(&digest))
-        {
+        if origin != Origin::Asked && is_remembered {
             return Ok(pass_over(name, origin));
         }
         let accepted =
@@ -254,7 +263,6 @@ impl Worker {
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         let candidate = Candidate::File(path.clone());
         if CandidateName::parse(&candidate.name()).is_some() {
-            self.settings.events.tell(|| Event::Seen { path: path.clone() });
             // What is refused has been logged and counted; nobody waits for the outcome.
             let request = PushRequest {
                 candidate,
@@ -271,7 +279,7 @@ impl Worker {
         }
     }
 
-    /// Offers, for each module, the newest file that is newer than what is active; if it's refused, the
+    /// Offers, for each module, the newest file that is as new as what is active or newer; if it's refused, the
     /// next older one.
     pub(super) fn rescan(&mut self) {
         let walked: Vec<_> = self.settings.watched.iter().map(|folder| walk(folder)).collect();
@@ -290,7 +298,8 @@ impl Worker {
         for (name, path) in found {
             let module = self.modules.iter().find(|module| module.name() == name.module);
             let is_wanted = match module {
-                Some(module) => module.active_number().is_none_or(|active| name.version > active),
+                // One of the same number may have other bytes, and whoever put it there should hear of it.
+                Some(module) => module.active_number().is_none_or(|active| name.version >= active),
                 None => self.settings.openings.covers(&path),
             };
             if is_wanted {
@@ -314,10 +323,27 @@ pub(super) fn stage(
     named: Option<&CandidateName>,
     allowed: Allowed,
 ) -> Result<(Staged, Stages), PushError> {
+    if let Source::Kept(PrivateCopy { built_in: Some(built_in), .. }) = source {
+        return stage_built_in(settings, *built_in, allowed);
+    }
     let started = Instant::now();
     let accepted = accept(&settings.folder, source, settings.candidate_size_max)?;
     let stages = Stages { accept: Some(micros(started.elapsed())), ..Stages::default() };
     read(settings, accepted, named, allowed, stages)
+}
+
+/// The same for an implementation that is linked into the host.
+pub(super) fn stage_built_in(
+    settings: &Settings,
+    built_in: BuiltIn,
+    allowed: Allowed,
+) -> Result<(Staged, Stages), PushError> {
+    let copy = PrivateCopy::of_built_in(&settings.folder, built_in)?;
+    let section = built_in.entry().manifest;
+    let (manifest, _) = manifest::parse(section).map_err(VerifyError::from)?;
+    let readable = verify::readable(manifest, None)?;
+    let staged = Staged::new(readable, section.to_vec(), copy, allowed, settings.bell.clone());
+    Ok((staged, Stages::default()))
 }
 
 fn read(

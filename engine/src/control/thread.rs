@@ -106,6 +106,7 @@ impl Worker {
         let ended = self.settings.ended.clone();
         for module in &mut self.modules {
             module.return_to_recorded(&self.settings);
+            module.begin_with_built_in(&self.settings);
         }
         loop {
             self.tend();

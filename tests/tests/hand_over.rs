@@ -40,7 +40,7 @@ fn words(versions: [&str; 2]) -> Vec<String> {
 }
 
 #[test]
-fn p1_08_a_version_that_has_agreed_hears_what_has_become_of_it() {
+fn p0_08_a_version_that_has_agreed_hears_what_has_become_of_it() {
     let words = || words(["2001", "2002"]);
     Log::of_this_process();
     let host = serving(logic("2001"));
@@ -104,7 +104,7 @@ fn a_host_sees_each_step_before_and_after_it_and_its_own_panic_is_a_no() {
 }
 
 #[test]
-fn p1_08_a_veto_is_asked_about_again_until_it_is_lifted() {
+fn p0_08_a_veto_is_asked_about_again_until_it_is_lifted() {
     let host = serving(version("1001", "vetoes-twice"));
     let published = host.push(logic("1002"));
     assert_eq!(published.swap.forced, None);

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use liveswap::{Moment, Probation, Push, SwapStep};
+use fixture_api::Game;
+use liveswap::{Module, Moment, Probation, Push, SwapStep};
 use liveswap_tests::fixture::logic;
 use liveswap_tests::log::Log;
 use liveswap_tests::patch::Patched;
@@ -53,6 +54,37 @@ fn p0_08_a_version_that_has_agreed_hears_what_has_become_of_it() {
     host.rollback();
     wait_until("it's told", || words().last().is_some_and(|word| word == "2001 resumed"));
     assert_eq!(words().len(), 5, "a version that is rolled back isn't asked");
+}
+
+#[test]
+fn p0_09_a_version_that_has_agreed_still_answers_and_its_callers_are_routed_on() {
+    let module: Arc<Mutex<Option<Module<dyn Game>>>> = Arc::default();
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    let host = Host::with(|builder, _| {
+        let (module, answers) = (module.clone(), answers.clone());
+        builder.on_step(move |moment: &Moment| {
+            let has_agreed = matches!(moment.step, SwapStep::HandOver | SwapStep::Publish);
+            if let Some(module) = module.lock().unwrap().as_ref().filter(|_| has_agreed) {
+                answers.lock().unwrap().push(module.call(|game| game.version()).unwrap());
+            }
+            Ok(())
+        })
+    });
+    host.push(logic("1001"));
+    *module.lock().unwrap() = Some(host.game());
+    let (before, old) = (host.game(), host.game());
+    let guard = old.enter().unwrap();
+    host.push(logic("1002"));
+
+    assert_eq!(*answers.lock().unwrap(), ["1001", "1001", "1002"], "before, after, and once it's published");
+    assert_eq!(before.call(|game| game.version()).unwrap(), "1001", "within the guard's unit of work");
+    assert_eq!(guard.version().unwrap(), "1001");
+    host.commit();
+    assert_eq!(guard.version().unwrap(), "1001", "what it's in stays mapped");
+    drop(guard);
+    assert_eq!(before.call(|game| game.version()).unwrap(), "1002");
+    host.wait_until_unmapped("1001");
+    assert_eq!(before.call(|game| game.version()).unwrap(), "1002");
 }
 
 #[test]

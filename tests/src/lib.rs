@@ -2,6 +2,7 @@
 //! happens.
 
 pub mod alone;
+pub mod commands;
 pub mod crowd;
 pub mod demo;
 pub mod fixture;

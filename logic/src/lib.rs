@@ -57,7 +57,9 @@ pub use entry::entry;
 /// For `export!`.
 #[doc(hidden)]
 pub use liveswap_state as state;
-pub use liveswap_state::{Context, Logic, SpawnError};
+pub use liveswap_state::{
+    Context, Dependency, DependencyError, Logic, OptionError, OptionValue, Options, SpawnError,
+};
 
 /// Exports this library's logic. Once per library.
 ///

@@ -35,6 +35,7 @@ extern crate self as liveswap_state;
 mod codec;
 mod collections;
 mod context;
+mod dependency;
 mod entry;
 mod error;
 pub mod fence;
@@ -46,6 +47,7 @@ pub mod lock;
 mod logic;
 pub mod manifest;
 mod migrate;
+mod options;
 mod portable;
 mod shape;
 pub mod sharded;
@@ -56,6 +58,9 @@ mod whitelist;
 pub use codec::{CodecError, Decoder, Encoder};
 pub use collections::{HashMap, HashSet};
 pub use context::Context;
+#[doc(hidden)]
+pub use dependency::{Crossing, Enterable, Entered, Modules};
+pub use dependency::{Dependency, DependencyError, Through};
 pub use entry::{BeforeBind, BindError, ENTRY_SYMBOL, Entry};
 pub use error::CallError;
 pub use fence::Fenced;
@@ -72,6 +77,9 @@ pub use logic::Logic;
 #[doc(hidden)]
 pub use migrate::Unchanged;
 pub use migrate::{Migrate, MigrateError};
+#[doc(hidden)]
+pub use options::SharedOptions;
+pub use options::{OptionError, OptionValue, Options};
 pub use portable::State;
 #[doc(hidden)]
 pub use portable::{Recursion, Recursive, assert_state};

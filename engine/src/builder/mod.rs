@@ -24,8 +24,10 @@ use crate::candidate::private::PrivateFolder;
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{
-    Audit, Authority, Control, Module, Moment, Observer, Oversight, Reaper, Settings, Snapshots, Vetoes,
+    Audit, Authority, Control, Module, Moment, Observer, Oversight, Reaper, Services, Settings, Snapshots,
+    Vetoes,
 };
+use crate::dependency::Directory;
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
 use crate::host::hook::Hooks;
@@ -374,15 +376,18 @@ impl Builder {
             })
             .collect();
         let jobs = Arc::new(Jobs::new(self.spawned_running_max, self.spawned_waiting_max));
+        let directory =
+            Arc::new(Directory::new(declared.iter().map(|module| (module.path.clone(), module.interface))));
         let modules = declared.iter().zip(&self.modules).map(|(module, Declaration { spawner, .. })| {
             let spawner = spawner(module.path.clone(), jobs.clone());
+            let services = Services { spawner, modules: directory.clone(), options: Arc::default() };
             let (path, board) = (module.path.clone(), module.board.clone());
             let snapshots = self.open_snapshots(&path.module)?;
             let lasts = self.private_folder.is_some();
             let record = lasts.then(|| Record::open(folder.path(), &path.module));
             let oversight = Oversight::new(self.policies.of(&path.module), record);
             let (interface, reaper) = (module.interface, reaper.clone());
-            let module = Module::new(path, interface, board, reaper, spawner, snapshots, oversight);
+            let module = Module::new(path, interface, board, reaper, services, snapshots, oversight);
             Ok(module.recording(self.rehearsal.as_ref()))
         });
         let modules: Result<Vec<_>, BuildError> = modules.collect();

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod fixture;
 pub mod host;
 pub mod leaving;
+pub mod links;
 pub mod log;
 pub mod maps;
 pub mod network;

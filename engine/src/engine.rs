@@ -251,7 +251,7 @@ impl Engine {
     /// The handles of all modules with this interface, sorted by name: those that were declared, and those that were
     /// [found](Builder::modules_from) until now.
     pub fn modules<I: Interface + ?Sized>(&self) -> Vec<Module<I>> {
-        let all = self.core.modules.all().into_iter();
+        let all = self.core.modules.all();
         let offering = all.filter(|module| module.interface_type == TypeId::of::<I>());
         let mut modules: Vec<_> = offering.map(|module| Module::new(module.path.clone())).collect();
         modules.sort_by(|one, other| one.name().cmp(other.name()));
@@ -350,9 +350,9 @@ impl Core {
 
     pub(crate) fn status(&self) -> Status {
         let retired = self.reaper.view();
-        let modules = self.modules.all();
-        let modules = modules
-            .iter()
+        let modules = self
+            .modules
+            .all()
             .map(|module| ModuleStatus::new(&module.path, &lock(&module.board), &retired))
             .collect();
         Status { modules, faults: self.faults.list(), audit: self.audit.status() }

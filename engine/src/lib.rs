@@ -34,6 +34,7 @@ mod builder;
 mod call;
 mod candidate;
 mod control;
+mod dependency;
 mod engine;
 pub mod error;
 // For `ci/fuzz` and the tests: no feature asks for it.

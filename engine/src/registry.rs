@@ -114,8 +114,7 @@ impl Registry {
             origin: placed.origin,
             exports: Exports::clone(&placed.exports),
         };
-        let all = modules.all();
-        let modules = all.iter().map(|module| {
+        let modules = modules.all().map(|module| {
             let board = lock(&module.board);
             RegisteredModule {
                 name: module.path.module.clone(),

@@ -62,7 +62,10 @@ pub use entry::entry;
 /// For `export!`.
 #[doc(hidden)]
 pub use liveswap_state as state;
-pub use liveswap_state::{BuiltIn, Constant, Context, Logic, SpawnError};
+pub use liveswap_state::{
+    BuiltIn, Constant, Context, Dependency, DependencyError, Logic, OptionError, OptionValue, Options,
+    SpawnError,
+};
 
 /// Exports this library's logic. Once per library.
 ///

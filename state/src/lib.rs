@@ -37,6 +37,7 @@ mod codec;
 mod collections;
 mod constant;
 mod context;
+mod dependency;
 mod entry;
 mod error;
 pub mod fence;
@@ -48,6 +49,7 @@ pub mod lock;
 mod logic;
 pub mod manifest;
 mod migrate;
+mod options;
 mod portable;
 mod shape;
 pub mod sharded;
@@ -60,6 +62,9 @@ pub use codec::{CodecError, Decoder, Encoder};
 pub use collections::{HashMap, HashSet};
 pub use constant::Constant;
 pub use context::Context;
+#[doc(hidden)]
+pub use dependency::{Crossing, Enterable, Entered, Modules};
+pub use dependency::{Dependency, DependencyError, Through};
 pub use entry::{BeforeBind, BindError, ENTRY_SYMBOL, Entry};
 pub use error::CallError;
 pub use fence::Fenced;
@@ -76,6 +81,9 @@ pub use logic::Logic;
 #[doc(hidden)]
 pub use migrate::Unchanged;
 pub use migrate::{Migrate, MigrateError};
+#[doc(hidden)]
+pub use options::SharedOptions;
+pub use options::{OptionError, OptionValue, Options};
 pub use portable::State;
 #[doc(hidden)]
 pub use portable::{Recursion, Recursive, assert_state};

@@ -9,6 +9,7 @@ pub mod fixture;
 pub mod hello;
 pub mod host;
 pub mod leaving;
+pub mod links;
 pub mod log;
 pub mod maps;
 pub mod network;

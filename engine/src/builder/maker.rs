@@ -9,9 +9,9 @@ use super::probation::Policies;
 use super::{Declaration, SnapshotSettings, built_in, system};
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
-use crate::control::{Module, Oversight, Reaper, Snapshots};
+use crate::control::{Module, Oversight, Reaper, Services, Snapshots};
 use crate::error::BuildError;
-use crate::modules::Declared;
+use crate::modules::{Declared, Modules};
 use crate::probation::record::Record;
 use crate::rehearsal::Rehearsal;
 use crate::spawn::Jobs;
@@ -22,6 +22,8 @@ pub(crate) struct Maker {
     pub(super) bell: Arc<Bell>,
     pub(super) reaper: Arc<Reaper>,
     pub(super) jobs: Arc<Jobs>,
+    /// The list that the modules come onto, and reach each other by.
+    pub(crate) modules: Arc<Modules>,
     pub(super) suspect_policy: SuspectPolicy,
     pub(super) snapshots: Option<SnapshotSettings>,
     pub(super) policies: Policies,
@@ -42,8 +44,9 @@ impl Maker {
         let snapshots = self.open_snapshots(name)?;
         let record = self.records.as_ref().map(|folder| Record::open(folder, name));
         let oversight = Oversight::new(self.policies.of(name), record);
+        let services = Services { spawner, modules: self.modules.clone(), options: Arc::default() };
         let (reaper, shown) = (self.reaper.clone(), board.clone());
-        let module = Module::new(path.clone(), interface, shown, reaper, spawner, snapshots, oversight);
+        let module = Module::new(path.clone(), interface, shown, reaper, services, snapshots, oversight);
         let module =
             module.recording(self.rehearsal.as_ref()).with_built_in(built_in::of(&self.built_ins, name));
         let (interface, interface_type) = (*interface, *interface_type);

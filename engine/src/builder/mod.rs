@@ -33,7 +33,6 @@ use crate::control::{
 use crate::engine::{Core, Engine, Trigger};
 use crate::error::BuildError;
 use crate::host::hook::Hooks;
-use crate::modules::Modules;
 use crate::rehearsal::Rehearsal;
 use crate::spawn::{self, Jobs};
 pub(crate) use maker::Maker;
@@ -387,6 +386,7 @@ impl Builder {
             bell: bell.clone(),
             reaper: reaper.clone(),
             jobs: jobs.clone(),
+            modules: Arc::default(),
             suspect_policy: self.suspect_policy,
             snapshots: self.snapshots,
             policies: self.policies,
@@ -394,12 +394,13 @@ impl Builder {
             records: self.private_folder.is_some().then(|| folder.path().to_owned()),
             rehearsal: self.rehearsal.clone(),
         };
+        let known = maker.modules.clone();
         let made: Result<Vec<_>, BuildError> = self.modules.iter().map(|module| maker.make(module)).collect();
         let (declared, modules): (Vec<_>, Vec<_>) =
             made.inspect_err(|_| reaper.stop(None))?.into_iter().unzip();
-        let known = Arc::new(Modules::new(declared));
+        declared.into_iter().for_each(|declared| known.add(declared));
         let (list, modules_max) = (self.openings, self.modules_max);
-        let openings = Openings { list, modules_max, maker, modules: known.clone() };
+        let openings = Openings { list, modules_max, maker };
         let faults = Arc::<Faults>::default();
         let ((running, ended), (wake, woken)) = (bounded(0), bounded(1));
         let settings = Settings {

@@ -5,7 +5,6 @@
 //! module join the others. So a candidate that is refused leaves no module behind.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use liveswap_state::MethodSpec;
 use liveswap_state::manifest::is_name;
@@ -18,7 +17,6 @@ use crate::builder::{Declaration, Maker};
 use crate::candidate::{VerifyError, verify};
 use crate::engine::Published;
 use crate::error::{BuildError, PushError};
-use crate::modules::Modules;
 use crate::status::Stages;
 use crate::tell::tell;
 
@@ -36,8 +34,6 @@ pub(crate) struct Openings {
     pub(crate) list: Vec<Opening>,
     pub(crate) modules_max: usize,
     pub(crate) maker: Maker,
-    /// What everybody sees.
-    pub(crate) modules: Arc<Modules>,
 }
 
 /// Why a candidate can't make a module of its own.
@@ -130,7 +126,7 @@ impl Worker {
         }
         tell(|| tracing::info!(module = found, interface = declared.interface, "a new module"));
         self.modules.push(module);
-        self.settings.openings.modules.add(declared);
+        self.settings.openings.maker.modules.add(declared);
         outcome
     }
 }

@@ -72,7 +72,7 @@ pub(crate) use faults::Faults;
 pub use library::LoadError;
 pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
 pub use migration::MigrationError;
-pub(crate) use module::{Module, Oversight, Snapshots};
+pub(crate) use module::{Module, Oversight, Services, Snapshots};
 pub use module::{PrepareError, YieldError};
 pub(crate) use observer::Observer;
 pub use observer::{Moment, SwapStep};

@@ -26,7 +26,7 @@ mod yielding;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use liveswap_state::{BuiltIn, CodePointer, Spawner};
+use liveswap_state::{BuiltIn, CodePointer, Modules, SharedOptions, Spawner};
 
 use super::departure::Departure;
 use super::library::Library;
@@ -95,6 +95,17 @@ impl Loaded {
     }
 }
 
+/// What the contexts of a module's versions lead to.
+#[derive(Clone)]
+pub(crate) struct Services {
+    /// What they spawn through.
+    pub(crate) spawner: Arc<dyn Spawner>,
+    /// The modules that they reach.
+    pub(crate) modules: Arc<dyn Modules>,
+    /// What is set for the module.
+    pub(crate) options: Arc<SharedOptions>,
+}
+
 /// Why the machine came to rest without having done what was asked.
 enum Halt {
     Refused(Refusal),
@@ -106,8 +117,7 @@ pub(crate) struct Module {
     interface: &'static str,
     board: Arc<Mutex<Board>>,
     reaper: Arc<Reaper>,
-    /// What the versions spawn through.
-    spawner: Arc<dyn Spawner>,
+    services: Services,
     phase: Phase,
     /// The versions in the slots.
     loaded: Vec<Loaded>,
@@ -160,7 +170,7 @@ impl Module {
         interface: &'static str,
         board: Arc<Mutex<Board>>,
         reaper: Arc<Reaper>,
-        spawner: Arc<dyn Spawner>,
+        services: Services,
         snapshots: Option<Snapshots>,
         oversight: Oversight,
     ) -> Self {
@@ -169,7 +179,7 @@ impl Module {
             interface,
             board,
             reaper,
-            spawner,
+            services,
             phase: Phase::EMPTY,
             loaded: Vec::new(),
             staged: None,

@@ -1,6 +1,7 @@
 //! Building an engine.
 
 mod audit;
+mod config;
 #[cfg(feature = "network")]
 mod network;
 mod probation;
@@ -15,12 +16,13 @@ use std::time::Duration;
 
 use crossbeam_channel::bounded;
 use liveswap_state::manifest::is_name;
-use liveswap_state::{Interface, MethodSpec, Spawner};
+use liveswap_state::{Interface, MethodSpec, SharedOptions, Spawner};
 
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
 use crate::candidate::accept::CANDIDATE_SIZE_MAX;
 use crate::candidate::private::PrivateFolder;
+use crate::config::Config;
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{
@@ -78,6 +80,7 @@ pub struct Builder {
     spawned_running_max: usize,
     spawned_waiting_max: usize,
     audit_log: Option<PathBuf>,
+    config: Config,
 }
 
 /// Where snapshots are kept, how many, and how often one is taken.
@@ -131,6 +134,7 @@ impl Builder {
             spawned_running_max: 64,
             spawned_waiting_max: 1024,
             audit_log: None,
+            config: Config::default(),
         }
     }
 
@@ -173,7 +177,7 @@ impl Builder {
         })
     }
 
-    /// Looks through the watched folders at each SIGHUP.
+    /// Looks through the watched folders at each SIGHUP, and reads the [configuration](Self::config) again.
     #[cfg(feature = "signals")]
     pub fn rescan_on_hangup(self) -> Self {
         self.trigger(|core| {
@@ -347,8 +351,11 @@ impl Builder {
     ///
     /// If a declaration is wrong, or the system refuses a folder, a socket or a thread. A candidate that is
     /// refused is no error: it is logged, and the module has no active version yet.
-    pub fn build(self) -> Result<Engine, BuildError> {
+    pub fn build(mut self) -> Result<Engine, BuildError> {
         self.check()?;
+        let names: Vec<_> = self.modules.iter().map(|module| module.name.as_str()).collect();
+        let mut options = self.config.read(&names, std::env::vars_os())?;
+        let config = Arc::new(std::mem::take(&mut self.config));
         let audit = Audit::open(self.audit_log.as_deref())?;
         let folder = match &self.private_folder {
             Some(path) => {
@@ -380,7 +387,8 @@ impl Builder {
             Arc::new(Directory::new(declared.iter().map(|module| (module.path.clone(), module.interface))));
         let modules = declared.iter().zip(&self.modules).map(|(module, Declaration { spawner, .. })| {
             let spawner = spawner(module.path.clone(), jobs.clone());
-            let services = Services { spawner, modules: directory.clone(), options: Arc::default() };
+            let options = SharedOptions::new(options.remove(&module.path.module).unwrap_or_default());
+            let services = Services { spawner, modules: directory.clone(), options: Arc::new(options) };
             let (path, board) = (module.path.clone(), module.board.clone());
             let snapshots = self.open_snapshots(&path.module)?;
             let lasts = self.private_folder.is_some();
@@ -409,6 +417,7 @@ impl Builder {
             observer: self.observer,
             rehearsal: self.rehearsal.clone().unwrap_or_default(),
             bell,
+            config: config.clone(),
             audit: audit.clone(),
             wake,
             ended,
@@ -423,6 +432,7 @@ impl Builder {
             mailbox: control.mailbox.clone(),
             reaper,
             audit,
+            config,
             candidate_size_max: self.candidate_size_max,
         });
         // From here on, dropping the engine ends the threads.

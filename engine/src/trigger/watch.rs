@@ -57,7 +57,7 @@ fn handle(event: notify::Result<Event>, folder: &Path, mailbox: &Mailbox) {
 }
 
 /// Whether the event says that a file is whole.
-fn completes(kind: EventKind) -> bool {
+pub(super) fn completes(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Access(AccessKind::Close(AccessMode::Write))
@@ -65,7 +65,7 @@ fn completes(kind: EventKind) -> bool {
     )
 }
 
-fn as_io(error: notify::Error) -> io::Error {
+pub(super) fn as_io(error: notify::Error) -> io::Error {
     match error.kind {
         notify::ErrorKind::Io(error) => error,
         kind => io::Error::other(format!("{kind:?}")),

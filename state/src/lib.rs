@@ -46,11 +46,13 @@ pub mod lock;
 mod logic;
 pub mod manifest;
 mod migrate;
+mod output;
 mod portable;
 mod shape;
 pub mod sharded;
 mod spawn;
 pub mod table;
+mod when;
 mod whitelist;
 
 pub use codec::{CodecError, Decoder, Encoder};
@@ -72,6 +74,8 @@ pub use logic::Logic;
 #[doc(hidden)]
 pub use migrate::Unchanged;
 pub use migrate::{Migrate, MigrateError};
+#[doc(hidden)]
+pub use output::OutputSink;
 pub use portable::State;
 #[doc(hidden)]
 pub use portable::{Recursion, Recursive, assert_state};
@@ -82,3 +86,6 @@ pub use spawn::SpawnError;
 pub use spawn::{Enter, Job, Spawner, hand_over};
 #[doc(hidden)]
 pub use table::Origin;
+#[doc(hidden)]
+pub use when::{After, When};
+pub use when::{Lane, TimerId};

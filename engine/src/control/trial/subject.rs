@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use liveswap_state::{Context, Fenced, MethodSpec, SpawnError, Spawner};
+use liveswap_state::{Context, Fenced, Lane, MethodSpec, SpawnError, Spawner, TimerId};
 
 use super::super::Serial;
 use super::super::library::Library;
@@ -95,7 +96,15 @@ struct Nowhere;
 
 // SAFETY: it leaves the arguments alone, and doesn't unwind.
 unsafe impl Spawner for Nowhere {
-    unsafe fn spawn(&self, _: &MethodSpec, _: *mut ()) -> Result<(), SpawnError> {
+    unsafe fn spawn(&self, _: Lane, _: &MethodSpec, _: *mut ()) -> Result<(), SpawnError> {
         Err(SpawnError::Stopped)
+    }
+
+    unsafe fn spawn_after(&self, _: Duration, _: &MethodSpec, _: *mut ()) -> Result<TimerId, SpawnError> {
+        Err(SpawnError::Stopped)
+    }
+
+    fn cancel_timer(&self, _: TimerId) -> bool {
+        false
     }
 }

@@ -17,6 +17,7 @@ use crate::error::{CommitError, ModuleError, PushError, RecoverError, RollbackEr
 use crate::lock::lock;
 use crate::module::Module;
 use crate::rehearsal::Rehearsed;
+use crate::spawn::Work;
 use crate::status::{Board, ModuleStatus, SnapshotTaken, Status, Swap};
 
 /// The host side of liveswap: loads versions, swaps them under running calls, and unmaps the old ones.
@@ -84,6 +85,8 @@ pub(crate) struct Declared {
     pub(crate) board: Arc<Mutex<Board>>,
     pub(crate) interface: &'static str,
     pub(crate) interface_type: TypeId,
+    /// What it does in the background.
+    pub(crate) work: Arc<Work>,
 }
 
 /// A push: which candidate, and what is allowed.
@@ -338,8 +341,11 @@ impl Core {
     pub(crate) fn status(&self) -> Status {
         let retired = self.reaper.view();
         let modules = self.modules.iter();
-        let modules =
-            modules.map(|module| ModuleStatus::new(&module.path, &lock(&module.board), &retired)).collect();
+        let status = |module: &Declared| {
+            let board = lock(&module.board);
+            ModuleStatus { work: module.work.status(), ..ModuleStatus::new(&module.path, &board, &retired) }
+        };
+        let modules = modules.map(status).collect();
         Status { modules, audit: self.audit.status() }
     }
 }

@@ -3,9 +3,12 @@
 mod audit;
 #[cfg(feature = "network")]
 mod network;
+mod output;
+mod pools;
 mod probation;
 mod rehearse;
 mod signatures;
+mod timers;
 
 use std::any::TypeId;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -29,11 +32,15 @@ use crate::control::{
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
 use crate::host::hook::Hooks;
+use crate::host::output::Outputs;
 use crate::probation::record::Record;
 use crate::rehearsal::Rehearsal;
-use crate::spawn::{self, Jobs};
+use crate::spawn::{self, Bounds, Jobs, Work};
 use crate::status::Board;
+pub use pools::Pool;
+use pools::Pools;
 use probation::Policies;
+use timers::Ticks;
 
 /// How many snapshots are kept, unless the host says otherwise.
 const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
@@ -75,6 +82,9 @@ pub struct Builder {
     rehearsal: Option<Rehearsal>,
     spawned_running_max: usize,
     spawned_waiting_max: usize,
+    pools: Pools,
+    ticks: Ticks,
+    output: Outputs,
     audit_log: Option<PathBuf>,
 }
 
@@ -94,7 +104,7 @@ struct Declaration {
     interface: &'static str,
     interface_type: TypeId,
     methods: &'static [MethodSpec],
-    spawner: fn(Arc<CallPath>, Arc<Jobs>) -> Arc<dyn Spawner>,
+    spawner: fn(Arc<CallPath>, Arc<Work>) -> Arc<dyn Spawner>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -128,6 +138,9 @@ impl Builder {
             rehearsal: None,
             spawned_running_max: 64,
             spawned_waiting_max: 1024,
+            pools: Pools::default(),
+            ticks: Ticks::default(),
+            output: Outputs::default(),
             audit_log: None,
         }
     }
@@ -325,15 +338,15 @@ impl Builder {
         self
     }
 
-    /// How many calls that logic has spawned may run at once, those of all modules together; one at least.
-    /// Each has a thread while it runs. What is beyond waits. 64, unless set.
+    /// How many calls that logic has spawned may run at once, those of all modules together that have no [pool](Self::pool)
+    /// of their own; one at least. Each has a thread while it runs. What is beyond waits. 64, unless set.
     pub fn spawned_running_max(mut self, calls: usize) -> Self {
         self.spawned_running_max = calls.max(1);
         self
     }
 
-    /// How many calls that logic has spawned may wait, those of all modules together. What is beyond is
-    /// refused. 1,024, unless set.
+    /// How many calls that logic has spawned may wait in each [`Lane`](liveswap_state::Lane), those of all modules together
+    /// that have no [pool](Self::pool) of their own. What is beyond is refused. 1,024, unless set.
     pub fn spawned_waiting_max(mut self, calls: usize) -> Self {
         self.spawned_waiting_max = calls;
         self
@@ -358,6 +371,8 @@ impl Builder {
         let bell = Arc::new(Bell::new());
         let reaper = Reaper::start(bell.clone(), self.drain_deadline);
         let reaper = Arc::new(reaper.map_err(system("start the reaper's thread"))?);
+        let (running_max, waiting_max) = (self.spawned_running_max, self.spawned_waiting_max);
+        let mut jobs = Jobs::new(Bounds { running_max, waiting_max }, self.ticks.timers_max);
         let declared: Vec<_> = self
             .modules
             .iter()
@@ -371,19 +386,21 @@ impl Builder {
                 board: Arc::new(Mutex::new(Board { phase: "empty", ..Board::default() })),
                 interface: module.interface,
                 interface_type: module.interface_type,
+                work: jobs.add_module(&module.name, self.pools.of(&module.name)),
             })
             .collect();
-        let jobs = Arc::new(Jobs::new(self.spawned_running_max, self.spawned_waiting_max));
+        let jobs = Arc::new(jobs);
         let modules = declared.iter().zip(&self.modules).map(|(module, Declaration { spawner, .. })| {
-            let spawner = spawner(module.path.clone(), jobs.clone());
+            let spawner = spawner(module.path.clone(), module.work.clone());
             let (path, board) = (module.path.clone(), module.board.clone());
+            let declared_work = module.work.clone();
             let snapshots = self.open_snapshots(&path.module)?;
             let lasts = self.private_folder.is_some();
             let record = lasts.then(|| Record::open(folder.path(), &path.module));
             let oversight = Oversight::new(self.policies.of(&path.module), record);
             let (interface, reaper) = (module.interface, reaper.clone());
             let module = Module::new(path, interface, board, reaper, spawner, snapshots, oversight);
-            Ok(module.recording(self.rehearsal.as_ref()))
+            Ok(module.recording(self.rehearsal.as_ref()).working(declared_work))
         });
         let modules: Result<Vec<_>, BuildError> = modules.collect();
         let modules = modules.inspect_err(|_| reaper.stop(None))?;
@@ -403,6 +420,7 @@ impl Builder {
             vetoes: self.vetoes,
             observer: self.observer,
             rehearsal: self.rehearsal.clone().unwrap_or_default(),
+            output: Arc::new(self.output.clone()),
             bell,
             audit: audit.clone(),
             wake,
@@ -422,6 +440,7 @@ impl Builder {
         });
         // From here on, dropping the engine ends the threads.
         let mut engine = Engine::new(core.clone(), control);
+        self.ticks.start(&core)?;
         // Watching begins before the first look, so that no file falls between the two.
         for start in self.triggers {
             engine.add(start(&core)?);
@@ -453,7 +472,11 @@ impl Builder {
                 return Err(BuildError::DeclaredTwice { name: name.clone() });
             }
         }
-        self.policies.check(self.modules.iter().map(|module| module.name.as_str()))?;
+        let names = self.modules.iter().map(|module| module.name.as_str());
+        self.policies.check(names.clone())?;
+        self.pools.check(names)?;
+        let modules = self.modules.iter();
+        self.ticks.check(modules.map(|it| (it.name.as_str(), it.interface, it.interface_type)))?;
         Ok(self.authority.check()?)
     }
 }

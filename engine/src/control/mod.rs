@@ -53,6 +53,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use liveswap_state::OutputSink;
 
 pub(crate) use asker::Asker;
 pub(crate) use audit::Audit;
@@ -115,6 +116,8 @@ pub(crate) struct Settings {
     pub(crate) observer: Observer,
     /// How candidates are rehearsed, if they are.
     pub(crate) rehearsal: Rehearsal,
+    /// Where what versions put out goes.
+    pub(crate) output: Arc<dyn OutputSink>,
     pub(crate) bell: Arc<Bell>,
     /// Where all that is asked for is written down.
     pub(crate) audit: Audit,

@@ -3,4 +3,6 @@
 #[cfg(feature = "signals")]
 pub(crate) mod hangup;
 #[cfg(feature = "watch")]
+pub(crate) mod interval;
+#[cfg(feature = "watch")]
 pub(crate) mod watch;

@@ -45,6 +45,7 @@ use crate::error::PushError;
 use crate::lock::lock;
 use crate::rehearsal::Rehearsed;
 use crate::rehearsal::recorder::Recorder;
+use crate::spawn::Work;
 use crate::status::{Board, Placed, Stages, Suspicion};
 use crate::tell::tell;
 pub(crate) use probation::Oversight;
@@ -104,6 +105,8 @@ pub(crate) struct Module {
     reaper: Arc<Reaper>,
     /// What the versions spawn through.
     spawner: Arc<dyn Spawner>,
+    /// What the module does in the background: timers come due once it has a version.
+    work: Option<Arc<Work>>,
     phase: Phase,
     /// The versions in the slots.
     loaded: Vec<Loaded>,
@@ -164,6 +167,7 @@ impl Module {
             board,
             reaper,
             spawner,
+            work: None,
             phase: Phase::EMPTY,
             loaded: Vec::new(),
             staged: None,
@@ -188,6 +192,12 @@ impl Module {
             forced: None,
             oversight,
         }
+    }
+
+    /// With what it does in the background.
+    pub(crate) fn working(mut self, work: Arc<Work>) -> Self {
+        self.work = Some(work);
+        self
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -334,6 +344,9 @@ impl Module {
             Some(handed_over) => self.finish_hand_over(handed_over, callable, settings),
         }
         self.stages.publish = Some(micros(started.elapsed()));
+        if let Some(work) = &self.work {
+            work.begin();
+        }
         settings.observer.told(Some(self.name()), SwapStep::Publish);
         // Looking starts the clock of every call that is inside: from here on their ages are known.
         for other in self.loaded.iter().filter(|other| other.serial != serial) {

@@ -203,7 +203,8 @@ fn create(library: &Library, settings: &Settings) -> Result<StatePointer, Prepar
 /// Maps the candidate, and binds it to the host. Its constructors may never return, so that is a hook too.
 fn load(staged: &mut Staged, spawner: Arc<dyn Spawner>, settings: &Settings) -> Result<(), LoadError> {
     let Readable { manifest, version } = &staged.readable;
-    let context = Context::of_load(&manifest.module, version.to_string(), staged.serial.0, spawner);
+    let context = Context::of_load(&manifest.module, version.to_string(), staged.serial.0, spawner)
+        .with_output(settings.output.clone());
     let (methods, context) = (manifest.methods.len(), Arc::new(context));
     let (copy, section, footprint) = (staged.copy.clone(), staged.section.clone(), staged.footprint.clone());
     let load = move || -> Result<_, LoadError> {

@@ -342,8 +342,8 @@ impl Core {
         let retired = self.reaper.view();
         let modules = self.modules.iter();
         let status = |module: &Declared| {
-            let board = lock(&module.board);
-            ModuleStatus { work: module.work.status(), ..ModuleStatus::new(&module.path, &board, &retired) }
+            let work = module.work.status();
+            ModuleStatus::new(&module.path, &lock(&module.board), &retired, work)
         };
         let modules = modules.map(status).collect();
         Status { modules, audit: self.audit.status() }

@@ -364,7 +364,7 @@ pub(crate) struct Placed {
 }
 
 impl ModuleStatus {
-    pub(crate) fn new(path: &CallPath, board: &Board, retired: &[RetiredView]) -> Self {
+    pub(crate) fn new(path: &CallPath, board: &Board, retired: &[RetiredView], work: WorkStatus) -> Self {
         let placed = |placed: &Option<Placed>| placed.as_ref().map(|placed| SlotStatus::new(path, placed));
         Self {
             name: path.module.clone(),
@@ -389,7 +389,7 @@ impl ModuleStatus {
             migration: board.migration.as_ref().map(|progress| progress.status()),
             snapshots: board.snapshots.clone(),
             suspect: path.suspicions.current(),
-            work: WorkStatus::default(),
+            work,
         }
     }
 }

@@ -62,8 +62,8 @@ pub use liveswap_state::{Context, Lane, Logic, SpawnError, TimerId};
 /// Puts out text as `println!` does, but so that the host knows whose it is.
 ///
 /// The first argument is the call's [`Context`], the rest are those of `format!`. Where it goes, the host says
-/// (`Builder::on_output`): to its standard output, unless set otherwise, with the module's name before each line. What one
-/// `output!` puts out stays together, whatever other threads and modules put out at the time.
+/// (`Builder::on_output`): to its standard output, unless set otherwise, with the module's name before each line. What
+/// one `output!` puts out stays together, whatever other threads and modules put out at the time.
 ///
 /// ```
 /// use liveswap_logic::{Context, output};

@@ -104,16 +104,16 @@ impl Context {
         I::spawn(self, lane)
     }
 
-    /// Sets timers: as [`spawn`](Self::spawn), but the call is made when this time has passed. Each gives a [`TimerId`], by
-    /// which it can be [called off](Self::cancel_timer).
+    /// Sets timers: as [`spawn`](Self::spawn), but the call is made when this time has passed. Each gives a
+    /// [`TimerId`], by which it can be [called off](Self::cancel_timer).
     ///
     /// The host keeps the arguments meanwhile, and no version with them: the call is made on the version that is active
-    /// then. It goes through the module's pool, whatever waits there, so it may come later than that, and never sooner. Where
-    /// the module has no version yet, it waits for the first one. Timers that are left when the engine ends are dropped: they
-    /// aren't kept in snapshots.
+    /// then. It goes through the module's pool, whatever waits there, so it may come later than that, and never sooner.
+    /// Where the module has no version yet, it waits for the first one. Timers that are left when the engine ends are
+    /// dropped: they aren't kept in snapshots.
     ///
-    /// The host lets a module have so many timers at once, and refuses what is beyond. A time of more than a hundred years
-    /// is one of a hundred years.
+    /// The host lets a module have so many timers at once, and refuses what is beyond. A time of more than a hundred
+    /// years is one of a hundred years.
     ///
     /// ```
     /// use std::time::Duration;
@@ -136,14 +136,13 @@ impl Context {
         I::spawn(self, After(delay))
     }
 
-    /// Calls off a timer of this module's, whichever version has set it. True if its call won't be made then; false if that
-    /// has begun, or there is no such timer any more.
+    /// Calls off a timer of this module's, whichever version has set it. True if its call won't be made then; false if
+    /// that has begun, or there is no such timer any more.
     pub fn cancel_timer(&self, timer: TimerId) -> bool {
         self.spawner().is_some_and(|host| host.cancel_timer(timer))
     }
 
-    /// Puts out text, as `println!` does, but so that the host knows whose it is. For
-    /// [`output!`](https://docs.rs/liveswap-logic/latest/liveswap_logic/macro.output.html).
+    /// Puts out text, as `println!` does, but so that the host knows whose it is. For `liveswap_logic::output!`.
     ///
     /// The host decides where it goes: to its standard output with the module's name before each line, unless it says
     /// otherwise. Without a host it goes nowhere, and so it does in a rehearsal.

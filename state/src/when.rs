@@ -1,7 +1,7 @@
 //! When a spawned call is to run: as soon as a [`Lane`] of the module's pool has room for it, or after a time.
 //!
-//! Both are asked for in the same way, through the methods that `#[interface]` writes, and differ in what the host is told
-//! and in what is given back: nothing, or the [`TimerId`] by which the call can be called off.
+//! Both are asked for in the same way, through the methods that `#[interface]` writes, and differ in what the host is
+//! told and in what is given back: nothing, or the [`TimerId`] by which the call can be called off.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::{CodecError, Decoder, Encoder, Fingerprint, MethodSpec, SpawnError, S
 
 /// Which of a module's spawned calls go first. Within a lane, they run in the order in which they were spawned.
 ///
-/// A lower lane isn't left waiting for ever: a call that is the first of its lane is overtaken by eight of higher lanes at
-/// most.
+/// A lower lane isn't left waiting for ever: a call that is the first of its lane is overtaken by eight of higher lanes
+/// at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
     /// Before all others.

@@ -242,12 +242,14 @@ fn a_tick_that_fails_or_panics_is_counted_and_is_due_again() {
     let log = Log::of_this_process();
     let host = serving(|builder| builder.tick::<dyn Work>(MODULE, PERIOD, |work| work.fail()));
     wait_until("it has failed some times", || tick(&host).failed >= 4);
-    let told = |record: &&Record| record.text("message").starts_with("a tick failed");
+    let told = |record: &&Record| {
+        let message = record.text("message");
+        message.starts_with("a tick failed") && message.contains("no beat today")
+    };
     let records = log.records();
     let told: Vec<_> = records.iter().filter(told).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!((told[0].text("module"), told[0].thread.as_str()), (MODULE, "logic.tick"));
-    assert!(told[0].text("message").contains("no beat today"), "{told:?}");
 
     let host =
         serving(|builder| builder.tick::<dyn Work>(MODULE, PERIOD, |_| panic!("the host's own fault")));
@@ -269,18 +271,26 @@ fn an_engine_with_a_tick_inside_waits_for_it() {
 }
 
 #[test]
-fn a_tick_of_another_interface_is_an_error_that_names_both() {
-    let tick = |change: fn(Builder) -> Builder| {
+fn what_can_not_be_meant_is_an_error_that_says_what_was_found_and_what_was_expected() {
+    let refused = |change: fn(Builder) -> Builder| {
         let built = change(Engine::builder().module::<dyn Work>(MODULE)).build();
         built.map(drop).unwrap_err().to_string()
     };
-    let error =
-        tick(|builder| builder.tick::<dyn fixture_api::Chat>(MODULE, PERIOD, |chat| chat.say("nothing")));
-    let expected = "found a tick with interface `Chat` for module `logic`, expected `Work`: name the interface that the \
-                    module is declared with";
-    assert_eq!(error, expected);
-    let error = tick(|builder| builder.tick::<dyn Work>("other", PERIOD, |work| work.fail()));
+    let chat =
+        |builder: Builder| builder.tick::<dyn fixture_api::Chat>(MODULE, PERIOD, |chat| chat.say("nothing"));
+    let expected = "found a tick with interface `Chat` for module `logic`, expected `Work`: name the interface \
+                    that the module is declared with";
+    assert_eq!(refused(chat), expected);
     let expected =
         "found a tick for module `other`, expected one of `logic`: declare it with `Builder::module`";
-    assert_eq!(error, expected);
+    assert_eq!(refused(|builder| builder.tick::<dyn Work>("other", PERIOD, |work| work.fail())), expected);
+    let expected =
+        "found a tick with a period of 0 for module `logic`, expected a longer one: say how often it's due";
+    assert_eq!(
+        refused(|builder| builder.tick::<dyn Work>(MODULE, Duration::ZERO, |work| work.fail())),
+        expected
+    );
+    let expected =
+        "found a period of 0 for looking through the watched folders, expected a longer one: say how often";
+    assert_eq!(refused(|builder| builder.rescan_every(Duration::ZERO)), expected);
 }

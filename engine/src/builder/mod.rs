@@ -338,15 +338,16 @@ impl Builder {
         self
     }
 
-    /// How many calls that logic has spawned may run at once, those of all modules together that have no [pool](Self::pool)
-    /// of their own; one at least. Each has a thread while it runs. What is beyond waits. 64, unless set.
+    /// How many calls that logic has spawned may run at once, those of all modules together that have no
+    /// [pool](Self::pool) of their own; one at least. Each has a thread while it runs. What is beyond waits. 64, unless
+    /// set.
     pub fn spawned_running_max(mut self, calls: usize) -> Self {
         self.spawned_running_max = calls.max(1);
         self
     }
 
-    /// How many calls that logic has spawned may wait in each [`Lane`](liveswap_state::Lane), those of all modules together
-    /// that have no [pool](Self::pool) of their own. What is beyond is refused. 1,024, unless set.
+    /// How many calls that logic has spawned may wait in each [`Lane`](liveswap_state::Lane), those of all modules
+    /// together that have no [pool](Self::pool) of their own. What is beyond is refused. 1,024, unless set.
     pub fn spawned_waiting_max(mut self, calls: usize) -> Self {
         self.spawned_waiting_max = calls;
         self

@@ -45,8 +45,8 @@ impl Pools {
 
 impl Builder {
     /// Gives a module a pool of its own for what it has the host call later
-    /// ([`Context::spawn`](liveswap_state::Context::spawn)): whatever other modules do, so many of its calls may run at once.
-    /// Given twice, the last one counts.
+    /// ([`Context::spawn`](liveswap_state::Context::spawn)): whatever other modules do, so many of its calls may run at
+    /// once. Given twice, the last one counts.
     ///
     /// Modules without one share the bounds [`spawned_running_max`](Self::spawned_running_max) and
     /// [`spawned_waiting_max`](Self::spawned_waiting_max).

@@ -72,13 +72,13 @@ impl Ticks {
 }
 
 impl Builder {
-    /// Has something done with a module each time that so much time has passed: a game's step, a look for what has expired.
-    /// It's called like any call of the host's, on the version that is active then, in the lane
+    /// Has something done with a module each time that so much time has passed: a game's step, a look for what has
+    /// expired. It's called like any call of the host's, on the version that is active then, in the lane
     /// [`High`](liveswap_state::Lane::High) of the module's pool. So it moves to each new version by itself.
     ///
-    /// The first one comes a period after the module has its first version. One that is due while the one before is still
-    /// under way is skipped, and counted in the status ([`TickStatus`](crate::status::TickStatus)), as is one that fails; the
-    /// log tells of the first failure of several. A module may have several ticks.
+    /// The first one comes a period after the module has its first version. One that is due while the one before is
+    /// still under way is skipped, and counted in the status ([`TickStatus`](crate::status::TickStatus)), as is one
+    /// that fails; the log tells of the first failure of several. A module may have several ticks.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -113,23 +113,21 @@ impl Builder {
         self
     }
 
-    /// How many timers a module may have set at once ([`Context::after`](liveswap_state::Context::after)). What is beyond is
-    /// refused. 1,024, unless set.
+    /// How many timers a module may have set at once ([`Context::after`](liveswap_state::Context::after)). What is
+    /// beyond is refused. 1,024, unless set.
     pub fn timers_max(mut self, timers: usize) -> Self {
         self.ticks.timers_max = timers;
         self
     }
 
-    /// Looks through the watched folders each time that so much has passed, for file systems that don't report changes. The
-    /// first time comes a period after the start.
-    ///
-    /// # Panics
-    ///
-    /// If the period is zero.
+    /// Looks through the watched folders each time that so much has passed, for file systems that don't report changes.
+    /// The first time comes a period after the start, and a period of zero is an error of [`build`](Self::build).
     #[cfg(feature = "watch")]
     pub fn rescan_every(self, period: Duration) -> Self {
-        assert!(!period.is_zero(), "looking through the folders needs a period that isn't zero");
         self.trigger(move |core| {
+            if period.is_zero() {
+                return Err(BuildError::RescanWithoutPeriod);
+            }
             let interval = crate::trigger::interval::Interval::start(period, core.mailbox.clone());
             Ok(Box::new(interval.map_err(system("start the thread that looks through the folders"))?))
         })

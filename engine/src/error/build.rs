@@ -78,6 +78,11 @@ pub enum BuildError {
         /// The module.
         name: String,
     },
+    /// The watched folders are to be looked through with no time in between.
+    #[error(
+        "found a period of 0 for looking through the watched folders, expected a longer one: say how often"
+    )]
+    RescanWithoutPeriod,
     /// A policy can't be meant.
     #[error("the policy for a probation can't be meant: {0}")]
     Policy(#[from] BadProbation),

@@ -32,8 +32,8 @@ impl Outputs {
 impl Default for Outputs {
     fn default() -> Self {
         Self::new(|output| {
-            // In one go and under one lock, so that nothing comes in between. Where nobody reads it any more, logic can't do
-            // anything about that either.
+            // In one go and under one lock, so that nothing comes in between. Where nobody reads it any more, logic
+            // can't do anything about that either.
             let _ = io::stdout().lock().write_all(lines(output).as_bytes());
         })
     }

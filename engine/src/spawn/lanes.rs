@@ -113,8 +113,7 @@ mod tests {
                 model[lane as usize].1 = 0;
                 for (waiting, overtaken) in &mut model[lane as usize + 1..] {
                     *overtaken += u32::from(!waiting.is_empty());
-                    // One more if two lanes are due at once.
-                    prop_assert!(*overtaken <= OVERTAKEN_MAX + 1);
+                    prop_assert!(*overtaken <= OVERTAKEN_MAX);
                 }
             }
         }

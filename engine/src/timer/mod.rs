@@ -5,9 +5,10 @@
 //! | this one | the thread `liveswap-timer`, which hands what is due to the pools |
 //! | [`schedule`] | what is due when, as a pure machine |
 //!
-//! **The protocol.** What is to be done stays in the schedule until it begins: what goes into the pool is a job that asks for
-//! it there. So a timer can be called off as long as it waits, wherever it does. The pool takes such a job beyond its own
-//! bound, since a time that has come can't be refused any more; the bound is that of the module's timers, and one job a tick.
+//! **The protocol.** What is to be done stays in the schedule until it begins: what goes into the pool is a job that
+//! asks for it there. So a timer can be called off as long as it waits, wherever it does. The pool takes such a job
+//! beyond its own bound, since a time that has come can't be refused any more; the bound is that of the module's
+//! timers, and one job a tick.
 //!
 //! The thread is started with the first timer. It calls no code of logic's, and frees none of its arguments.
 
@@ -241,7 +242,8 @@ impl Timers {
         let mut over = Over { timers: self, place, has_failed: true };
         match work() {
             Ok(()) => over.has_failed = false,
-            Err(error) if !had_failed => {
+            // When the engine ends, its modules are closed under what has begun just before.
+            Err(error) if !had_failed && lock(&self.state).is_open => {
                 tracing::warn!(
                     module = &*module,
                     "a tick failed, and the next ones are silent about it: {error}"

@@ -1,8 +1,8 @@
 //! What is due when, as a pure machine: no clock, no thread. Whoever has a clock says what time it is.
 //!
 //! A timer is *set*, comes *due*, and *begins* when the pool has a thread for it. It keeps its place among its module's
-//! timers until it begins or would have, also when it was called off after it came due: what waits in the pool for it is
-//! bounded by that.
+//! timers until it begins or would have, also when it was called off after it came due: what waits in the pool for it
+//! is bounded by that.
 //!
 //! A tick is due again and again. One that is due while the one before is still under way is skipped, and counted.
 //!

@@ -121,8 +121,8 @@ fn what_is_closed_gives_all_back_and_has_nothing_due() {
 }
 
 proptest! {
-    /// Whatever is set and called off, in whichever order: each timer begins once or is called off once, never before its
-    /// time, and the count is right.
+    /// Whatever is set and called off, in whichever order: each timer begins once or is called off once, never before
+    /// its time, and the count is right.
     #[test]
     fn each_timer_ends_once(steps in prop::collection::vec((0_u8..4, 0_u32..20), 0..200)) {
         let (mut schedule, module, mut now) = {

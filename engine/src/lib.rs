@@ -41,6 +41,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod lifecycle;
 mod lock;
 mod module;
 mod park;
@@ -55,7 +56,7 @@ mod trigger;
 
 #[cfg(feature = "network")]
 pub use admin::NetworkAdmin;
-pub use builder::Builder;
+pub use builder::{Builder, Registration};
 pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};
 pub use candidate::{
@@ -66,9 +67,12 @@ pub use control::{Moment, SwapStep};
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
 pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 pub use host::CountingAllocator;
+pub use lifecycle::{LifecycleError, LifecyclePhase};
 pub use liveswap_state::CallError;
 pub use module::Module;
 pub use park::on_thread_park;
 pub use probation::{BadProbation, Probation, Reason};
 pub use rehearsal::Rehearsal;
 pub use status::Status;
+#[cfg(feature = "signals")]
+pub use trigger::end::EndSignal;

@@ -13,6 +13,7 @@ use crate::call::{CallPath, Footprint, Hold, Holding};
 use crate::candidate::VersionNumber;
 use crate::control::{Progress, RetiredView, Serial};
 use crate::host;
+use crate::lifecycle::LifecyclePhase;
 use crate::probation::view::ProbationView;
 pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
 
@@ -48,6 +49,11 @@ pub struct ModuleStatus {
     /// `empty`, `serving`, `probation`, `verifying`, `rehearsing`, `loading`, `preparing`, `yielding`, `checking`,
     /// `handing-over` or `stopped`.
     pub phase: &'static str,
+    /// How far the module is in its life: `registered`, `initialized`, `started` or `stopped`.
+    pub lifecycle: LifecyclePhase,
+    /// Why it isn't further, if that has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle_failure: Option<String>,
     /// The version that calls enter.
     pub active: Option<SlotStatus>,
     /// The predecessor, loaded and ready to take over again.
@@ -283,6 +289,8 @@ pub struct Stages {
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     pub(crate) phase: &'static str,
+    pub(crate) lifecycle: LifecyclePhase,
+    pub(crate) lifecycle_failure: Option<String>,
     pub(crate) active: Option<Placed>,
     pub(crate) standby: Option<Placed>,
     pub(crate) swaps: SwapCounts,
@@ -308,6 +316,8 @@ impl ModuleStatus {
         Self {
             name: path.module.clone(),
             phase: board.phase,
+            lifecycle: board.lifecycle,
+            lifecycle_failure: board.lifecycle_failure.clone(),
             active: placed(&board.active),
             standby: placed(&board.standby),
             retired: retired

@@ -1,21 +1,22 @@
 //! Building an engine.
 
 mod audit;
+mod lifecycle;
 #[cfg(feature = "network")]
 mod network;
 mod probation;
+mod registration;
 mod rehearse;
 mod signatures;
 
-use std::any::TypeId;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
+use liveswap_state::Interface;
 use liveswap_state::manifest::is_name;
-use liveswap_state::{Interface, MethodSpec, Spawner};
 
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
@@ -24,16 +25,18 @@ use crate::candidate::private::PrivateFolder;
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{
-    Audit, Authority, Control, Module, Moment, Observer, Oversight, Reaper, Settings, Snapshots, Vetoes,
+    Audit, Authority, Control, LifecycleSettings, Module, Moment, Observer, Oversight, Reaper, Settings,
+    Snapshots, Vetoes,
 };
 use crate::engine::{Core, Declared, Engine, Trigger};
 use crate::error::BuildError;
 use crate::host::hook::Hooks;
 use crate::probation::record::Record;
 use crate::rehearsal::Rehearsal;
-use crate::spawn::{self, Jobs};
+use crate::spawn::Jobs;
 use crate::status::Board;
 use probation::Policies;
+pub use registration::Registration;
 
 /// How many snapshots are kept, unless the host says otherwise.
 const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
@@ -54,7 +57,8 @@ const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
 /// ```
 #[must_use = "an engine starts with `build`"]
 pub struct Builder {
-    modules: Vec<Declaration>,
+    modules: Vec<Registration>,
+    starts_by_hand: bool,
     private_folder: Option<PathBuf>,
     watched: Vec<PathBuf>,
     triggers: Vec<StartTrigger>,
@@ -89,14 +93,6 @@ struct SnapshotSettings {
 /// Starts a trigger, once there is something for it to reach.
 type StartTrigger = Box<dyn FnOnce(&Arc<Core>) -> Result<Box<dyn Trigger>, BuildError> + Send>;
 
-struct Declaration {
-    name: String,
-    interface: &'static str,
-    interface_type: TypeId,
-    methods: &'static [MethodSpec],
-    spawner: fn(Arc<CallPath>, Arc<Jobs>) -> Arc<dyn Spawner>,
-}
-
 impl std::fmt::Debug for Builder {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let modules: Vec<_> = self.modules.iter().map(|module| &module.name).collect();
@@ -108,6 +104,7 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             modules: Vec::new(),
+            starts_by_hand: false,
             private_folder: None,
             watched: Vec::new(),
             triggers: Vec::new(),
@@ -133,15 +130,10 @@ impl Builder {
     }
 
     /// Declares a module, by the interface through which it is called. Its name is the one in its
-    /// manifest, and the start of its files' names.
+    /// manifest, and the start of its files' names. Short for one that requires no other; see
+    /// [`register`](Self::register).
     pub fn module<I: Interface + ?Sized>(mut self, name: impl Into<String>) -> Self {
-        self.modules.push(Declaration {
-            name: name.into(),
-            interface: I::NAME,
-            interface_type: TypeId::of::<I>(),
-            methods: I::METHODS,
-            spawner: spawn::spawner::<I>,
-        });
+        self.modules.push(Registration::of::<I>(name));
         self
     }
 
@@ -347,6 +339,7 @@ impl Builder {
     /// refused is no error: it is logged, and the module has no active version yet.
     pub fn build(self) -> Result<Engine, BuildError> {
         self.check()?;
+        let graph = self.graph()?;
         let audit = Audit::open(self.audit_log.as_deref())?;
         let folder = match &self.private_folder {
             Some(path) => {
@@ -374,8 +367,8 @@ impl Builder {
             })
             .collect();
         let jobs = Arc::new(Jobs::new(self.spawned_running_max, self.spawned_waiting_max));
-        let modules = declared.iter().zip(&self.modules).map(|(module, Declaration { spawner, .. })| {
-            let spawner = spawner(module.path.clone(), jobs.clone());
+        let modules = declared.iter().zip(&self.modules).map(|(module, registration)| {
+            let spawner = (registration.spawner)(module.path.clone(), jobs.clone());
             let (path, board) = (module.path.clone(), module.board.clone());
             let snapshots = self.open_snapshots(&path.module)?;
             let lasts = self.private_folder.is_some();
@@ -408,7 +401,8 @@ impl Builder {
             wake,
             ended,
         };
-        let control = Control::start(modules, settings, reaper.clone(), jobs, running, woken);
+        let lifecycle = LifecycleSettings { graph, starts_by_hand: self.starts_by_hand };
+        let control = Control::start(modules, lifecycle, settings, reaper.clone(), jobs, running, woken);
         let control = control.map_err(|error| {
             reaper.stop(None);
             system("start the control thread")(error)
@@ -445,12 +439,16 @@ impl Builder {
         if self.modules.is_empty() {
             return Err(BuildError::NoModule);
         }
-        for (index, Declaration { name, .. }) in self.modules.iter().enumerate() {
+        for (index, Registration { name, interface, interface_type, .. }) in self.modules.iter().enumerate() {
             if !is_name(name) {
                 return Err(BuildError::BadName { name: name.clone() });
             }
-            if self.modules[..index].iter().any(|earlier| earlier.name == *name) {
-                return Err(BuildError::DeclaredTwice { name: name.clone() });
+            if let Some(earlier) = self.modules[..index].iter().find(|earlier| earlier.name == *name) {
+                if earlier.interface_type == *interface_type {
+                    return Err(BuildError::DeclaredTwice { name: name.clone() });
+                }
+                let (expected, found) = (earlier.interface, *interface);
+                return Err(BuildError::OtherInterface { name: name.clone(), found, expected });
             }
         }
         self.policies.check(self.modules.iter().map(|module| module.name.as_str()))?;

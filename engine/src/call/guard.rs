@@ -86,6 +86,27 @@ impl Guard<'_> {
         let _shared = self.inside().share_for(Doing::NOTHING.borrowing(), version.generation).ok()?;
         Some(look(version.state.0, &version.context))
     }
+
+    /// Has `work` have the state alone, in the same case. A panic makes the state suspect, as that of a method does.
+    pub(crate) fn own_state<R>(
+        &self,
+        serial: usize,
+        hook: &'static str,
+        work: impl FnOnce(*mut (), &Context) -> Fenced<R>,
+    ) -> Option<Fenced<R>> {
+        let version = self.version();
+        if version.serial != serial {
+            return None;
+        }
+        let mut alone = self.inside().seclude_for(Doing::NOTHING, version.generation).ok()?;
+        let result = work(version.state.0, &version.context);
+        if let Err(panic) = &result {
+            alone.suspect(Suspicion::of(version.context.version(), hook, panic));
+            drop(alone);
+            self.inside().path().suspicions.tell();
+        }
+        Some(result)
+    }
 }
 
 impl Drop for Guard<'_> {
@@ -334,13 +355,7 @@ fn barred(path: &CallPath, version: &Version, method: usize, why: Barred) -> Box
 }
 
 fn suspicion(path: &CallPath, version: &Version, method: usize, panic: &Panic) -> Suspicion {
-    let (version, method) = (version.context.version(), path.methods[method].name);
-    Suspicion {
-        version: version.to_owned(),
-        method: method.to_owned(),
-        message: panic.message.clone(),
-        location: panic.location.clone(),
-    }
+    Suspicion::of(version.context.version(), path.methods[method].name, panic)
 }
 
 #[cold]

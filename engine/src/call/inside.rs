@@ -127,12 +127,17 @@ impl<'guard> Inside<'guard> {
 
     /// Borrows the state of this generation alone, for a call.
     pub(super) fn seclude(self, method: usize, generation: usize) -> Result<Alone<'guard>, Barred> {
+        self.seclude_for(Doing::calling(method), generation)
+    }
+
+    /// The same for what the thread then does.
+    pub(super) fn seclude_for(self, doing: Doing, generation: usize) -> Result<Alone<'guard>, Barred> {
         let outer = self.announcement().own_doing();
         if self.announcement().is_alone() || outer.is_borrowing() {
             return Err(Barred::Reentrant);
         }
         let closed = self.path().gate.close_for(generation, &self.path().participants)?;
-        self.announcement().say(Doing::calling(method).borrowing());
+        self.announcement().say(doing.borrowing());
         self.announcement().set_alone(true);
         Ok(Alone { inside: self, outer, closed })
     }

@@ -156,6 +156,9 @@ impl Worker {
         {
             return Ok(pass_over(name, origin));
         }
+        if origin != Origin::Asked && self.is_waiting(digest) {
+            return Ok(None);
+        }
         let accepted =
             taken.copy(&self.settings.folder).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         self.settings.observer.told(None, SwapStep::Accept);
@@ -168,8 +171,8 @@ impl Worker {
                 let module = staged.module().to_owned();
                 concerns = Some(module.clone());
                 (record.module, record.version) = (concerns.clone(), Some(staged.readable.version.clone()));
-                match self.modules.iter_mut().find(|known| known.name() == module) {
-                    Some(known) => known.push(staged, stages, &self.settings),
+                match self.modules.iter().position(|known| known.name() == module) {
+                    Some(place) => self.give(place, staged, stages, origin == Origin::Asked),
                     None => Err(VerifyError::UnknownModule { found: module, known: self.known() }.into()),
                 }
             });
@@ -185,7 +188,7 @@ impl Worker {
             // Whoever asks for what was rolled back takes that back.
             self.remembered.withdrawn.remove(&digest);
         }
-        outcome.map(|published| Some(PushOutcome::Published(published)))
+        outcome
     }
 
     fn count_refused(&self, module: Option<&str>) {
@@ -230,7 +233,7 @@ impl Worker {
     }
 
     /// Offers, for each module, the newest file that is newer than what is active; if it's refused, the
-    /// next older one.
+    /// next older one. A module comes after those that it requires. What then can be started is.
     pub(super) fn rescan(&mut self) {
         let mut found = Vec::new();
         for folder in &self.settings.watched {
@@ -246,11 +249,14 @@ impl Worker {
                 }
             }
         }
-        found.sort_by(|(one, _), (other, _)| other.version.cmp(&one.version));
-        for (name, path) in found {
-            let Some(module) = self.modules.iter().find(|module| module.name() == name.module) else {
-                continue;
-            };
+        let place = |name: &CandidateName| self.modules.iter().position(|known| known.name() == name.module);
+        let mut found: Vec<_> =
+            found.into_iter().filter_map(|(name, path)| Some((place(&name)?, name, path))).collect();
+        found.sort_by(|(place, one, _), (other_place, other, _)| {
+            place.cmp(other_place).then_with(|| other.version.cmp(&one.version))
+        });
+        for (place, name, path) in found {
+            let module = &self.modules[place];
             if module.active_number().is_none_or(|active| name.version > active) {
                 if is_being_written(&path) {
                     tell(
@@ -261,6 +267,7 @@ impl Worker {
                 }
             }
         }
+        self.start_what_can_be();
     }
 }
 
@@ -298,6 +305,7 @@ fn is_lasting(error: &PushError) -> bool {
         PushError::Verify(_) | PushError::Load(_) | PushError::Prepare(_) => {
             !matches!(error.code(), "no-thread" | "no-memory-map" | "unreadable-snapshot")
         }
+        PushError::Lifecycle(error) => error.is_lasting(),
         PushError::Rehearse(error) => error.is_lasting(),
         _ => false,
     }

@@ -7,6 +7,7 @@
 //! | [`audit`] | writes down who has asked for what, and what became of it |
 //! | [`authority`] | who must sign what they push |
 //! | [`thread`] | carries out what comes in, one command after the other |
+//! | [`lifecycle`] | the lives of all modules: initialized, started and stopped in their order |
 //! | [`intake`] | takes in what is pushed, and looks through the watched folders |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
@@ -31,6 +32,7 @@ mod capture;
 mod departure;
 mod intake;
 mod library;
+mod lifecycle;
 mod mailbox;
 mod migration;
 mod module;
@@ -59,6 +61,7 @@ pub(crate) use audit::Audit;
 pub use audit::AuditError;
 pub(crate) use authority::Authority;
 pub use library::LoadError;
+pub(crate) use lifecycle::LifecycleSettings;
 pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
 pub use migration::MigrationError;
 pub(crate) use module::{Module, Oversight, Snapshots};

@@ -24,6 +24,7 @@ pub use crate::candidate::{
 };
 pub use crate::control::{AuditError, LoadError, MigrationError, PrepareError, RestoreError, YieldError};
 pub use crate::host::hook::NoResult;
+pub use crate::lifecycle::LifecycleError;
 pub use crate::probation::{BadProbation, RecordError};
 pub use crate::rehearsal::report::RehearsalError;
 pub use crate::snapshot::error::SnapshotError;

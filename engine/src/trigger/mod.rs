@@ -1,6 +1,8 @@
 //! Triggers: what pushes by itself. Each ends in the control thread's mailbox, as every push does.
 
 #[cfg(feature = "signals")]
+pub(crate) mod end;
+#[cfg(feature = "signals")]
 pub(crate) mod hangup;
 #[cfg(feature = "watch")]
 pub(crate) mod watch;

@@ -47,6 +47,9 @@ pub(crate) enum Action {
     Snapshot,
     Restore,
     Trust,
+    Initialize,
+    Start,
+    Stop,
 }
 
 /// What became of it.
@@ -55,11 +58,15 @@ pub(crate) enum Action {
 pub(crate) enum Outcome {
     Published,
     Unchanged,
+    Waiting,
     RolledBack,
     Committed,
     Taken,
     Restored,
     Trusted,
+    Initialized,
+    Started,
+    Stopped,
     Refused { code: &'static str, message: String },
 }
 

@@ -13,10 +13,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+use crate::host::MODULE;
+
 /// A variation of a fixture package.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fixture {
     package: &'static str,
+    module: &'static str,
     version: String,
     features: BTreeSet<&'static str>,
     optimized: bool,
@@ -39,6 +42,7 @@ impl Fixture {
     pub fn package(package: &'static str, version: &str) -> Self {
         Self {
             package,
+            module: MODULE,
             version: version.to_owned(),
             features: BTreeSet::new(),
             optimized: false,
@@ -62,9 +66,20 @@ impl Fixture {
         Self::package("fixture-trial", version)
     }
 
+    /// A version of a module of that name, whose hooks keep a diary.
+    pub fn life(module: &'static str, version: &str) -> Self {
+        Self::package("fixture-life", version).module(module)
+    }
+
     /// A shared library that is no version of anything.
     pub fn plain() -> Self {
         Self::package("fixture-plain", "1")
+    }
+
+    /// A version of that module.
+    pub fn module(mut self, name: &'static str) -> Self {
+        self.module = name;
+        self
     }
 
     /// With a cargo feature of the package.
@@ -117,7 +132,7 @@ impl Fixture {
         lock.lock().expect("a file can be locked");
 
         let artifact = self.cargo(&target);
-        let path = folder.join(format!("logic.v{}.so", self.version));
+        let path = folder.join(format!("{}.v{}.so", self.module, self.version));
         // Another process may be reading an earlier copy.
         let fresh = folder.join("fresh");
         fs::copy(&artifact, &fresh).expect("an artifact can be copied");
@@ -131,7 +146,11 @@ impl Fixture {
         let optimized = if self.optimized { "-optimized" } else { "" };
         let nodelete = if self.nodelete { "-nodelete" } else { "" };
         let symbols = if self.symbols { "-symbols" } else { "" };
-        [self.package, "-", &self.version, optimized, nodelete, symbols].into_iter().chain(features).collect()
+        let module = if self.module == MODULE { "" } else { self.module };
+        [self.package, "-", module, &self.version, optimized, nodelete, symbols]
+            .into_iter()
+            .chain(features)
+            .collect()
     }
 
     /// Runs cargo and returns the path of what it built.
@@ -148,6 +167,7 @@ impl Fixture {
             // For this library alone: a change of `RUSTFLAGS` would build all that it depends on anew.
             .args(self.nodelete.then_some(["--", "-Clink-arg=-Wl,-z,nodelete"]).into_iter().flatten())
             .env("LIVESWAP_FIXTURE_VERSION", &self.version)
+            .env("LIVESWAP_FIXTURE_MODULE", self.module)
             // What a debugger would want is nine tenths of such a library, and each push copies it all.
             .env("CARGO_PROFILE_DEV_STRIP", if self.symbols { "none" } else { "symbols" })
             .stderr(Stdio::inherit())

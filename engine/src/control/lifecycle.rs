@@ -103,9 +103,12 @@ impl Worker {
         if self.lifecycle.starts_by_hand && self.lifecycle.taking != Some(module) {
             return Ok(self.keep_waiting(module, staged, stages, is_asked_for));
         }
-        let outcome = self.has_what_it_requires(module).map_err(PushError::from);
-        self.lifecycle.was_too_early |= outcome.is_err() && !is_asked_for;
-        let published = outcome.and_then(|()| self.modules[module].push(staged, stages, &self.settings))?;
+        if let Err(error) = self.has_what_it_requires(module) {
+            self.modules[module].note_not_further(&error);
+            self.lifecycle.was_too_early |= !is_asked_for;
+            return Err(error.into());
+        }
+        let published = self.modules[module].push(staged, stages, &self.settings)?;
         self.note_initialized();
         Ok(Some(PushOutcome::Published(published)))
     }

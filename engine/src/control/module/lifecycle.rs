@@ -47,6 +47,12 @@ impl Module {
         self.life.failure.is_some()
     }
 
+    /// It isn't further, for this reason.
+    pub(crate) fn note_not_further(&mut self, error: &LifecycleError) {
+        self.life.failure = Some(error.to_string());
+        self.write_board();
+    }
+
     /// A module that was stopped gets no other version, lest it be called again.
     pub(super) fn refuse_if_stopped(&self) -> Result<(), PushError> {
         match self.life.phase {
@@ -113,7 +119,7 @@ impl Module {
                 tell(|| tracing::info!(module = self.name(), "started"));
             }
             Err(error) => {
-                self.life.failure = Some(error.to_string());
+                self.note_not_further(error);
                 let (module, code) = (self.name(), error.code());
                 tell(|| tracing::error!(module, code, "not started: {error}"));
             }

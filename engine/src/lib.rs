@@ -34,6 +34,7 @@ mod builder;
 mod call;
 mod candidate;
 mod control;
+mod dependency;
 mod engine;
 pub mod error;
 // For `ci/fuzz` and the tests: no feature asks for it.
@@ -44,8 +45,10 @@ mod host;
 mod lifecycle;
 mod lock;
 mod module;
+mod modules;
 mod park;
 mod probation;
+pub mod registry;
 pub mod rehearsal;
 mod reply;
 mod snapshot;
@@ -60,18 +63,20 @@ pub use builder::{Builder, Registration};
 pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};
 pub use candidate::{
-    CandidateName, Digest, FieldManifest, FormerState, Manifest, MethodManifest, NotADigest, NotAVersion,
-    StateManifest, TypeManifest, VersionNumber, inspect, read_signature, signature_beside,
+    CandidateName, ConstantManifest, Digest, FieldManifest, FormerState, Manifest, MethodManifest,
+    NotADigest, NotAVersion, StateManifest, TypeManifest, VersionNumber, inspect, read_signature,
+    signature_beside,
 };
-pub use control::{Moment, SwapStep};
+pub use control::{Event, Moment, SwapStep};
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
 pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 pub use host::CountingAllocator;
 pub use lifecycle::{LifecycleError, LifecyclePhase};
-pub use liveswap_state::CallError;
+pub use liveswap_state::{BuiltIn, CallError};
 pub use module::Module;
 pub use park::on_thread_park;
 pub use probation::{BadProbation, Probation, Reason};
+pub use registry::Registry;
 pub use rehearsal::Rehearsal;
 pub use status::Status;
 #[cfg(feature = "signals")]

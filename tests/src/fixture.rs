@@ -71,6 +71,11 @@ impl Fixture {
         Self::package("fixture-life", version).module(module)
     }
 
+    /// Logic that calls other modules, as a version of the given one.
+    pub fn link(module: &'static str, version: &str) -> Self {
+        Self::package("fixture-link", version).module(module)
+    }
+
     /// A shared library that is no version of anything.
     pub fn plain() -> Self {
         Self::package("fixture-plain", "1")
@@ -147,7 +152,7 @@ impl Fixture {
         let nodelete = if self.nodelete { "-nodelete" } else { "" };
         let symbols = if self.symbols { "-symbols" } else { "" };
         let module = if self.module == MODULE { "" } else { self.module };
-        [self.package, "-", module, &self.version, optimized, nodelete, symbols]
+        [self.package, module, "-", &self.version, optimized, nodelete, symbols]
             .into_iter()
             .chain(features)
             .collect()

@@ -1,22 +1,27 @@
 //! Building an engine.
 
 mod audit;
+mod built_in;
+mod events;
 mod lifecycle;
+mod maker;
 #[cfg(feature = "network")]
 mod network;
+mod openings;
 mod probation;
 mod registration;
 mod rehearse;
 mod signatures;
 
+use std::any::TypeId;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
-use liveswap_state::Interface;
 use liveswap_state::manifest::is_name;
+use liveswap_state::{BuiltIn, Interface, MethodSpec, Spawner};
 
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
@@ -25,16 +30,16 @@ use crate::candidate::private::PrivateFolder;
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{
-    Audit, Authority, Control, LifecycleSettings, Module, Moment, Observer, Oversight, Reaper, Settings,
-    Snapshots, Vetoes,
+    Audit, Authority, Control, Events, Faults, LifecycleSettings, Moment, Observer, Opening, Openings,
+    Reaper, Settings, Vetoes,
 };
-use crate::engine::{Core, Declared, Engine, Trigger};
+use crate::engine::{Core, Engine, Trigger};
 use crate::error::BuildError;
 use crate::host::hook::Hooks;
-use crate::probation::record::Record;
 use crate::rehearsal::Rehearsal;
-use crate::spawn::Jobs;
-use crate::status::Board;
+use crate::spawn::{self, Jobs};
+pub(crate) use maker::Maker;
+use openings::MODULES_MAX;
 use probation::Policies;
 pub use registration::Registration;
 
@@ -57,8 +62,11 @@ const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
 /// ```
 #[must_use = "an engine starts with `build`"]
 pub struct Builder {
-    modules: Vec<Registration>,
+    modules: Vec<Declaration>,
     starts_by_hand: bool,
+    openings: Vec<Opening>,
+    built_ins: Vec<BuiltIn>,
+    modules_max: usize,
     private_folder: Option<PathBuf>,
     watched: Vec<PathBuf>,
     triggers: Vec<StartTrigger>,
@@ -73,6 +81,7 @@ pub struct Builder {
     hook_deadline: Duration,
     vetoes: Vetoes,
     observer: Observer,
+    events: Events,
     suspect_policy: SuspectPolicy,
     snapshots: Option<SnapshotSettings>,
     policies: Policies,
@@ -93,6 +102,30 @@ struct SnapshotSettings {
 /// Starts a trigger, once there is something for it to reach.
 type StartTrigger = Box<dyn FnOnce(&Arc<Core>) -> Result<Box<dyn Trigger>, BuildError> + Send>;
 
+/// A module that is to be, with what only its interface's type knows.
+pub(crate) struct Declaration {
+    name: String,
+    interface: &'static str,
+    interface_type: TypeId,
+    methods: &'static [MethodSpec],
+    spawner: fn(Arc<CallPath>, Arc<Jobs>) -> Arc<dyn Spawner>,
+    /// The names of the modules that it requires.
+    required: Vec<String>,
+}
+
+impl Declaration {
+    fn of<I: Interface + ?Sized>(name: String) -> Self {
+        Self {
+            name,
+            interface: I::NAME,
+            interface_type: TypeId::of::<I>(),
+            methods: I::METHODS,
+            spawner: spawn::spawner::<I>,
+            required: Vec::new(),
+        }
+    }
+}
+
 impl std::fmt::Debug for Builder {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let modules: Vec<_> = self.modules.iter().map(|module| &module.name).collect();
@@ -105,6 +138,9 @@ impl Builder {
         Self {
             modules: Vec::new(),
             starts_by_hand: false,
+            openings: Vec::new(),
+            built_ins: Vec::new(),
+            modules_max: MODULES_MAX,
             private_folder: None,
             watched: Vec::new(),
             triggers: Vec::new(),
@@ -119,6 +155,7 @@ impl Builder {
             hook_deadline: Duration::from_secs(10),
             vetoes: Vetoes { max: 5, pause: Duration::from_millis(100) },
             observer: Observer::default(),
+            events: Events::default(),
             suspect_policy: SuspectPolicy::default(),
             snapshots: None,
             policies: Policies::default(),
@@ -133,12 +170,15 @@ impl Builder {
     /// manifest, and the start of its files' names. Short for one that requires no other; see
     /// [`register`](Self::register).
     pub fn module<I: Interface + ?Sized>(mut self, name: impl Into<String>) -> Self {
-        self.modules.push(Registration::of::<I>(name));
+        self.modules.push(Declaration::of::<I>(name.into()));
         self
     }
 
-    /// Watches a folder: a candidate that is copied or moved there is pushed. The folder is made if it is
-    /// missing, and looked through at the start. Nothing is loaded from a folder that every user may write to.
+    /// Watches a folder: a candidate that is copied or moved there, or into a folder in it, is pushed. The folder is made
+    /// if it is missing, and looked through at the start, eight folders deep. Nothing is loaded from a folder that every
+    /// user may write to, and no link is followed out of the folder.
+    ///
+    /// What is refused is logged, and listed in the [status](crate::Status::faults) with its path.
     #[cfg(feature = "watch")]
     pub fn watch(mut self, folder: impl Into<PathBuf>) -> Self {
         // Absolute, because the process may go to another folder later. It fails for an empty path only,
@@ -351,35 +391,28 @@ impl Builder {
         let bell = Arc::new(Bell::new());
         let reaper = Reaper::start(bell.clone(), self.drain_deadline);
         let reaper = Arc::new(reaper.map_err(system("start the reaper's thread"))?);
-        let declared: Vec<_> = self
-            .modules
-            .iter()
-            .map(|module| Declared {
-                path: Arc::new(CallPath::new(
-                    module.name.clone(),
-                    module.methods,
-                    bell.clone(),
-                    self.suspect_policy,
-                )),
-                board: Arc::new(Mutex::new(Board { phase: "empty", ..Board::default() })),
-                interface: module.interface,
-                interface_type: module.interface_type,
-            })
-            .collect();
         let jobs = Arc::new(Jobs::new(self.spawned_running_max, self.spawned_waiting_max));
-        let modules = declared.iter().zip(&self.modules).map(|(module, registration)| {
-            let spawner = (registration.spawner)(module.path.clone(), jobs.clone());
-            let (path, board) = (module.path.clone(), module.board.clone());
-            let snapshots = self.open_snapshots(&path.module)?;
-            let lasts = self.private_folder.is_some();
-            let record = lasts.then(|| Record::open(folder.path(), &path.module));
-            let oversight = Oversight::new(self.policies.of(&path.module), record);
-            let (interface, reaper) = (module.interface, reaper.clone());
-            let module = Module::new(path, interface, board, reaper, spawner, snapshots, oversight);
-            Ok(module.recording(self.rehearsal.as_ref()))
-        });
-        let modules: Result<Vec<_>, BuildError> = modules.collect();
-        let modules = modules.inspect_err(|_| reaper.stop(None))?;
+        let has_built_in = !self.built_ins.is_empty();
+        let maker = Maker {
+            bell: bell.clone(),
+            reaper: reaper.clone(),
+            jobs: jobs.clone(),
+            modules: Arc::default(),
+            suspect_policy: self.suspect_policy,
+            snapshots: self.snapshots,
+            policies: self.policies,
+            built_ins: self.built_ins,
+            records: self.private_folder.is_some().then(|| folder.path().to_owned()),
+            rehearsal: self.rehearsal.clone(),
+        };
+        let known = maker.modules.clone();
+        let made: Result<Vec<_>, BuildError> = self.modules.iter().map(|module| maker.make(module)).collect();
+        let (declared, modules): (Vec<_>, Vec<_>) =
+            made.inspect_err(|_| reaper.stop(None))?.into_iter().unzip();
+        declared.into_iter().for_each(|declared| known.add(declared));
+        let (list, modules_max) = (self.openings, self.modules_max);
+        let openings = Openings { list, modules_max, maker };
+        let faults = Arc::<Faults>::default();
         let ((running, ended), (wake, woken)) = (bounded(0), bounded(1));
         let settings = Settings {
             folder: Arc::new(folder),
@@ -395,8 +428,11 @@ impl Builder {
             hooks: Hooks::new(self.hook_deadline),
             vetoes: self.vetoes,
             observer: self.observer,
+            events: self.events,
+            faults: faults.clone(),
             rehearsal: self.rehearsal.clone().unwrap_or_default(),
             bell,
+            openings,
             audit: audit.clone(),
             wake,
             ended,
@@ -408,10 +444,11 @@ impl Builder {
             system("start the control thread")(error)
         })?;
         let core = Arc::new(Core {
-            modules: declared,
+            modules: known,
             mailbox: control.mailbox.clone(),
             reaper,
             audit,
+            faults,
             candidate_size_max: self.candidate_size_max,
         });
         // From here on, dropping the engine ends the threads.
@@ -420,26 +457,18 @@ impl Builder {
         for start in self.triggers {
             engine.add(start(&core)?);
         }
-        // It waits for what a record may have the control thread begin with, too.
-        if !self.watched.is_empty() || self.private_folder.is_some() {
+        // It waits for what the control thread may begin with, too.
+        if !self.watched.is_empty() || self.private_folder.is_some() || has_built_in {
             engine.rescan();
         }
         Ok(engine)
     }
 
-    fn open_snapshots(&self, module: &str) -> Result<Option<Snapshots>, BuildError> {
-        let Some(SnapshotSettings { folder, keep, interval, at_end }) = &self.snapshots else {
-            return Ok(None);
-        };
-        let what = format!("keep snapshots in {}", folder.display());
-        Snapshots::open(folder, module, *keep, *interval, *at_end).map(Some).map_err(system(&what))
-    }
-
     fn check(&self) -> Result<(), BuildError> {
-        if self.modules.is_empty() {
+        if self.modules.is_empty() && self.openings.is_empty() {
             return Err(BuildError::NoModule);
         }
-        for (index, Registration { name, interface, interface_type, .. }) in self.modules.iter().enumerate() {
+        for (index, Declaration { name, interface, interface_type, .. }) in self.modules.iter().enumerate() {
             if !is_name(name) {
                 return Err(BuildError::BadName { name: name.clone() });
             }
@@ -451,6 +480,7 @@ impl Builder {
                 return Err(BuildError::OtherInterface { name: name.clone(), found, expected });
             }
         }
+        self.check_built_ins()?;
         self.policies.check(self.modules.iter().map(|module| module.name.as_str()))?;
         Ok(self.authority.check()?)
     }

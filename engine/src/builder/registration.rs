@@ -1,15 +1,10 @@
 //! Registering modules, each with what it requires.
 
-use std::any::TypeId;
-use std::sync::Arc;
+use liveswap_state::Interface;
 
-use liveswap_state::{Interface, MethodSpec, Spawner};
-
-use super::Builder;
-use crate::call::CallPath;
+use super::{Builder, Declaration};
 use crate::error::BuildError;
 use crate::lifecycle::graph::{Cycle, Graph};
-use crate::spawn::{self, Jobs};
 
 /// A module to be: its name, the interface through which it's called, and the modules that it requires.
 ///
@@ -38,28 +33,14 @@ use crate::spawn::{self, Jobs};
 /// ```
 #[must_use = "it does nothing until it is given to `Builder::register`"]
 pub struct Registration {
-    pub(super) name: String,
-    pub(super) interface: &'static str,
-    pub(super) interface_type: TypeId,
-    pub(super) methods: &'static [MethodSpec],
-    pub(super) spawner: fn(Arc<CallPath>, Arc<Jobs>) -> Arc<dyn Spawner>,
-    /// Those of what it requires. Once it is registered, their names are beside.
+    declaration: Declaration,
     requires: Vec<fn() -> Registration>,
-    required: Vec<String>,
 }
 
 impl Registration {
     /// A module, by its name, which is the one in its manifests, and its interface.
     pub fn of<I: Interface + ?Sized>(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            interface: I::NAME,
-            interface_type: TypeId::of::<I>(),
-            methods: I::METHODS,
-            spawner: spawn::spawner::<I>,
-            requires: Vec::new(),
-            required: Vec::new(),
-        }
+        Self { declaration: Declaration::of::<I>(name.into()), requires: Vec::new() }
     }
 
     /// It requires another module, which is registered with it: that one is initialized and started before it, and stopped
@@ -72,7 +53,7 @@ impl Registration {
 
 impl std::fmt::Debug for Registration {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { name, interface, .. } = self;
+        let Declaration { name, interface, .. } = &self.declaration;
         formatter
             .debug_struct("Registration")
             .field("name", name)
@@ -86,23 +67,24 @@ impl Builder {
     /// interface, isn't registered again; what else it requires then is added.
     pub fn register(mut self, registration: Registration) -> Self {
         let mut to_come = vec![registration];
-        while let Some(mut registration) = to_come.pop() {
-            let required: Vec<_> =
-                std::mem::take(&mut registration.requires).into_iter().map(|required| required()).collect();
-            registration.required = required.iter().map(|required| required.name.clone()).collect();
-            let is_same = |known: &&mut Registration| {
-                known.name == registration.name && known.interface_type == registration.interface_type
+        while let Some(Registration { mut declaration, requires }) = to_come.pop() {
+            let required: Vec<_> = requires.into_iter().map(|required| required()).collect();
+            declaration.required =
+                required.iter().map(|required| required.declaration.name.clone()).collect();
+            let is_same = |known: &&mut Declaration| {
+                known.name == declaration.name && known.interface_type == declaration.interface_type
             };
             match self.modules.iter_mut().find(is_same) {
                 Some(known) => {
                     let new = |name: &String| !known.required.contains(name);
-                    let new: Vec<_> = registration.required.into_iter().filter(new).collect();
-                    to_come.extend(required.into_iter().rev().filter(|it| new.contains(&it.name)));
+                    let new: Vec<_> = declaration.required.into_iter().filter(new).collect();
+                    to_come
+                        .extend(required.into_iter().rev().filter(|it| new.contains(&it.declaration.name)));
                     known.required.extend(new);
                 }
                 None => {
                     to_come.extend(required.into_iter().rev());
-                    self.modules.push(registration);
+                    self.modules.push(declaration);
                 }
             }
         }
@@ -112,7 +94,7 @@ impl Builder {
     /// What requires what, in the order of the declarations.
     pub(super) fn graph(&self) -> Result<Graph, BuildError> {
         let place = |name: &String| self.modules.iter().position(|module| module.name == *name);
-        let places = |registration: &Registration| registration.required.iter().filter_map(place).collect();
+        let places = |declared: &Declaration| declared.required.iter().filter_map(place).collect();
         let graph = Graph::new(self.modules.iter().map(places).collect());
         if let Err(Cycle(members)) = graph.order() {
             let names: Vec<_> = members.iter().map(|module| self.modules[*module].name.as_str()).collect();

@@ -4,6 +4,8 @@
 //! look through the watched folders, has come to its end, what can be started is. What a watched folder offers too early
 //! is looked at again once another module has its first version.
 //!
+//! What is built into the host, or was left by an earlier process, is a first version like another.
+//!
 //! By hand, a first version waits: it's accepted and read, and its module takes it when the host says so.
 
 use std::time::Instant;
@@ -87,18 +89,16 @@ impl Worker {
         Err(LifecycleError::MissingDependencies { module: self.name(module), missing: missing.join(", ") })
     }
 
-    /// A candidate was read: its module takes it, or it waits. None if a watched folder has offered it, and a newer one
-    /// waits.
+    /// A candidate was read: its module takes it, or it waits.
     pub(super) fn give(
         &mut self,
         module: usize,
         staged: Staged,
         stages: Stages,
         is_asked_for: bool,
-    ) -> Result<Option<PushOutcome>, PushError> {
+    ) -> Result<PushOutcome, PushError> {
         if self.modules[module].lifecycle() != LifecyclePhase::Registered {
-            let published = self.modules[module].push(staged, stages, &self.settings)?;
-            return Ok(Some(PushOutcome::Published(published)));
+            return self.modules[module].push(staged, stages, &self.settings).map(PushOutcome::Published);
         }
         if self.lifecycle.starts_by_hand && self.lifecycle.taking != Some(module) {
             return Ok(self.keep_waiting(module, staged, stages, is_asked_for));
@@ -110,28 +110,29 @@ impl Worker {
         }
         let published = self.modules[module].push(staged, stages, &self.settings)?;
         self.note_initialized();
-        Ok(Some(PushOutcome::Published(published)))
+        Ok(PushOutcome::Published(published))
     }
 
-    /// Keeps a first version for later. Of those that a watched folder offers, the newest.
+    /// Keeps a first version for later. Of those that a watched folder offers, the newest; which one that is.
     fn keep_waiting(
         &mut self,
         module: usize,
         staged: Staged,
         stages: Stages,
         is_asked_for: bool,
-    ) -> Option<PushOutcome> {
+    ) -> PushOutcome {
         let (name, version) = (staged.module().to_owned(), staged.readable.version.clone());
         let waiting = &mut self.lifecycle.waiting;
         if let Some(known) = waiting.iter().position(|waiting| waiting.module == module) {
-            if !is_asked_for && waiting[known].staged.readable.version >= version {
-                return None;
+            let newest = &waiting[known].staged.readable.version;
+            if !is_asked_for && *newest >= version {
+                return PushOutcome::Waiting { module: name, version: newest.clone() };
             }
             waiting.remove(known);
         }
         waiting.push(Waiting { module, staged, stages });
         tell(|| tracing::info!(module = name, %version, "waits to be initialized"));
-        Some(PushOutcome::Waiting { module: name, version })
+        PushOutcome::Waiting { module: name, version }
     }
 
     /// Whether this very content waits already: to the watched folders, it's no news.
@@ -153,11 +154,24 @@ impl Worker {
         // What is required comes before what requires it.
         for module in std::mem::take(&mut self.lifecycle.to_return) {
             if self.has_what_it_requires(module).is_ok() {
-                self.modules[module].return_to_recorded(&self.settings);
+                self.begin(module);
             } else {
                 self.lifecycle.to_return.push(module);
             }
         }
+    }
+
+    /// Has a module begin with what is there for it: the version that an earlier process has left for it, or the one that is
+    /// built into the host.
+    fn begin(&mut self, module: usize) {
+        self.modules[module].return_to_recorded(&self.settings);
+        self.modules[module].begin_with_built_in(&self.settings);
+    }
+
+    /// A module has joined the others while the engine runs, with its first version. It requires none.
+    pub(super) fn note_joined(&mut self) {
+        self.lifecycle.lives.add();
+        self.note_initialized();
     }
 
     /// Starts what can be started, if that goes by itself.
@@ -211,15 +225,17 @@ impl Worker {
         self.has_what_it_requires(module)?;
         if let Some(place) = self.lifecycle.to_return.iter().position(|other| *other == module) {
             self.lifecycle.to_return.remove(place);
-            self.modules[module].return_to_recorded(&self.settings);
+            self.begin(module);
         }
-        if self.modules[module].lifecycle() != LifecyclePhase::Registered {
-            return Ok(());
-        }
-        let place = self.lifecycle.waiting.iter().position(|waiting| waiting.module == module);
         let name = self.name(module);
-        let Some(place) = place else { return Err(LifecycleError::NoVersion { module: name }) };
-        let Waiting { staged, stages, .. } = self.lifecycle.waiting.remove(place);
+        let place = self.lifecycle.waiting.iter().position(|waiting| waiting.module == module);
+        let waiting = place.map(|place| self.lifecycle.waiting.remove(place));
+        let begun = self.modules[module].active_number();
+        let newer =
+            |waiting: &Waiting| begun.as_ref().is_none_or(|begun| waiting.staged.readable.version > *begun);
+        let Some(Waiting { staged, stages, .. }) = waiting.filter(newer) else {
+            return if begun.is_some() { Ok(()) } else { Err(LifecycleError::NoVersion { module: name }) };
+        };
         match self.give(module, staged, stages, true) {
             Ok(_) => Ok(()),
             Err(PushError::Lifecycle(error)) => Err(error),

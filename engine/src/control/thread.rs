@@ -47,11 +47,7 @@ impl Control {
     ) -> std::io::Result<Self> {
         let (mailbox, inbox) = Mailbox::new();
         for module in &modules {
-            let wake = settings.wake.clone();
-            // If it's full, somebody else has woken the thread.
-            module.path.suspicions.listen(move || {
-                let _ = wake.try_send(());
-            });
+            listen(module, &settings);
         }
         // What is required comes before what requires it; else they are as they were declared.
         let order = graph.order().expect("a cycle was refused before");
@@ -91,6 +87,15 @@ impl Control {
             let _ = thread.join();
         }
     }
+}
+
+/// Has the thread woken when a state may be half changed.
+pub(super) fn listen(module: &Module, settings: &Settings) {
+    let wake = settings.wake.clone();
+    // If it's full, somebody else has woken the thread.
+    module.path.suspicions.listen(move || {
+        let _ = wake.try_send(());
+    });
 }
 
 /// What the thread works on.

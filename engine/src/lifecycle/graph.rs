@@ -18,6 +18,11 @@ impl Graph {
         Self { requires }
     }
 
+    /// One module more, which requires none.
+    pub(crate) fn add(&mut self) {
+        self.requires.push(Vec::new());
+    }
+
     /// What a module requires itself.
     pub(crate) fn required_by(&self, module: usize) -> &[usize] {
         &self.requires[module]

@@ -27,6 +27,11 @@ impl Lives {
         Self { graph, started: Vec::new() }
     }
 
+    /// One module more, which requires none.
+    pub(crate) fn add(&mut self) {
+        self.graph.add();
+    }
+
     /// What keeps a module from being initialized: what it requires and isn't.
     pub(crate) fn missing(&self, module: usize, phases: &[LifecyclePhase]) -> Vec<usize> {
         let required = self.graph.required_by(module).iter().copied();

@@ -48,7 +48,9 @@ impl Audit {
             Err(error) => Outcome::refused(error.code(), error),
         };
         let (module, version) = match outcome {
-            Ok(Some(PushOutcome::Unchanged { module, version })) => (Some(module), Some(version)),
+            Ok(Some(
+                PushOutcome::Unchanged { module, version } | PushOutcome::Waiting { module, version },
+            )) => (Some(module), Some(version)),
             _ => (record.module.as_ref(), record.version.as_ref()),
         };
         let candidate = request.candidate.name();

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | this one | a module's versions, and what becomes of them |
+//! | [`built_in`] | beginning with what is built into the host |
 //! | [`commands`] | what is asked of it: a push, a rollback, a commit |
 //! | [`steps`] | the steps that a candidate is taken through |
 //! | [`yielding`] | asking the version that serves to hand over, and telling it what has become of that |
@@ -13,6 +14,7 @@
 //! | [`snapshots`] | taking snapshots of the state |
 //! | [`suspect`] | what is done about a state that may be half changed |
 
+mod built_in;
 mod commands;
 mod lifecycle;
 mod migrate;
@@ -26,7 +28,7 @@ mod yielding;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use liveswap_state::{CodePointer, Spawner};
+use liveswap_state::{BuiltIn, CodePointer, Modules, SharedOptions, Spawner};
 
 use super::departure::Departure;
 use super::library::Library;
@@ -45,6 +47,7 @@ use crate::candidate::{Digest, Manifest, VersionNumber};
 use crate::engine::Migrated;
 use crate::error::PushError;
 use crate::lock::lock;
+use crate::registry::Exports;
 use crate::rehearsal::Rehearsed;
 use crate::rehearsal::recorder::Recorder;
 use crate::status::{Board, Placed, Stages, Suspicion};
@@ -63,6 +66,7 @@ pub(crate) struct Loaded {
     pub(crate) serial: Serial,
     pub(crate) number: VersionNumber,
     manifest: Manifest,
+    exports: Arc<Exports>,
     copy: Arc<PrivateCopy>,
     library: Library,
     /// The code of the host's methods, in their order.
@@ -93,6 +97,17 @@ impl Loaded {
     }
 }
 
+/// What the contexts of a module's versions lead to.
+#[derive(Clone)]
+pub(crate) struct Services {
+    /// What they spawn through.
+    pub(crate) spawner: Arc<dyn Spawner>,
+    /// The modules that they reach.
+    pub(crate) modules: Arc<dyn Modules>,
+    /// What is set for the module.
+    pub(crate) options: Arc<SharedOptions>,
+}
+
 /// Why the machine came to rest without having done what was asked.
 enum Halt {
     Refused(Refusal),
@@ -104,8 +119,7 @@ pub(crate) struct Module {
     interface: &'static str,
     board: Arc<Mutex<Board>>,
     reaper: Arc<Reaper>,
-    /// What the versions spawn through.
-    spawner: Arc<dyn Spawner>,
+    services: Services,
     phase: Phase,
     /// The versions in the slots.
     loaded: Vec<Loaded>,
@@ -149,6 +163,8 @@ pub(crate) struct Module {
     forced: Option<String>,
     oversight: Oversight,
     life: lifecycle::Life,
+    /// What it begins with, if the host has linked it in.
+    built_in: Option<BuiltIn>,
 }
 
 impl Module {
@@ -157,7 +173,7 @@ impl Module {
         interface: &'static str,
         board: Arc<Mutex<Board>>,
         reaper: Arc<Reaper>,
-        spawner: Arc<dyn Spawner>,
+        services: Services,
         snapshots: Option<Snapshots>,
         oversight: Oversight,
     ) -> Self {
@@ -166,7 +182,7 @@ impl Module {
             interface,
             board,
             reaper,
-            spawner,
+            services,
             phase: Phase::EMPTY,
             loaded: Vec::new(),
             staged: None,
@@ -191,6 +207,7 @@ impl Module {
             forced: None,
             oversight,
             life: lifecycle::Life::default(),
+            built_in: None,
         }
     }
 
@@ -368,6 +385,7 @@ impl Module {
         self.loaded.push(Loaded {
             serial,
             number,
+            exports: Arc::new(Exports::of(&manifest)),
             manifest,
             copy,
             library,
@@ -412,6 +430,8 @@ impl Module {
                 serial: loaded.serial,
                 version: loaded.number.clone(),
                 state_schema: loaded.manifest.state.schema,
+                origin: loaded.origin(),
+                exports: loaded.exports.clone(),
             })
         };
         let mut board = lock(&self.board);

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use fixture_api::Game;
 use fixture_api::life::Life;
+use fixture_api::{Game, Latch};
 use liveswap::{
     BuildError, Builder, CallError, Engine, LifecycleError, LifecyclePhase, PushError, PushOutcome,
     Registration,
@@ -128,6 +129,17 @@ fn serving(change: impl FnOnce(Builder) -> Builder) -> Engine {
     push(&engine, life("chain"));
     push(&engine, life("net"));
     engine
+}
+
+/// A call that is in the state of a module, until it is released.
+fn hold(engine: &Engine, module: &str) -> (JoinHandle<Result<(), CallError>>, Arc<Latch>) {
+    let (handle, latch) = (engine.module::<dyn Life>(module).unwrap(), Arc::new(Latch::default()));
+    let call = thread::spawn({
+        let latch = latch.clone();
+        move || handle.call(|life| life.hold(&latch))
+    });
+    wait_until("the call is inside", || latch.is_entered());
+    (call, latch)
 }
 
 use LifecyclePhase::{Initialized, Registered, Started, Stopped};
@@ -401,6 +413,22 @@ fn p4_04_one_failing_stop_does_not_keep_the_rest_from_stopping() {
 }
 
 #[test]
+fn p4_04_a_call_that_stays_inside_keeps_only_its_own_module_from_its_hook() {
+    let scene = Scene::new();
+    let engine = serving(|builder| builder.drain_deadline(Duration::from_millis(50)));
+    let (call, latch) = hold(&engine, "net");
+    let error = engine.stop_modules().unwrap_err();
+    assert!(
+        matches!(&error, LifecycleError::Occupied { module, hook: "stop", .. } if module == "net"),
+        "{error:?}"
+    );
+    assert_eq!(phases(&engine).values().collect::<Vec<_>>(), [&Stopped; 2]);
+    assert_eq!(scene.lived()[4..], ["chain stop"]);
+    latch.release();
+    call.join().unwrap().unwrap();
+}
+
+#[test]
 fn p4_05_an_unknown_name_is_told_in_the_words_of_old() {
     let engine = Engine::builder().register(net()).build().unwrap();
     let expected = "unable to find plugin: X";
@@ -431,6 +459,25 @@ fn p0_02_the_engine_drives_the_hooks_in_their_order_and_the_log_shows_it() {
 }
 
 #[test]
+fn a_module_is_closed_and_its_last_call_has_left_before_it_is_stopped() {
+    let scene = Scene::new();
+    let engine = serving(|builder| builder.drain_deadline(Duration::from_secs(60)));
+    let (call, latch) = hold(&engine, "net");
+    thread::scope(|scope| {
+        let stopping = scope.spawn(|| engine.stop_module("net"));
+        let net = engine.module::<dyn Life>("net").unwrap();
+        let is_closed = || matches!(net.call(|life| life.version()), Err(CallError::NoActiveVersion { .. }));
+        wait_until("it's closed", is_closed);
+        assert!(!stopping.is_finished());
+        latch.release();
+        stopping.join().unwrap().unwrap();
+    });
+    call.join().unwrap().unwrap();
+    let told: Vec<_> = scene.told().into_iter().filter(|told| told.starts_with("net ")).collect();
+    assert_eq!(told[told.len() - 2..], ["net held", "net stop"]);
+}
+
+#[test]
 fn a_swap_changes_nothing_of_a_modules_life_and_both_versions_hear_of_it() {
     let scene = Scene::new();
     let engine = serving(|builder| builder);
@@ -450,6 +497,8 @@ fn a_version_that_comes_before_what_it_requires_is_refused_and_taken_later_by_it
     put(&life("net"), &folder);
     let engine = Engine::builder().register(net()).watch(&folder).build().unwrap();
     assert_eq!(phases(&engine)["net"], Registered);
+    let status = engine.status().modules.into_iter().find(|module| module.name == "net").unwrap();
+    assert!(status.lifecycle_failure.is_some_and(|failure| failure.contains("requires `chain`")));
     let error = refused(&engine, "missing-dependencies", life("net"));
     let expected = "module `net` requires `chain`, found no version that is initialized: push those first";
     assert_eq!(error.to_string(), expected);

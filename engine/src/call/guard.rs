@@ -86,26 +86,29 @@ impl Guard<'_> {
         let _shared = self.inside().share_for(Doing::NOTHING.borrowing(), version.generation).ok()?;
         Some(look(version.state.0, &version.context))
     }
+}
 
-    /// Has `work` have the state alone, in the same case. A panic makes the state suspect, as that of a method does.
-    pub(crate) fn own_state<R>(
+impl Guard<'_> {
+    /// Has `work` have the state alone, as an exclusive call has it, if this is in the version with this serial number and
+    /// that may have it. If it panics, that is noted as for a call of the name of `hook`.
+    pub(crate) fn seclude_state<R>(
         &self,
         serial: usize,
         hook: &'static str,
         work: impl FnOnce(*mut (), &Context) -> Fenced<R>,
     ) -> Option<Fenced<R>> {
-        let version = self.version();
+        let (inside, version) = (self.inside(), self.version());
         if version.serial != serial {
             return None;
         }
-        let mut alone = self.inside().seclude_for(Doing::NOTHING, version.generation).ok()?;
-        let result = work(version.state.0, &version.context);
-        if let Err(panic) = &result {
-            alone.suspect(Suspicion::of(version.context.version(), hook, panic));
+        let mut alone = inside.seclude_for(Doing::NOTHING, version.generation).ok()?;
+        let outcome = work(version.state.0, &version.context);
+        if let Err(panic) = &outcome {
+            alone.suspect(suspicion(version, hook, panic));
             drop(alone);
-            self.inside().path().suspicions.tell();
+            inside.path().suspicions.tell();
         }
-        Some(result)
+        Some(outcome)
     }
 }
 
@@ -321,7 +324,7 @@ fn run_alone<R>(
     let mut alone =
         inside.seclude(method, version.generation).map_err(|why| barred(path, version, method, why))?;
     run().map_err(|panic| {
-        alone.suspect(suspicion(path, version, method, &panic));
+        alone.suspect(suspicion(version, path.methods[method].name, &panic));
         drop(alone);
         path.suspicions.tell();
         panicked(path, version, method, *panic)
@@ -355,8 +358,8 @@ fn barred(path: &CallPath, version: &Version, method: usize, why: Barred) -> Box
     })
 }
 
-fn suspicion(path: &CallPath, version: &Version, method: usize, panic: &Panic) -> Suspicion {
-    Suspicion::of(version.context.version(), path.methods[method].name, panic)
+fn suspicion(version: &Version, method: &'static str, panic: &Panic) -> Suspicion {
+    Suspicion::of(version.context.version(), method, panic)
 }
 
 #[cold]

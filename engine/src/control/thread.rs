@@ -111,7 +111,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, Inbox { commands, rescans, .. }: &Inbox, woken: &Receiver<()>) {
+    fn run(mut self, Inbox { commands, rescans, reloads, .. }: &Inbox, woken: &Receiver<()>) {
         *lock(&self.shared.control_thread) = Some(thread::current().id());
         let ended = self.settings.ended.clone();
         self.return_to_recorded();
@@ -131,6 +131,7 @@ impl Worker {
                 },
                 // An error would say that the mailbox is gone, which the commands say too.
                 recv(rescans) -> _ => self.rescan(),
+                recv(reloads) -> _ => self.reload_by_itself(),
             }
         }
         let deadline = deadline_in(self.settings.drain_deadline);
@@ -192,6 +193,10 @@ impl Worker {
             Command::Live(order, name, asker, reply) => {
                 let outcome = self.live(order, name.as_deref());
                 self.settings.audit.lived(&asker, name.as_deref(), order, &outcome);
+                answer(reply, outcome);
+            }
+            Command::Reload(asker, reply) => {
+                let outcome = self.reload(&asker);
                 answer(reply, outcome);
             }
             #[cfg(feature = "watch")]

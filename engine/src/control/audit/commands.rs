@@ -6,7 +6,9 @@ use super::super::{Asker, PushRequest, Recovery};
 use super::{Action, Audit, Entry, Outcome};
 use crate::candidate::VersionNumber;
 use crate::engine::{Published, PushOutcome};
-use crate::error::{CommitError, LifecycleError, PushError, RecoverError, RollbackError, TakeError};
+use crate::error::{
+    CommitError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError, TakeError,
+};
 use crate::lifecycle::Order;
 use crate::status::SnapshotTaken;
 
@@ -118,6 +120,14 @@ impl Audit {
             Err(error) => Outcome::refused(error.code(), error),
         };
         self.note(&Entry::new(asker, Action::Snapshot, Some(module), told));
+    }
+
+    pub(in crate::control) fn reloaded(&self, asker: &Asker, outcome: &Result<Vec<String>, ReloadError>) {
+        let told = match outcome {
+            Ok(_) => Outcome::Reloaded,
+            Err(error) => Outcome::refused(error.code(), error),
+        };
+        self.note(&Entry::new(asker, Action::Reload, None, told));
     }
 
     pub(in crate::control) fn recovered(

@@ -50,6 +50,7 @@ pub(crate) enum Action {
     Initialize,
     Start,
     Stop,
+    Reload,
 }
 
 /// What became of it.
@@ -67,6 +68,7 @@ pub(crate) enum Outcome {
     Initialized,
     Started,
     Stopped,
+    Reloaded,
     Refused { code: &'static str, message: String },
 }
 

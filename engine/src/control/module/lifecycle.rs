@@ -136,7 +136,7 @@ impl Module {
         let begins = step.clone();
         let start = move || {
             let guard = Guard::enter(&path).ok()?;
-            guard.own_state(serial, "start", |state, context| {
+            guard.seclude_state(serial, "start", |state, context| {
                 // Relaxed, as below: whichever comes first, and nothing is read on the strength of it.
                 let begun = begins.compare_exchange(WAITS, HAS_BEGUN, Ordering::Relaxed, Ordering::Relaxed);
                 if begun.is_err() {
@@ -155,7 +155,7 @@ impl Module {
                 }
                 let Ok(guard) = Guard::enter(&path) else { return };
                 // What could not be had is as good as stopped, and a panic was logged when it happened.
-                let _ = guard.own_state(serial, "stop", |state, context| {
+                let _ = guard.seclude_state(serial, "stop", |state, context| {
                     // SAFETY: as above.
                     unsafe { (entry.stop)(state, context) }
                 });

@@ -14,6 +14,7 @@ use crate::candidate::VersionNumber;
 pub use crate::config::ConfigFailure;
 use crate::control::{Progress, RetiredView, Serial};
 use crate::host;
+use crate::lifecycle::LifecyclePhase;
 use crate::probation::view::ProbationView;
 pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
 use crate::registry::Exports;
@@ -90,6 +91,11 @@ pub struct ModuleStatus {
     /// `empty`, `serving`, `probation`, `verifying`, `rehearsing`, `loading`, `preparing`, `yielding`, `checking`,
     /// `handing-over` or `stopped`.
     pub phase: &'static str,
+    /// How far the module is in its life: `registered`, `initialized`, `started` or `stopped`.
+    pub lifecycle: LifecyclePhase,
+    /// Why it isn't further, if that has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle_failure: Option<String>,
     /// The version that calls enter.
     pub active: Option<SlotStatus>,
     /// The predecessor, loaded and ready to take over again.
@@ -402,6 +408,8 @@ pub struct Stages {
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     pub(crate) phase: &'static str,
+    pub(crate) lifecycle: LifecyclePhase,
+    pub(crate) lifecycle_failure: Option<String>,
     pub(crate) active: Option<Placed>,
     pub(crate) standby: Option<Placed>,
     pub(crate) swaps: SwapCounts,
@@ -430,6 +438,8 @@ impl ModuleStatus {
         Self {
             name: path.module.clone(),
             phase: board.phase,
+            lifecycle: board.lifecycle,
+            lifecycle_failure: board.lifecycle_failure.clone(),
             active: placed(&board.active),
             standby: placed(&board.standby),
             retired: retired

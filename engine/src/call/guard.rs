@@ -359,12 +359,7 @@ fn barred(path: &CallPath, version: &Version, method: usize, why: Barred) -> Box
 }
 
 fn suspicion(version: &Version, method: &'static str, panic: &Panic) -> Suspicion {
-    Suspicion {
-        version: version.context.version().to_owned(),
-        method: method.to_owned(),
-        message: panic.message.clone(),
-        location: panic.location.clone(),
-    }
+    Suspicion::of(version.context.version(), method, panic)
 }
 
 #[cold]

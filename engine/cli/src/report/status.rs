@@ -59,6 +59,8 @@ struct Audit {
 pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) phase: String,
+    lifecycle: Option<String>,
+    lifecycle_failure: Option<String>,
     active: Option<Slot>,
     standby: Option<Slot>,
     retired: Vec<Retired>,
@@ -177,7 +179,13 @@ impl Display for Module {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let Self { name, phase, active, standby, retired, swaps, last_swap, .. } = self;
         let Self { probation, last_verdict, migration, snapshots, suspect, work, .. } = self;
+        let Self { lifecycle, lifecycle_failure, .. } = self;
         writeln!(formatter, "{name}: {phase}")?;
+        if let Some(lifecycle) = lifecycle {
+            let failure =
+                lifecycle_failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+            row(formatter, "lifecycle", format_args!("{lifecycle}{failure}"))?;
+        }
         for (role, slot) in [("active", active), ("standby", standby)] {
             match slot {
                 Some(Slot { slot, version, state_schema, origin, in_flight, holders, live_bytes }) => {

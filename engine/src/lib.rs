@@ -41,6 +41,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod lease;
 mod lock;
 mod module;
 mod park;
@@ -66,6 +67,7 @@ pub use control::{Moment, SwapStep};
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
 pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 pub use host::CountingAllocator;
+pub use lease::Lease;
 pub use liveswap_state::CallError;
 pub use module::Module;
 pub use park::on_thread_park;

@@ -96,7 +96,7 @@ impl Jobs {
             while let Some(named) = next {
                 named.run();
                 // Here and not at the thread's end, which is waited for without a deadline.
-                owed::settle_all();
+                owed::settle_own();
                 next = jobs.finish();
             }
         })?;

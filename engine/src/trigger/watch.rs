@@ -53,7 +53,7 @@ fn handle(event: notify::Result<Event>, folder: &Path, mailbox: &Mailbox) {
         }
     }
     // A subscriber may have called the engine on this thread.
-    owed::settle_all();
+    owed::settle_own();
 }
 
 /// Whether the event says that a file is whole.

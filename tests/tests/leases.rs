@@ -183,7 +183,10 @@ fn a_lease_does_not_hold_up_a_state_that_changes_its_shape_and_is_told_of_it() {
 
     assert_eq!(held.call(|realm| realm.schema()), Ok(1), "a method without state goes on");
     let superseded = held.call(|realm| realm.figures()).unwrap_err();
-    assert!(matches!(&superseded, CallError::Superseded { version, .. } if version == "1001"), "{superseded}");
+    assert!(
+        matches!(&superseded, CallError::Superseded { version, .. } if version == "1001"),
+        "{superseded}"
+    );
     drop(held);
     let next: Lease<dyn Realm> = realm.lease("request").unwrap();
     assert_eq!(next.call(|realm| realm.figures()).map(|_| ()), Ok(()));

@@ -22,12 +22,12 @@ use std::time::Instant;
 
 use liveswap_state::CallError;
 
+use super::CallPath;
 use super::bell::Bell;
 use super::guard::Guard;
 use super::participants::{Hold, Holding, Participants};
 use super::sync::{Mutex, lock};
 use super::version::Version;
-use super::CallPath;
 
 /// All leases of one module.
 pub(crate) struct Leases {

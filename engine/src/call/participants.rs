@@ -45,6 +45,10 @@ impl Participant {
         since.elapsed()
     }
 
+    fn label(&self) -> Option<Arc<str>> {
+        lock(&self.notes).label.clone()
+    }
+
     /// Says what the host calls what the thread does. Gives what it said before.
     pub(super) fn relabel(&self, label: Option<Arc<str>>) -> Option<Arc<str>> {
         std::mem::replace(&mut lock(&self.notes).label, label)
@@ -161,7 +165,7 @@ impl Participants {
         self.find(&is_holding)
             .iter()
             .map(|participant| Holding {
-                label: lock(&participant.notes).label.clone(),
+                label: participant.label(),
                 thread: participant.thread.name(),
                 thread_id: participant.thread.id,
                 hold: Hold::Call(participant.announcement.doing().method()),

@@ -25,13 +25,22 @@ fn module(host: &Host, running_max: usize) -> AsyncModule<dyn Game> {
 
 type Holding = JoinHandle<Result<String, AsyncCallError>>;
 
-/// A call that stays inside until the latch is released. Returns when it's inside.
-fn hold(runtime: &Runtime, module: &AsyncModule<dyn Game>, name: &str) -> (Arc<Latch>, Holding) {
+/// Releases the call at its end: a test that fails must not wait for it.
+struct Release(Arc<Latch>);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+/// A call that stays inside until it's released. Returns when it's inside.
+fn hold(runtime: &Runtime, module: &AsyncModule<dyn Game>, name: &str) -> (Release, Holding) {
     let latch = Arc::new(Latch::default());
     let held = latch.clone();
     let call = runtime.spawn(module.call(name, move |game| game.hold(&held)));
     wait_until("the call is inside", || latch.is_entered());
-    (latch, call)
+    (Release(latch), call)
 }
 
 /// What becomes of it without anybody who would wake it.
@@ -55,7 +64,7 @@ fn p3_06_a_long_call_blocks_no_thread_of_the_executor_and_is_named() {
     let [holder] = &retired.holders[..] else { panic!("{:?}", retired.holders) };
     assert_eq!(holder.label.as_deref(), Some("GET /slow"));
     assert_eq!((holder.holds_by, holder.method), ("call", Some("hold")));
-    latch.release();
+    drop(latch);
     assert_eq!(runtime.block_on(call).unwrap(), Ok("1001".to_owned()));
     host.wait_until_unmapped("1001");
 }
@@ -70,12 +79,12 @@ fn a_place_that_is_full_lets_no_more_in() {
     // It takes the version that is active when it begins.
     host.push(logic("1002"));
     assert!(!waiting.is_finished());
-    let [one, other] = held;
-    one.0.release();
+    let [(one, first), (other, second)] = held;
+    drop(one);
     assert_eq!(runtime.block_on(waiting).unwrap(), Ok("1002".to_owned()));
     assert_eq!(host.status().standby.unwrap().in_flight, 1, "the other one is still there");
-    other.0.release();
-    for (_, call) in [one, other] {
+    drop(other);
+    for call in [first, second] {
         assert_eq!(runtime.block_on(call).unwrap(), Ok("1001".to_owned()));
     }
 }
@@ -96,7 +105,7 @@ fn a_call_that_is_given_up_before_it_begins_is_never_made_and_lets_its_work_go()
     assert!(is_waiting);
     drop(waiting);
     assert_eq!(Arc::strong_count(&belongings), 1);
-    latch.release();
+    drop(latch);
     runtime.block_on(call).unwrap().unwrap();
     assert_eq!((place.room(), host.game().call(|game| game.totals()).unwrap().hits), (1, 0));
 }
@@ -112,7 +121,7 @@ fn a_call_that_is_given_up_while_it_runs_goes_on_to_its_end_by_its_name() {
     let holders = host.status().active.unwrap().holders;
     assert_eq!(holders[0].label.as_deref(), Some("GET /slow"));
     assert_eq!(place.room(), 0);
-    latch.release();
+    drop(latch);
     wait_until("there is room again", || place.room() == 1);
     assert_eq!(host.status().active.unwrap().in_flight, 0);
 }
@@ -132,14 +141,14 @@ fn p3_05_a_lease_goes_from_task_to_task_and_its_last_call_holds_the_version() {
     });
     let lease = runtime.block_on(lease).unwrap();
     let latch = Arc::new(Latch::default());
-    let held = latch.clone();
+    let (held, release) = (latch.clone(), Release(latch.clone()));
     let call = runtime.spawn(lease.call(move |game| game.hold(&held)));
     wait_until("the call is inside", || latch.is_entered());
     drop(lease);
     let retired = host.retired("1001").unwrap();
     let how: Vec<_> = retired.holders.iter().map(|it| (it.holds_by, it.label.as_deref())).collect();
     assert_eq!(how, [("call", Some("GET /feed")), ("lease", Some("GET /feed"))]);
-    latch.release();
+    drop(release);
     assert_eq!(runtime.block_on(call).unwrap(), Ok("1001".to_owned()));
     host.wait_until_unmapped("1001");
 }
@@ -154,7 +163,9 @@ fn what_goes_wrong_is_told_to_whoever_awaits() {
 
     host.push(logic("1001"));
     let panicked = runtime.block_on(module.call("GET /", |game| game.panics("oh"))).unwrap_err();
-    assert!(matches!(&panicked, AsyncCallError::Call(CallError::Panicked { message, .. }) if message == "oh"));
+    assert!(
+        matches!(&panicked, AsyncCallError::Call(CallError::Panicked { message, .. }) if message == "oh")
+    );
     assert_eq!(panicked.code(), "call");
 
     // The host's own panic is the host's.
@@ -176,6 +187,9 @@ fn a_call_without_a_runtime_or_with_one_that_ends_is_an_error() {
     drop(runtime);
     let entered = handle.enter();
     let Poll::Ready(Err(error)) = poll_once(call()) else { panic!("it's told at once") };
-    assert_eq!((error.code(), error), ("runtime-ending", AsyncCallError::RuntimeEnding { name: "GET /".into() }));
+    assert_eq!(
+        (error.code(), error),
+        ("runtime-ending", AsyncCallError::RuntimeEnding { name: "GET /".into() })
+    );
     drop(entered);
 }

@@ -14,15 +14,15 @@ use tokio::time;
 
 /// What has happened at the server.
 #[derive(Debug, Default)]
-pub struct Served {
+pub(crate) struct Served {
     /// Connections that were accepted.
-    pub connections: AtomicU64,
+    pub(crate) connections: AtomicU64,
     /// Requests that have begun, and hold their version.
-    pub begun: AtomicU64,
+    pub(crate) begun: AtomicU64,
 }
 
 /// Serves all connections, each in a task of its own.
-pub async fn serve(listener: TcpListener, game: AsyncModule<dyn Game>, served: Arc<Served>) {
+pub(crate) async fn serve(listener: TcpListener, game: AsyncModule<dyn Game>, served: Arc<Served>) {
     while let Ok((stream, _)) = listener.accept().await {
         served.connections.fetch_add(1, Ordering::SeqCst);
         let (game, served) = (game.clone(), served.clone());
@@ -100,16 +100,20 @@ fn request(client: u64, number: u64, longest: u64) -> String {
 
 /// Asks over one connection until it's told to stop, and gives how many answers it has had. All must be whole and good,
 /// each from one version, and none from an older one than the answer before.
-pub async fn ask(address: SocketAddr, client: u64, longest: u64, stop: Arc<AtomicBool>) -> Result<u64> {
+pub(crate) async fn ask(
+    address: SocketAddr,
+    client: u64,
+    longest: u64,
+    stop: Arc<AtomicBool>,
+) -> Result<u64> {
     let (read, mut write) = TcpStream::connect(address).await?.into_split();
     let mut answers = BufReader::new(read).lines();
     let (mut number, mut newest) = (0, 0);
     while !stop.load(Ordering::SeqCst) {
         write.write_all(request(client, number, longest).as_bytes()).await?;
         let answer = answers.next_line().await?.unwrap_or_default();
-        let versions: Option<(u64, u64)> = answer
-            .split_once(' ')
-            .and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+        let versions: Option<(u64, u64)> =
+            answer.split_once(' ').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
         match versions {
             Some((first, last)) if first == last && first >= newest => newest = first,
             _ => return Err(Error::other(format!("client {client} at {newest} was answered: {answer}"))),

@@ -63,7 +63,8 @@ fn p3_05_a_tokio_server_is_upgraded_under_its_requests_nothing_fails_and_every_v
     for number in 1..=upgrades {
         // So that each version has requests of its own.
         let until = served.begun.load(Ordering::SeqCst) + connections.div_ceil(16);
-        let is_busy = || served.begun.load(Ordering::SeqCst) >= until || clients.iter().any(|it| it.is_finished());
+        let is_busy =
+            || served.begun.load(Ordering::SeqCst) >= until || clients.iter().any(|it| it.is_finished());
         wait_until("requests have begun on this version", is_busy);
         host.push(candidate(number));
         let held = host.status().standby.unwrap().holders;

@@ -43,6 +43,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod lease;
 mod lifecycle;
 mod lock;
 mod module;
@@ -74,6 +75,7 @@ pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
 pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 pub use host::CountingAllocator;
 pub use host::output::Output;
+pub use lease::Lease;
 pub use lifecycle::{LifecycleError, LifecyclePhase};
 pub use liveswap_state::{BuiltIn, CallError, Lane};
 pub use module::Module;

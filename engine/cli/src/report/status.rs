@@ -99,9 +99,10 @@ struct Retired {
     live_bytes: Option<u64>,
 }
 
-/// A thread that holds a version, or is in the state.
+/// A thread or a lease that holds a version, or a thread that is in the state.
 #[derive(Deserialize)]
 pub(super) struct Holder {
+    label: Option<String>,
     thread: String,
     thread_id: i32,
     holds_by: String,
@@ -265,9 +266,13 @@ impl Display for Suspicion {
 
 impl Display for Holder {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let Self { thread, thread_id, holds_by, method, age_ms } = self;
-        match holds_by.as_str() {
-            "thread" => write!(formatter, "its own thread `{thread}` ({thread_id})")?,
+        let Self { label, thread, thread_id, holds_by, method, age_ms } = self;
+        if let Some(label) = label.as_ref().filter(|_| holds_by != "lease") {
+            write!(formatter, "`{label}` on ")?;
+        }
+        match (holds_by.as_str(), label) {
+            ("lease", label) => write!(formatter, "lease `{}`", label.as_deref().unwrap_or_default())?,
+            ("thread", _) => write!(formatter, "its own thread `{thread}` ({thread_id})")?,
             _ => write!(formatter, "thread `{thread}` ({thread_id})")?,
         }
         if let Some(method) = method {

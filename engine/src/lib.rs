@@ -37,6 +37,7 @@ mod control;
 mod engine;
 pub mod error;
 // For `ci/fuzz` and the tests: no feature asks for it.
+mod foreign;
 #[cfg(any(test, liveswap_fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -59,8 +60,8 @@ pub use builder::Builder;
 pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};
 pub use candidate::{
-    CandidateName, Digest, FieldManifest, FormerState, Manifest, MethodManifest, NotADigest, NotAVersion,
-    StateManifest, TypeManifest, VersionNumber, inspect, read_signature, signature_beside,
+    Abi, CandidateName, Digest, FieldManifest, FormerState, Manifest, MethodManifest, NotADigest,
+    NotAVersion, StateManifest, TypeManifest, VersionNumber, inspect, read_signature, signature_beside,
 };
 pub use control::{Moment, SwapStep};
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};

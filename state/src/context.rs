@@ -1,7 +1,8 @@
 //! The context: what each call of logic is told about itself, and its way to the host.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::Interface;
 use crate::spawn::Spawner;
@@ -16,12 +17,19 @@ pub struct Context {
     serial: usize,
     /// None without a host.
     spawner: Option<Arc<dyn Spawner>>,
+    foreign: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl Context {
     /// A context for tests that call logic directly, without a host.
     pub fn new(module: impl Into<String>, version: impl Into<String>) -> Self {
-        Self { module: module.into(), version: version.into(), serial: 0, spawner: None }
+        Self {
+            module: module.into(),
+            version: version.into(),
+            serial: 0,
+            spawner: None,
+            foreign: OnceLock::new(),
+        }
     }
 
     /// The context of one load of a version. For the engine: `serial` is how the host finds what it knows of
@@ -50,6 +58,12 @@ impl Context {
     #[doc(hidden)]
     pub fn serial(&self) -> usize {
         self.serial
+    }
+
+    /// What the engine keeps for a library that isn't written in Rust. Set once, before the first call.
+    #[doc(hidden)]
+    pub fn foreign(&self) -> &OnceLock<Box<dyn Any + Send + Sync>> {
+        &self.foreign
     }
 
     /// Spawns calls of this module: work that the caller doesn't wait for, and that must not pin a version.

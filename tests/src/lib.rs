@@ -5,6 +5,7 @@ pub mod alone;
 pub mod crowd;
 pub mod demo;
 pub mod fixture;
+pub mod foreign;
 pub mod host;
 pub mod leaving;
 pub mod log;

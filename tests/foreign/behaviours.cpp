@@ -1,0 +1,111 @@
+// Logic in C++ that does what is hard to unmap. What it is built with: VERSION, a literal.
+#include <liveswap.h>
+
+#include <cstdio>
+#include <pthread.h>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+namespace {
+
+// A static of an inline function: one for the whole process, if the compiler makes it a unique symbol.
+struct Counter {
+    static int &calls() {
+        static int calls = 0;
+        return calls;
+    }
+};
+
+template <class Number> int counted() {
+    static int calls = 0;
+    return ++calls;
+}
+
+struct Announced {
+    const char *what;
+    ~Announced() {
+        char line[64];
+        std::snprintf(line, sizeof(line), "%s of %s destroyed", what, VERSION);
+        liveswap_log(LIVESWAP_LEVEL_INFO, liveswap_text(line));
+    }
+};
+
+Announced of_library{"static"};
+pthread_key_t key;
+pthread_t worker;
+bool works = false;
+volatile bool is_done = false;
+
+void *work(void *) {
+    while (!is_done) sched_yield();
+    return nullptr;
+}
+
+#ifdef CONSTRUCTOR_KEY
+struct Early {
+    Early() { pthread_key_create(&key, nullptr); }
+} early;
+#endif
+
+} // namespace
+
+// Not in an unnamed namespace, so that it's a unique symbol where the compiler makes some.
+struct Shared {
+    static int &calls() {
+        static int calls = 0;
+        return calls;
+    }
+};
+inline int shared_by_all = 0;
+
+struct Behaviours : liveswap::Logic {
+    static std::string call(liveswap::Call &call, std::string_view method, std::string_view input) {
+        if (method == "throw") {
+            call.value<int>("half") = 1;
+            throw std::runtime_error("the roof is on fire");
+        }
+        if (method == "throw-number") throw 7;
+        if (method == "refuse") throw liveswap::Refused("no: " + std::string(input));
+        if (method == "add") return std::to_string(call.value<long>("total") += std::stol(std::string(input)));
+        return Logic::call(call, method, input);
+    }
+
+    static std::string ask(liveswap::Call &call, std::string_view method, std::string_view input) {
+        if (method == "version") return VERSION;
+        if (method == "total") {
+            const long *total = call.look<long>("total");
+            return std::to_string(total == nullptr ? 0 : *total);
+        }
+        if (method == "statics") return std::to_string(++Shared::calls() + 100 * ++shared_by_all);
+        if (method == "counted") return std::to_string(++Counter::calls() + counted<int>());
+        if (method == "thread-local") {
+            thread_local Announced of_thread{"thread-local"};
+            return of_thread.what;
+        }
+        if (method == "key") {
+            pthread_key_create(&key, [](void *) { liveswap_log(LIVESWAP_LEVEL_INFO, liveswap_text("value of " VERSION " destroyed")); });
+            pthread_setspecific(key, &key);
+            return "";
+        }
+        if (method == "pthread") {
+            works = pthread_create(&worker, nullptr, work, nullptr) == 0;
+            return works ? "started" : "not started";
+        }
+#ifdef STD_THREAD
+        if (method == "std-thread") {
+            std::thread([] {}).join();
+            return "joined";
+        }
+#endif
+        return Logic::ask(call, method, input);
+    }
+
+    static void teardown(liveswap::Call &) {
+        if (!works) return;
+        is_done = true;
+        pthread_join(worker, nullptr);
+    }
+};
+
+LIVESWAP_EXPORT_CLASS(Behaviours, "logic", VERSION);

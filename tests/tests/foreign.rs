@@ -1,0 +1,407 @@
+//! Logic in C and C++: the same road, and the same guarantees as far as they reach.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use liveswap::{Abi, CallError, Push, inspect};
+use liveswap_state::{Bytes, BytesProxy, Gate};
+use liveswap_tests::foreign::{Source, behaviours, counter, has_compilers};
+use liveswap_tests::log::Log;
+use liveswap_tests::threads::Worker;
+use liveswap_tests::{Host, logic, maps, wait_until};
+use object::elf::FileHeader64;
+use object::endian::LittleEndian;
+use object::read::elf::ElfFile;
+use object::{Object, ObjectSymbol};
+
+fn host() -> Host {
+    Host::of::<dyn Bytes>(|builder, _| builder)
+}
+
+/// A host that serves a library.
+fn serving(source: &Source) -> Host {
+    let host = host();
+    push(&host, source);
+    host
+}
+
+#[track_caller]
+fn push(host: &Host, source: &Source) {
+    host.push(source.build(host.folder()).as_path());
+}
+
+fn call(host: &Host, method: &str, input: &str) -> Result<String, String> {
+    text(host.module::<dyn Bytes>().call(|bytes| bytes.call(method, input.as_bytes())).unwrap())
+}
+
+fn ask(host: &Host, method: &str, input: &str) -> Result<String, String> {
+    text(host.module::<dyn Bytes>().call(|bytes| bytes.ask(method, input.as_bytes())).unwrap())
+}
+
+fn text(answer: Result<Vec<u8>, String>) -> Result<String, String> {
+    answer.map(|bytes| String::from_utf8(bytes).unwrap())
+}
+
+fn answered(answer: &str) -> Result<String, String> {
+    Ok(answer.to_owned())
+}
+
+/// Pushes the next version, and gives the one before up.
+#[track_caller]
+fn replace(host: &Host, source: &Source) {
+    push(host, source);
+    host.commit();
+}
+
+#[track_caller]
+fn wait_until_retained(host: &Host, version: &str) -> String {
+    let is_retained = || host.retired(version).is_some_and(|retired| retired.state == "retained");
+    wait_until(&format!("{version} is retained"), is_retained);
+    host.retired(version).and_then(|retired| retired.reason).unwrap_or_default()
+}
+
+/// The messages of the log that have this text in them.
+fn logged(text: &str) -> usize {
+    let records = Log::of_this_process().records();
+    records.iter().filter(|record| record.text("message").contains(text)).count()
+}
+
+/// The names that other libraries could be linked to.
+fn defined(library: &Path) -> BTreeSet<String> {
+    let bytes = fs::read(library).unwrap();
+    let file: ElfFile<'_, FileHeader64<LittleEndian>> = ElfFile::parse(&*bytes).unwrap();
+    let symbols = file.dynamic_symbols().filter(ObjectSymbol::is_definition);
+    symbols.map(|symbol| symbol.name().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn p0_01_a_c_library_exports_its_entry_and_nothing_else() {
+    if !has_compilers() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let entry = BTreeSet::from(["liveswap_c_entry".to_owned()]);
+    assert_eq!(defined(&counter("1").build(folder.path())), entry);
+    assert_eq!(defined(&behaviours("2").build(folder.path())), entry);
+    let with_libstdcxx = behaviours("3").flag("-static-libstdc++").flag("-static-libgcc");
+    assert_eq!(defined(&with_libstdcxx.build(folder.path())), entry);
+    // It's the map that does it: the templates of the standard library are visible by themselves.
+    assert!(defined(&behaviours("4").shows_all().build(folder.path())).len() > 1);
+}
+
+#[test]
+fn p0_11_two_resident_versions_with_the_same_symbols_give_different_answers() {
+    if !has_compilers() {
+        return;
+    }
+    let host = serving(&behaviours("1101"));
+    for _ in 0..3 {
+        ask(&host, "statics", "").unwrap();
+    }
+    push(&host, &behaviours("1102"));
+    assert_eq!(maps::mapped_code(host.private()).len(), 2);
+    assert_eq!(ask(&host, "version", ""), answered("1102"));
+    // Its statics are its own, also those that C++ has one of for all.
+    assert_eq!(ask(&host, "statics", ""), answered("101"));
+    host.rollback();
+    assert_eq!(maps::mapped_code(host.private()).len(), 2);
+    assert_eq!(ask(&host, "version", ""), answered("1101"));
+    assert_eq!(ask(&host, "statics", ""), answered("404"));
+}
+
+#[test]
+fn a_library_in_c_is_swapped_and_unmapped_and_its_state_stays() {
+    if !has_compilers() {
+        return;
+    }
+    let host = serving(&counter("1"));
+    assert_eq!(call(&host, "add", "123"), answered("3"));
+    push(&host, &counter("2"));
+    assert_eq!(ask(&host, "version", ""), answered("2"));
+    assert_eq!(call(&host, "add", "12"), answered("5"));
+    host.rollback();
+    assert_eq!((ask(&host, "version", ""), ask(&host, "count", "")), (answered("1"), answered("5")));
+    push(&host, &counter("3"));
+    host.commit();
+    host.wait_until_unmapped("1");
+    host.wait_until_unmapped("2");
+    assert_eq!(ask(&host, "count", ""), answered("5"));
+    let left = host.end();
+    assert_eq!((left.mapped, left.copies), (0, 0));
+}
+
+#[test]
+fn blocks_grow_and_shrink_and_are_listed() {
+    if !has_compilers() {
+        return;
+    }
+    let host = serving(&counter("1"));
+    assert_eq!(call(&host, "put", "b"), answered("0"), "it's aligned");
+    assert_eq!(call(&host, "put", "a"), answered("0"));
+    assert_eq!(ask(&host, "names", ""), answered("a;b;count;"));
+    assert_eq!(ask(&host, "get", "a"), answered("a\0\0\0"));
+    assert_eq!(call(&host, "remove", "a"), answered("1"));
+    assert_eq!(call(&host, "remove", "a"), answered("0"));
+    assert_eq!(ask(&host, "names", ""), answered("b;count;"));
+    // A name is text, and isn't empty.
+    assert_eq!(call(&host, "put", ""), Err("can't allocate it".to_owned()));
+    let module = host.module::<dyn Bytes>();
+    let refused = module.call(|bytes| bytes.call("put", b"\xff")).unwrap();
+    assert_eq!(refused, Err("can't allocate it".to_owned()));
+    // Who shares the state changes nothing.
+    assert_eq!(ask(&host, "change", ""), answered("refused"));
+    assert_eq!(ask(&host, "what", ""), Err("what is that?".to_owned()));
+}
+
+#[test]
+fn a_library_that_knows_fewer_functions_has_the_others_unset() {
+    if !has_compilers() {
+        return;
+    }
+    let host = serving(&counter("1").flag("-DLOGIC_SIZE=offsetof(liveswap_logic,ask)"));
+    assert_eq!(call(&host, "add", "1"), answered("1"));
+    assert_eq!(ask(&host, "count", ""), Err("there is no method `count` of this kind".to_owned()));
+}
+
+fn wide(version: &str) -> Source {
+    counter(version).flag("-DSCHEMA=2")
+}
+
+#[test]
+fn a_state_of_another_schema_is_migrated_and_a_rollback_turns_it_back() {
+    if !has_compilers() {
+        return;
+    }
+    let host = serving(&counter("1"));
+    call(&host, "add", "12345").unwrap();
+    push(&host, &wide("2"));
+    assert_eq!(ask(&host, "count", ""), answered("5"));
+    assert_eq!(call(&host, "add", "1"), answered("6"));
+    host.rollback();
+    assert_eq!((ask(&host, "version", ""), ask(&host, "count", "")), (answered("1"), answered("6")));
+    assert_eq!(call(&host, "add", "1"), answered("7"));
+
+    // Several schemas further, in one push.
+    push(&host, &counter("4").flag("-DSCHEMA=4"));
+    assert_eq!(ask(&host, "count", ""), answered("7"));
+    // What the former version can't hold keeps it from coming back.
+    call(&host, "fill", "").unwrap();
+    let error = host.engine.rollback("logic").unwrap_err().to_string();
+    assert!(error.contains("the count is too large"), "{error}");
+    assert_eq!(ask(&host, "version", ""), answered("4"));
+}
+
+#[test]
+fn a_state_that_nobody_can_migrate_refuses_the_push() {
+    if !has_compilers() {
+        return;
+    }
+    let host = serving(&counter("1"));
+    let refused = |code: &str, source: Source| {
+        let error = host.refused(code, source.build(host.folder()).as_path()).to_string();
+        assert_eq!(ask(&host, "version", ""), answered("1"));
+        error
+    };
+    let error = refused("wrong-state", wide("2").flag("-DOLDEST=2"));
+    assert!(error.contains("LIVESWAP_EXPORT_STATE"), "{error}");
+    refused("one-way", wide("3").flag("-DWAY=LIVESWAP_ONE_WAY"));
+    // It says that it can, and has no function for it.
+    let error = refused("migration-failed", wide("4").flag("-DLOGIC_SIZE=offsetof(liveswap_logic,migrate)"));
+    assert!(error.contains("the library has no `migrate`"), "{error}");
+}
+
+#[test]
+fn a_state_in_c_is_in_a_snapshot_and_an_older_one_is_migrated() {
+    if !has_compilers() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let host = || Host::of::<dyn Bytes>(|builder, _| builder.snapshots(place.path().join("snapshots")));
+    let before = host();
+    push(&before, &counter("1"));
+    call(&before, "add", "1234567").unwrap();
+    before.end();
+    let after = host();
+    push(&after, &wide("2"));
+    assert_eq!(ask(&after, "count", ""), answered("7"));
+}
+
+#[test]
+fn hooks_in_c_are_asked_and_heard() {
+    if !has_compilers() {
+        return;
+    }
+    let log = Log::of_this_process();
+    let host = host();
+    let refusing = counter("801").flag("-DREFUSE_PREPARE");
+    let error = host.refused("prepare-refused", refusing.build(host.folder()).as_path()).to_string();
+    assert!(error.contains("not today"), "{error}");
+    push(&host, &counter("802").flag("-DVETO"));
+    let next = counter("803").build(host.folder());
+    let error = host.refused("vetoed", next.as_path()).to_string();
+    assert!(error.contains("in the middle of something"), "{error}");
+    host.push(Push::from(next.as_path()).force());
+    // An event in C is one of this module and version, with its place in the source.
+    let record = log.records().into_iter().find(|record| record.text("message") == "preparing 802").unwrap();
+    assert_eq!((record.text("module"), record.text("version")), ("logic", "802"));
+}
+
+#[test]
+fn what_isnt_for_this_host_is_refused_before_it_runs() {
+    if !has_compilers() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let library = counter("1").build(place.path());
+    let manifest = inspect(&library).unwrap();
+    assert_eq!((manifest.abi, manifest.contract, manifest.interface.as_str()), (Abi::C, 1, "Bytes"));
+    assert!(manifest.to_string().contains("abi        c\n"), "{manifest}");
+    // A host whose module is called in Rust.
+    Host::new().refused("wrong-interface", library.as_path());
+    // Logic in Rust of another interface.
+    host().refused("wrong-interface", logic("1001").as_path());
+
+    let patched = |from: &str, to: &str| {
+        let mut bytes = fs::read(&library).unwrap();
+        let place = bytes.windows(from.len()).position(|found| found == from.as_bytes()).unwrap();
+        bytes[place..][..from.len()].copy_from_slice(to.as_bytes());
+        bytes
+    };
+    let refused = |code: &str, bytes: Vec<u8>| {
+        let path = place.path().join("patched.so");
+        fs::write(&path, bytes).unwrap();
+        host().refused(code, path.as_path()).to_string()
+    };
+    let error = refused("wrong-abi", patched(r#""contract":1"#, r#""contract":9"#));
+    assert!(error.contains("`LIVESWAP_ABI` 9, expected 1"), "{error}");
+    refused("damaged-manifest", patched(r#""oldest":1"#, r#""oldest":0"#));
+    refused("damaged-manifest", patched(r#""abi":"c""#, r#""abi":"x""#));
+    refused("future-manifest", patched("LIVESWAP\x02", "LIVESWAP\x03"));
+    refused("damaged-manifest", patched("LIVESWAP\x02", "LIVESWAP\x01"));
+}
+
+#[test]
+fn an_exception_is_an_error_of_its_call() {
+    if !has_compilers() {
+        return;
+    }
+    let host = serving(&behaviours("1"));
+    let module = host.module::<dyn Bytes>();
+    let thrown = |method: &str| match module.call(|bytes| bytes.call(method, b"")) {
+        Err(CallError::Panicked { message, method, .. }) => (method, message),
+        other => panic!("expected a panic, got {other:?}"),
+    };
+    assert_eq!(thrown("throw"), ("call".to_owned(), "the roof is on fire".to_owned()));
+    assert_eq!(thrown("throw-number").1, "something that is no std::exception was thrown");
+    assert_eq!(logged("logic panicked: the roof is on fire"), 1);
+    // It has had the state alone.
+    assert!(host.status().suspect.is_some());
+    // One that says no hasn't failed.
+    assert_eq!(call(&host, "refuse", "never"), Err("no: never".to_owned()));
+    assert_eq!(call(&host, "add", "2"), answered("2"));
+    assert_eq!(ask(&host, "total", ""), answered("2"));
+}
+
+#[test]
+fn a_destructor_of_a_thread_local_in_cxx_runs_before_its_library_goes() {
+    if !has_compilers() {
+        return;
+    }
+    Log::of_this_process();
+    for (version, next, method) in [("901", "902", "thread-local"), ("903", "904", "key")] {
+        let (host, worker) = (serving(&behaviours(version)), Worker::new("ada"));
+        let ask_there = |method: &'static str| {
+            let module = host.module::<dyn Bytes>();
+            worker.run(move || module.call(|bytes| ask_of(bytes, method)).unwrap())
+        };
+        ask_there(method);
+        replace(&host, &behaviours(next));
+        wait_until_retained(&host, version);
+        let line = match method {
+            "key" => format!("value of {version} destroyed"),
+            _ => format!("thread-local of {version} destroyed"),
+        };
+        assert_eq!(logged(&line), 0);
+        ask_there("version");
+        host.wait_until_unmapped(version);
+        assert_eq!(logged(&line), 1);
+        worker.end();
+    }
+}
+
+fn ask_of<G: Gate>(bytes: &BytesProxy<G>, method: &str) -> Result<(), CallError> {
+    bytes.ask(method, b"").map(|answer| drop(answer.unwrap()))
+}
+
+#[test]
+fn statics_in_cxx_are_destroyed_with_their_library() {
+    if !has_compilers() {
+        return;
+    }
+    let log = Log::of_this_process();
+    let host = serving(&behaviours("911"));
+    ask(&host, "statics", "").unwrap();
+    assert_eq!(ask(&host, "counted", ""), answered("2"));
+    assert_eq!(logged("static of 911 destroyed"), 0);
+    replace(&host, &behaviours("912"));
+    host.wait_until_unmapped("911");
+    assert_eq!(logged("static of 911 destroyed"), 1);
+    let told = log.records().into_iter().find(|it| it.text("message") == "static of 911 destroyed").unwrap();
+    assert_eq!(told.text("version"), "911");
+}
+
+#[test]
+fn a_thread_of_logic_in_cxx_holds_its_version_until_teardown_has_ended_it() {
+    if !has_compilers() {
+        return;
+    }
+    let host = serving(&behaviours("1"));
+    assert_eq!(ask(&host, "pthread", ""), answered("started"));
+    replace(&host, &behaviours("2"));
+    host.wait_until_unmapped("1");
+}
+
+#[test]
+fn what_a_shared_libstdcxx_starts_keeps_the_library_and_what_a_linked_one_starts_doesnt() {
+    if !has_compilers() {
+        return;
+    }
+    let host = serving(&behaviours("1").flag("-DSTD_THREAD"));
+    assert_eq!(ask(&host, "std-thread", ""), answered("joined"));
+    replace(&host, &behaviours("2").flag("-DSTD_THREAD").flag("-static-libstdc++").flag("-static-libgcc"));
+    let reason = wait_until_retained(&host, "1");
+    assert!(reason.contains("starts threads without the engine's knowledge"), "{reason}");
+    assert_eq!(ask(&host, "std-thread", ""), answered("joined"));
+    replace(&host, &behaviours("3"));
+    host.wait_until_unmapped("2");
+}
+
+#[test]
+fn unique_symbols_keep_a_library_and_either_flag_is_enough_against_them() {
+    if !has_compilers() {
+        return;
+    }
+    let host = serving(&behaviours("1").shows_all());
+    ask(&host, "statics", "").unwrap();
+    replace(&host, &behaviours("2").shows_all().flag("-fno-gnu-unique"));
+    let reason = wait_until_retained(&host, "1");
+    assert!(reason.contains("unique symbols") && reason.contains("-fno-gnu-unique"), "{reason}");
+    ask(&host, "statics", "").unwrap();
+    replace(&host, &behaviours("3"));
+    host.wait_until_unmapped("2");
+    ask(&host, "statics", "").unwrap();
+    replace(&host, &behaviours("4"));
+    host.wait_until_unmapped("3");
+}
+
+#[test]
+fn what_a_constructor_did_is_counted_and_keeps_the_library() {
+    if !has_compilers() {
+        return;
+    }
+    let host = serving(&behaviours("1").flag("-DCONSTRUCTOR_KEY"));
+    replace(&host, &behaviours("2"));
+    let reason = wait_until_retained(&host, "1");
+    assert!(reason.contains("a constructor of it has created a thread-specific key"), "{reason}");
+}

@@ -108,4 +108,18 @@ struct Behaviours : liveswap::Logic {
     }
 };
 
+#ifdef PLAIN
+static int leak(liveswap_call *, liveswap_bytes, liveswap_bytes) { throw std::runtime_error("nobody catches this"); }
+
+static constexpr liveswap_logic plain() {
+    liveswap_logic logic{};
+    logic.size = sizeof(logic);
+    logic.call = leak;
+    return logic;
+}
+
+static constexpr liveswap_logic logic = plain();
+LIVESWAP_EXPORT("logic", VERSION, logic);
+#else
 LIVESWAP_EXPORT_CLASS(Behaviours, "logic", VERSION);
+#endif

@@ -87,12 +87,9 @@ static int look(liveswap_call *call, liveswap_bytes method, liveswap_bytes input
 
 #if SCHEMA > 1
 static int migrate(liveswap_call *call, uint32_t from) {
-    size_t size = 0;
-    uint64_t *count;
     if (from > 1) return LIVESWAP_OK;
     /* The former count is in the first half, of a machine that begins with the low one; the other is 0. */
-    count = liveswap_allocate(call, liveswap_text("count"), sizeof(*count));
-    (void)size;
+    uint64_t *count = liveswap_allocate(call, liveswap_text("count"), sizeof(*count));
     return count ? LIVESWAP_OK : LIVESWAP_REFUSED;
 }
 
@@ -124,6 +121,14 @@ static int prepare_to_yield(liveswap_call *call) {
 #endif
 }
 
+static int self_test(liveswap_call *call) {
+#ifdef CRASH
+    *(volatile int *)16 = 1;
+#endif
+    (void)call;
+    return LIVESWAP_OK;
+}
+
 static const liveswap_logic logic = {
     .size = LOGIC_SIZE,
     .create = create,
@@ -134,6 +139,7 @@ static const liveswap_logic logic = {
     .migrate_back = migrate_back,
 #endif
     .prepare = prepare,
+    .self_test = self_test,
     .prepare_to_yield = prepare_to_yield,
 };
 

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::time::Duration;
 
-use liveswap::{Abi, CallError, Push, inspect};
+use liveswap::{Abi, CallError, Push, Rehearsal, inspect};
 use liveswap_state::{Bytes, BytesProxy, Gate};
+use liveswap_tests::demo::command;
 use liveswap_tests::foreign::{Source, behaviours, counter, has_compilers};
 use liveswap_tests::log::Log;
 use liveswap_tests::threads::Worker;
-use liveswap_tests::{Host, logic, maps, wait_until};
+use liveswap_tests::{Host, alone, logic, maps, wait_until};
 use object::elf::FileHeader64;
 use object::endian::LittleEndian;
 use object::read::elf::ElfFile;
@@ -382,17 +385,24 @@ fn unique_symbols_keep_a_library_and_either_flag_is_enough_against_them() {
     if !has_compilers() {
         return;
     }
+    // Its own are hidden. Those of the standard library are visible all the same, and it's the first to have them.
     let host = serving(&behaviours("1").shows_all());
-    ask(&host, "statics", "").unwrap();
-    replace(&host, &behaviours("2").shows_all().flag("-fno-gnu-unique"));
+    let visible = |version: &str| behaviours(version).shows_all().flag("-fvisibility=default");
+    replace(&host, &visible("2"));
     let reason = wait_until_retained(&host, "1");
     assert!(reason.contains("unique symbols") && reason.contains("-fno-gnu-unique"), "{reason}");
-    ask(&host, "statics", "").unwrap();
-    replace(&host, &behaviours("3"));
-    host.wait_until_unmapped("2");
-    ask(&host, "statics", "").unwrap();
-    replace(&host, &behaviours("4"));
-    host.wait_until_unmapped("3");
+    assert_eq!(ask(&host, "statics", ""), answered("101"));
+    // The next one that has the same has the very same.
+    push(&host, &visible("3"));
+    assert_eq!(ask(&host, "statics", ""), answered("202"));
+    replace(&host, &visible("4").flag("-fno-gnu-unique"));
+    wait_until_retained(&host, "2");
+    assert_eq!(ask(&host, "statics", ""), answered("101"));
+    replace(&host, &behaviours("5"));
+    host.wait_until_unmapped("4");
+    assert_eq!(ask(&host, "statics", ""), answered("101"));
+    replace(&host, &behaviours("6"));
+    host.wait_until_unmapped("5");
 }
 
 #[test]
@@ -404,4 +414,44 @@ fn what_a_constructor_did_is_counted_and_keeps_the_library() {
     replace(&host, &behaviours("2"));
     let reason = wait_until_retained(&host, "1");
     assert!(reason.contains("a constructor of it has created a thread-specific key"), "{reason}");
+}
+
+#[test]
+fn an_exception_that_nobody_catches_ends_the_process() {
+    if !has_compilers() {
+        return;
+    }
+    if alone::purpose().is_some() {
+        let host = serving(&behaviours("1").flag("-DPLAIN"));
+        let answer = host.module::<dyn Bytes>().call(|bytes| bytes.call("throw", b""));
+        unreachable!("it goes on with {answer:?}");
+    }
+    let test = "an_exception_that_nobody_catches_ends_the_process";
+    let output = alone::command(test, "throw").output().unwrap();
+    let written = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{written}");
+    assert!(written.contains("cannot catch foreign exceptions"), "{written}");
+}
+
+#[test]
+fn a_library_in_c_is_rehearsed_with_a_copy_of_its_state() {
+    if !has_compilers() {
+        return;
+    }
+    let rehearsal = Rehearsal::new().program(command()).always().deadline(Duration::from_secs(60));
+    let host = Host::of::<dyn Bytes>(|builder, _| builder.rehearse(rehearsal));
+    push(&host, &counter("1"));
+    call(&host, "add", "12345").unwrap();
+    let crashing = wide("2").flag("-DCRASH").build(host.folder());
+    let error = host.engine.push(crashing.as_path()).unwrap_err();
+    assert!(error.code().starts_with("rehearsal-"), "{error}");
+    assert_eq!(ask(&host, "version", ""), answered("1"));
+    // There and back, on the copy.
+    let published = host.push(wide("3").build(host.folder()).as_path());
+    assert!(published.rehearsal.is_some());
+    assert_eq!(ask(&host, "count", ""), answered("5"));
+    host.rollback();
+    let stubborn = wide("4").flag("-DLOGIC_SIZE=offsetof(liveswap_logic,migrate_back)").build(host.folder());
+    let error = host.engine.push(stubborn.as_path()).unwrap_err();
+    assert!(error.to_string().contains("the library has no `migrate_back`"), "{error}");
 }

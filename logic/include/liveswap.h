@@ -134,6 +134,17 @@ typedef struct liveswap_logic {
     liveswap_hook teardown;
     /* The last of all: free what its statics hold. Without the state. */
     liveswap_hook unload;
+    /* Once in an engine's life, when the module has its state, and before it serves. Alone. */
+    liveswap_hook initialize;
+    /* Once in an engine's life, when the module serves. Alone. */
+    liveswap_hook start;
+    /* At the engine's end, or when the host stops the module, if it had started. Alone. */
+    liveswap_hook stop;
+    /* This version has been published in the place of another. Without the state. */
+    liveswap_hook took_over;
+    /* An option of the module's, by name, with its value as text; of a table, `table.name`. Called for each of them, in
+       the order of their names: before the module is initialized, and when any has changed. Alone. */
+    liveswap_method configure;
 } liveswap_logic;
 
 /* What constructors of the library have done before there was a host. */
@@ -296,10 +307,10 @@ static inline void liveswap__log(int level, liveswap_bytes text, const char *fil
 
 /*
  * The binding, and the functions of the C library that leave something of the caller with a thread: a destructor, a
- * key, a thread. The library has them itself, hidden, so that all of it is linked to these, and they ask the host, which
- * sees to it that nothing of the library runs any more when it's unmapped. Before there is a host, in a constructor, they
- * are the C library's and are counted. What another shared library does for this one they don't see: `std::thread` of
- * a libstdc++ that isn't linked statically.
+ * key, a thread. The library has them itself, hidden, so that all of it is linked to these, and they ask the host,
+ * which sees to it that nothing of the library runs any more when it's unmapped. Before there is a host, in a
+ * constructor, they are the C library's and are counted. What another shared library does for this one they don't see:
+ * `std::thread` of a libstdc++ that isn't linked statically.
  */
 #define LIVESWAP__DEFINE_BINDING                                                                                       \
     liveswap__binding liveswap__bound;                                                                                 \
@@ -471,6 +482,11 @@ struct Logic {
     static void health(Call &) {}
     static void teardown(Call &) {}
     static void unload(Call &) {}
+    static void initialize(Call &) {}
+    static void start(Call &) {}
+    static void stop(Call &) {}
+    static void took_over(Call &) {}
+    static void configure(Call &, std::string_view, std::string_view) {}
 };
 
 namespace detail {
@@ -505,6 +521,11 @@ int method(liveswap_call *raw, liveswap_bytes name, liveswap_bytes input) noexce
     return fence(raw, [=](Call &call) { liveswap_answer(raw, bytes(Method(call, text(name), text(input)))); });
 }
 
+template <void (*Configure)(Call &, std::string_view, std::string_view)>
+int option(liveswap_call *raw, liveswap_bytes name, liveswap_bytes value) noexcept {
+    return fence(raw, [=](Call &call) { Configure(call, text(name), text(value)); });
+}
+
 } // namespace detail
 
 template <class L> constexpr liveswap_logic logic_of() {
@@ -521,7 +542,12 @@ template <class L> constexpr liveswap_logic logic_of() {
             detail::hook<&L::resume>,
             detail::hook<&L::health>,
             detail::hook<&L::teardown>,
-            detail::hook<&L::unload>};
+            detail::hook<&L::unload>,
+            detail::hook<&L::initialize>,
+            detail::hook<&L::start>,
+            detail::hook<&L::stop>,
+            detail::hook<&L::took_over>,
+            detail::option<&L::configure>};
 }
 
 } // namespace liveswap

@@ -67,7 +67,9 @@ struct Behaviours : liveswap::Logic {
         }
         if (method == "throw-number") throw 7;
         if (method == "refuse") throw liveswap::Refused("no: " + std::string(input));
-        if (method == "add") return std::to_string(call.value<long>("total") += std::stol(std::string(input)));
+        if (method == "add") {
+            return std::to_string(call.value<long>("total") += std::stol(std::string(input)));
+        }
         return Logic::call(call, method, input);
     }
 
@@ -84,7 +86,9 @@ struct Behaviours : liveswap::Logic {
             return of_thread.what;
         }
         if (method == "key") {
-            pthread_key_create(&key, [](void *) { liveswap_log(LIVESWAP_LEVEL_INFO, liveswap_text("value of " VERSION " destroyed")); });
+            pthread_key_create(&key, [](void *) {
+                liveswap_log(LIVESWAP_LEVEL_INFO, liveswap_text("value of " VERSION " destroyed"));
+            });
             pthread_setspecific(key, &key);
             return "";
         }
@@ -109,7 +113,9 @@ struct Behaviours : liveswap::Logic {
 };
 
 #ifdef PLAIN
-static int leak(liveswap_call *, liveswap_bytes, liveswap_bytes) { throw std::runtime_error("nobody catches this"); }
+static int leak(liveswap_call *, liveswap_bytes, liveswap_bytes) {
+    throw std::runtime_error("nobody catches this");
+}
 
 static constexpr liveswap_logic plain() {
     liveswap_logic logic{};

@@ -24,7 +24,8 @@ typedef uint64_t count_type;
 #endif
 
 static int create(liveswap_call *call) {
-    return liveswap_allocate(call, liveswap_text("count"), sizeof(count_type)) ? LIVESWAP_OK : LIVESWAP_REFUSED;
+    void *count = liveswap_allocate(call, liveswap_text("count"), sizeof(count_type));
+    return count ? LIVESWAP_OK : LIVESWAP_REFUSED;
 }
 
 static int answer_number(liveswap_call *call, unsigned long long number) {

@@ -74,6 +74,11 @@ pub(super) struct Logic {
     pub(super) health: Option<Hook>,
     pub(super) teardown: Option<Hook>,
     pub(super) unload: Option<Hook>,
+    pub(super) initialize: Option<Hook>,
+    pub(super) start: Option<Hook>,
+    pub(super) stop: Option<Hook>,
+    pub(super) took_over: Option<Hook>,
+    pub(super) configure: Option<Method>,
 }
 
 /// `liveswap_before`

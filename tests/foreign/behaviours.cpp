@@ -66,6 +66,7 @@ struct Behaviours : liveswap::Logic {
             throw std::runtime_error("the roof is on fire");
         }
         if (method == "throw-number") throw 7;
+        if (method == "get-sick") return call.put("sick", "y"), "";
         if (method == "refuse") throw liveswap::Refused("no: " + std::string(input));
         if (method == "add") {
             return std::to_string(call.value<long>("total") += std::stol(std::string(input)));
@@ -105,7 +106,37 @@ struct Behaviours : liveswap::Logic {
         return Logic::ask(call, method, input);
     }
 
+    // What it hears, the log shows.
+    static void heard(const std::string &what) {
+        std::string line = what + " heard by " VERSION;
+        liveswap_log(LIVESWAP_LEVEL_INFO, liveswap::bytes(line));
+    }
+
+    static void create(liveswap::Call &call) { call.put("created by", VERSION); }
+    static void prepare(liveswap::Call &) { heard("prepare"); }
+    static void self_test(liveswap::Call &) { heard("self_test"); }
+    static void prepare_to_yield(liveswap::Call &) { heard("prepare_to_yield"); }
+    static void yielded(liveswap::Call &) { heard("yielded"); }
+    static void resume(liveswap::Call &) { heard("resume"); }
+    static void health(liveswap::Call &call) {
+        heard("health");
+        if (call.block("sick").size() > 0) throw liveswap::Refused("something is wrong");
+    }
+    static void unload(liveswap::Call &) { heard("unload"); }
+    static void initialize(liveswap::Call &call) { heard("initialize, created by " + std::string(call.block("created by"))); }
+    static void start(liveswap::Call &call) {
+        call.put("started by", VERSION);
+        heard("start");
+    }
+    static void stop(liveswap::Call &call) { heard("stop, started by " + std::string(call.block("started by"))); }
+    static void took_over(liveswap::Call &) { heard("took_over"); }
+    static void configure(liveswap::Call &, std::string_view name, std::string_view value) {
+        heard("option " + std::string(name) + " = " + std::string(value));
+        if (value == "unfit") throw liveswap::Refused("that won't do");
+    }
+
     static void teardown(liveswap::Call &) {
+        heard("teardown");
         if (!works) return;
         is_done = true;
         pthread_join(worker, nullptr);

@@ -32,10 +32,13 @@
 // What the macros write names this crate from outside.
 extern crate self as liveswap_state;
 
+mod built_in;
 mod bytes;
 mod codec;
 mod collections;
+mod constant;
 mod context;
+mod dependency;
 mod entry;
 mod error;
 pub mod fence;
@@ -47,6 +50,7 @@ pub mod lock;
 mod logic;
 pub mod manifest;
 mod migrate;
+mod options;
 mod portable;
 mod shape;
 pub mod sharded;
@@ -54,10 +58,15 @@ mod spawn;
 pub mod table;
 mod whitelist;
 
+pub use built_in::BuiltIn;
 pub use bytes::{Bytes, BytesLogic, BytesProxy, BytesSpawn};
 pub use codec::{CodecError, Decoder, Encoder};
 pub use collections::{HashMap, HashSet};
+pub use constant::Constant;
 pub use context::Context;
+#[doc(hidden)]
+pub use dependency::{Crossing, Enterable, Entered, Modules};
+pub use dependency::{Dependency, DependencyError, Through};
 pub use entry::{BeforeBind, BindError, ENTRY_SYMBOL, Entry};
 pub use error::CallError;
 pub use fence::Fenced;
@@ -74,6 +83,9 @@ pub use logic::Logic;
 #[doc(hidden)]
 pub use migrate::Unchanged;
 pub use migrate::{Migrate, MigrateError};
+#[doc(hidden)]
+pub use options::SharedOptions;
+pub use options::{OptionError, OptionValue, Options};
 pub use portable::State;
 #[doc(hidden)]
 pub use portable::{Recursion, Recursive, assert_state};

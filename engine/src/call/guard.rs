@@ -326,6 +326,7 @@ fn barred(path: &CallPath, version: &Version, method: usize, why: Barred) -> Box
             let version = version.context.version().to_owned();
             CallError::Superseded { module, version, method }
         }
+        Barred::Deadlock => CallError::Deadlock { module, method },
         Barred::Suspect => {
             let by = path.suspicions.current().map_or_else(String::new, |suspicion| suspicion.method);
             CallError::Suspect { module, method, by }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::CallPath;
 use super::announcement::Announcement;
 use super::bell::Bell;
+use super::deadlock::Waiting;
 use super::doing::Doing;
 use super::gate::{Barred, Closed};
 use super::local::Local;
@@ -108,7 +109,14 @@ impl<'guard> Inside<'guard> {
             self.announcement().say(doing.borrowing());
             return Ok(());
         }
-        self.announcement().borrow(&self.path().gate, generation, doing, outer, self.bell())
+        let mut waiting = None;
+        let before = || {
+            // One wait at a time.
+            drop(waiting.take());
+            waiting = Waiting::begin(self.local, false)?;
+            Ok(())
+        };
+        self.announcement().borrow(&self.path().gate, generation, doing, outer, self.bell(), before)
     }
 
     #[cold]
@@ -131,7 +139,9 @@ impl<'guard> Inside<'guard> {
         if self.announcement().is_alone() || outer.is_borrowing() {
             return Err(Barred::Reentrant);
         }
+        let waiting = Waiting::begin(self.local, true)?;
         let closed = self.path().gate.close_for(generation, &self.path().participants)?;
+        drop(waiting);
         self.announcement().say(Doing::calling(method).borrowing());
         self.announcement().set_alone(true);
         Ok(Alone { inside: self, outer, closed })

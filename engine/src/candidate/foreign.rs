@@ -61,6 +61,7 @@ pub(super) fn manifest(text: &[u8]) -> Result<Manifest, ManifestError> {
         methods: methods.collect(),
         // Nothing says which answers differ, so any may.
         differences: vec!["*".to_owned()],
+        constants: Vec::new(),
         state: describe(state),
     })
 }

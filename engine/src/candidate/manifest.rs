@@ -40,6 +40,10 @@ pub struct Manifest {
     // Missing in manifests of contracts before.
     #[serde(default)]
     pub differences: Vec<String>,
+    /// The values that it makes known by name.
+    // Missing in manifests of contracts before.
+    #[serde(default)]
+    pub constants: Vec<ConstantManifest>,
     /// The state that the logic works on.
     pub state: StateManifest,
 }
@@ -75,6 +79,19 @@ pub struct MethodManifest {
     pub access: String,
     /// The hash of its signature, in hexadecimal.
     pub fingerprint: String,
+}
+
+/// A constant, as a manifest states it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ConstantManifest {
+    /// The constant's name.
+    pub name: String,
+    /// What its type is called.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Its value, as text.
+    pub value: String,
 }
 
 /// Why a file's manifest can't be read.
@@ -136,7 +153,7 @@ pub(crate) fn is_foreign(section: &[u8]) -> bool {
 
 /// The manifest at the start of a section, and how many bytes it takes. A linker or a sanitizer may have put
 /// padding behind it.
-fn parse(section: &[u8]) -> Result<(Manifest, usize), ManifestError> {
+pub(crate) fn parse(section: &[u8]) -> Result<(Manifest, usize), ManifestError> {
     let damaged = |what: &str| ManifestError::Damaged(what.to_owned());
     let (header, text) = section
         .split_at_checked(HEADER_LENGTH)
@@ -190,6 +207,9 @@ impl fmt::Display for Manifest {
         }
         for method in &self.differences {
             row("  differs", method)?;
+        }
+        for ConstantManifest { name, type_name, value } in &self.constants {
+            row("  constant", &format_args!("{name}: {type_name} = {value}"))?;
         }
         let StateManifest { type_name, schema, fingerprint, from, .. } = &self.state;
         row("state", &format_args!("{type_name}, schema {schema}, {fingerprint}"))?;

@@ -14,7 +14,7 @@ use liveswap_state::{CodecError, Decoder, Encoder, Fingerprint, State};
 const BLOCK_MAX: usize = isize::MAX as usize / 2;
 
 /// All blocks.
-#[derive(Debug, State)]
+#[derive(Clone, Debug, State)]
 pub(super) struct Blocks {
     /// The schema that they are of.
     pub(super) schema: u32,
@@ -22,6 +22,7 @@ pub(super) struct Blocks {
 }
 
 /// Bytes that begin at a multiple of 16, as `malloc`'s do.
+#[derive(Clone)]
 pub(super) struct Block {
     length: usize,
     /// All bytes behind the length are 0.

@@ -7,13 +7,15 @@ use std::sync::{Arc, RwLock, Weak};
 
 use liveswap_state::table::StateTable;
 use liveswap_state::{
-    BeforeBind, BindError, Bytes, BytesLogic, Context, Entry, Export, Fenced, Logic, PanicReport, fence,
+    BeforeBind, BindError, Bytes, BytesLogic, Context, Entry, Export, Fenced, Logic, Options, PanicReport,
+    fence,
 };
 
 use super::abi::{self, Before, Hook, Method};
 use super::blocks::Blocks;
 use super::call::{self, Access, Loaded};
 use super::host::HOST;
+use super::options::settings;
 use super::schema;
 use crate::call::owed;
 use crate::candidate::foreign::Schemas;
@@ -101,6 +103,7 @@ fn entry_of(manifest: &'static [u8], schema: u32) -> Entry {
         resume: |context| fence::fence(|| Foreign::resume(context)),
         health,
         create: |context| fence::fence(|| Box::into_raw(Box::new(Foreign::create(context))).cast()),
+        configure,
         state: schema::table(schema),
         teardown: |context| fence::fence(|| Foreign::teardown(context)),
         unload: |context| fence::fence(|| Foreign::unload(context)),
@@ -116,6 +119,14 @@ fn entry_of(manifest: &'static [u8], schema: u32) -> Entry {
 unsafe fn health(state: *const (), context: &Context) -> Fenced<Result<(), String>> {
     // SAFETY: as the caller vouches.
     fence::fence(|| Foreign::health(unsafe { &*state.cast::<Blocks>() }, context))
+}
+
+/// # Safety
+///
+/// The address is of blocks, which nobody else uses until this returns.
+unsafe fn configure(state: *mut (), options: &Options, context: &Context) -> Fenced<Result<(), String>> {
+    // SAFETY: as the caller vouches.
+    fence::fence(|| Foreign::configure(unsafe { &mut *state.cast::<Blocks>() }, options, context))
 }
 
 /// The logic of every library in C.
@@ -167,6 +178,23 @@ impl Logic for Foreign {
             panic::resume_unwind(Box::new(message));
         }
         blocks
+    }
+
+    /// If the library refuses one of them, the state is as it was before the first.
+    fn configure(blocks: &mut Blocks, options: &Options, context: &Context) -> Result<(), String> {
+        let Some(configure) = Loaded::of(context).logic.configure else { return Ok(()) };
+        let before = blocks.clone();
+        for (name, value) in settings(options) {
+            let (name, value) = (abi::Bytes::of(name.as_bytes()), abi::Bytes::of(value.as_bytes()));
+            // SAFETY: the library is mapped, for its context is in use; both are there until it returns.
+            let set =
+                call::make(context, Access::Alone(blocks), |call| unsafe { configure(call, name, value) });
+            if let Err(reason) = set {
+                *blocks = before;
+                return Err(reason);
+            }
+        }
+        Ok(())
     }
 
     fn prepare(context: &Context) -> Result<(), String> {

@@ -10,6 +10,7 @@
 //! - [`schema`]: which state can be made of which;
 //! - [`call`](mod@call): one call of one function of the library's;
 //! - [`host`]: what the library may ask of the host meanwhile;
+//! - [`options`]: what is set for the module, as text;
 //! - [`logic`]: the entry, and the logic behind it.
 
 mod abi;
@@ -17,6 +18,7 @@ mod blocks;
 mod call;
 mod host;
 mod logic;
+mod options;
 pub(crate) mod schema;
 
 pub(crate) use abi::{ABI, ENTRY_SYMBOL, Entry as CEntry};

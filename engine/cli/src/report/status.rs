@@ -13,7 +13,17 @@ use super::{Swap, size};
 #[derive(Deserialize)]
 pub(crate) struct Status {
     pub(crate) modules: Vec<Module>,
+    #[serde(default)]
+    faults: Vec<Fault>,
     audit: Option<Audit>,
+}
+
+/// What is wrong in a watched folder.
+#[derive(Deserialize)]
+struct Fault {
+    path: String,
+    code: String,
+    message: String,
 }
 
 /// What became of the lines of the audit log.
@@ -45,6 +55,9 @@ struct Slot {
     slot: String,
     version: String,
     state_schema: u32,
+    /// Missing in what engines before say.
+    #[serde(default)]
+    origin: String,
     in_flight: usize,
     holders: Vec<Holder>,
     live_bytes: Option<u64>,
@@ -108,6 +121,9 @@ impl Display for Status {
             }
             write!(formatter, "{module}")?;
         }
+        for Fault { path, code, message } in &self.faults {
+            writeln!(formatter, "\n{path}: {code}: {message}")?;
+        }
         match &self.audit {
             Some(audit) => writeln!(formatter, "\n{audit}"),
             None => Ok(()),
@@ -133,9 +149,10 @@ impl Display for Module {
         writeln!(formatter, "{name}: {phase}")?;
         for (role, slot) in [("active", active), ("standby", standby)] {
             match slot {
-                Some(Slot { slot, version, state_schema, in_flight, holders, live_bytes }) => {
+                Some(Slot { slot, version, state_schema, origin, in_flight, holders, live_bytes }) => {
+                    let origin = if origin == "built-in" { "  built-in" } else { "" };
                     let live = live_bytes.map(|bytes| format!("  {} live", size(bytes))).unwrap_or_default();
-                    let what = format!("{slot}  schema {state_schema}  {in_flight} in flight{live}");
+                    let what = format!("{slot}  schema {state_schema}  {in_flight} in flight{live}{origin}");
                     row(formatter, role, format_args!("{version:<10} {what}"))?;
                     lines(formatter, holders)?;
                 }

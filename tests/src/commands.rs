@@ -1,8 +1,10 @@
 //! The commands of the shell example, as fixtures: small modules of one interface.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::demo::{cargo, workspace};
 use crate::{Fixture, Patched};
 
 /// The library of a command, in version 1.
@@ -24,6 +26,24 @@ pub fn command(name: &str) -> PathBuf {
 /// The same as another version.
 pub fn command_as(name: &str, version: &str) -> Patched {
     Patched::of(command(name)).version(version)
+}
+
+/// The folder for what tests build beside what cargo has built for them.
+pub fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+/// The shell's own program, built like the fixtures.
+///
+/// # Panics
+///
+/// If it can't be built.
+pub fn shell() -> PathBuf {
+    let target = target().join("fixtures");
+    let mut build = cargo();
+    build.current_dir(workspace()).args(["build", "--quiet", "-p", "shell", "--target-dir"]).arg(&target);
+    assert!(build.status().is_ok_and(|status| status.success()), "the shell can't be built");
+    target.join("debug/shell")
 }
 
 /// Puts a file into a folder in one step, so that it's noticed once.

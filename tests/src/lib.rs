@@ -7,6 +7,7 @@ pub mod crowd;
 pub mod demo;
 pub mod fixture;
 pub mod foreign;
+pub mod hello;
 pub mod host;
 pub mod leaving;
 pub mod links;

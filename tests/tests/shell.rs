@@ -3,12 +3,13 @@
 use std::fs;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use liveswap::{Engine, PushError};
-use liveswap_tests::commands::{command, command_as, put};
+use liveswap_tests::commands::{command, command_as, put, shell as shell_program};
 use liveswap_tests::{Fixture, logic, wait_until};
-use shell_api::{Command, Outcome};
+use shell_api::{Command as ShellCommand, Outcome};
 use tempfile::TempDir;
 
 const COMMANDS: [&str; 4] = ["count", "divide", "echo", "upper"];
@@ -65,7 +66,7 @@ fn p1_12_a_bad_module_blocks_no_other() {
             "upper      says it louder",
         ]
     );
-    let engine = Engine::builder().modules_from::<dyn Command>(folder.path()).build().unwrap();
+    let engine = Engine::builder().modules_from::<dyn ShellCommand>(folder.path()).build().unwrap();
     let faults: Vec<_> = engine
         .status()
         .faults
@@ -89,8 +90,8 @@ fn p1_13_failing_to_run_and_saying_no_are_different_results() {
     assert!(said[3].starts_with("divide: failed to run: "), "{}", said[3]);
     assert_eq!(said[4], "4", "a call that fails harms no other");
 
-    let engine = Engine::builder().modules_from::<dyn Command>(folder.path()).build().unwrap();
-    let divide = engine.module::<dyn Command>("divide").unwrap();
+    let engine = Engine::builder().modules_from::<dyn ShellCommand>(folder.path()).build().unwrap();
+    let divide = engine.module::<dyn ShellCommand>("divide").unwrap();
     let run = |arguments: [&str; 2]| divide.call(|command| command.run(&arguments.map(str::to_owned)));
     assert_eq!(run(["6", "x"]).unwrap(), Outcome::refused(2, "expected two numbers"));
     assert!(run(["6", "0"]).is_err());
@@ -99,6 +100,33 @@ fn p1_13_failing_to_run_and_saying_no_are_different_results() {
 fn active(engine: &Engine, module: &str) -> String {
     let registry = engine.registry();
     registry.module(module).and_then(|module| module.active.as_ref()).unwrap().version.to_string()
+}
+
+/// What the shell's program says to these lines.
+fn said_by(program: &Path, folder: &Path, lines: &str) -> String {
+    let mut process = Command::new(program);
+    let process = process.arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = process.spawn().unwrap();
+    process.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    String::from_utf8(process.wait_with_output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn p2_06_adding_a_module_doesnt_change_the_host() {
+    let program = shell_program();
+    let before = fs::read(&program).unwrap();
+    let folder = folder(&["echo"]);
+    let said = said_by(&program, folder.path(), "echo on\nupper on\n");
+    assert_eq!(said, "Loaded 1 command(s)...\non\ncommand not found: upper\n");
+
+    put(folder.path(), "upper.v1.so", &fs::read(command("upper")).unwrap());
+    let said = said_by(&program, folder.path(), "echo on\nupper on\n");
+    assert_eq!(said, "Loaded 2 command(s)...\non\nON\n");
+    let after = fs::read(&program).unwrap();
+    assert_eq!((after.len(), after == before), (before.len(), true));
+    // Nor was it in there from the start: what the module says is in the module alone.
+    let says = |content: &[u8]| content.windows(14).any(|window| window == b"says it louder");
+    assert!(says(&fs::read(command("upper")).unwrap()) && !says(&after));
 }
 
 /// A shell that runs, and waits for lines.
@@ -141,9 +169,10 @@ fn p1_12_a_command_that_is_put_there_later_joins() {
 fn modules_that_are_found_are_bounded_and_not_for_everybody_to_make() {
     let two = folder(&["count", "echo"]);
     let private = tempfile::tempdir().unwrap();
-    let builder = Engine::builder().modules_from::<dyn Command>(two.path()).modules_max(2);
+    let builder = Engine::builder().modules_from::<dyn ShellCommand>(two.path()).modules_max(2);
     let engine = builder.private_folder(private.path()).build().unwrap();
-    let names = || engine.modules::<dyn Command>().iter().map(|it| it.name().to_owned()).collect::<Vec<_>>();
+    let names =
+        || engine.modules::<dyn ShellCommand>().iter().map(|it| it.name().to_owned()).collect::<Vec<_>>();
     assert_eq!(names(), ["count", "echo"]);
     fs::copy(command("upper"), two.path().join("upper.v1.so")).unwrap();
     let faults = engine.rescan();
@@ -156,7 +185,7 @@ fn modules_that_are_found_are_bounded_and_not_for_everybody_to_make() {
     assert!(matches!(error, PushError::Verify(_)) && error.code() == "unknown-module", "{error}");
 
     // A module that was found is one like all others: another version of it goes on with its state.
-    let count = engine.module::<dyn Command>("count").unwrap();
+    let count = engine.module::<dyn ShellCommand>("count").unwrap();
     let run = || count.call(|command| command.run(&[])).unwrap().output;
     assert_eq!(run(), "1");
     fs::write(two.path().join("count.v2.so"), command_as("count", "2").bytes()).unwrap();

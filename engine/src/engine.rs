@@ -3,7 +3,7 @@
 use std::any::TypeId;
 #[cfg(feature = "network")]
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use liveswap_state::Interface;
@@ -11,16 +11,19 @@ use serde::Serialize;
 
 use crate::builder::Builder;
 use crate::candidate::VersionNumber;
+use crate::config::Config;
 use crate::control::{
     Allowed, Asker, Audit, Candidate, Control, Faults, Mailbox, PushRequest, Reaper, Recovery,
 };
-use crate::error::{CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
+use crate::error::{
+    CommitError, ModuleError, PushError, RecoverError, ReloadError, RollbackError, TakeError,
+};
 use crate::lock::lock;
 use crate::module::Module;
 use crate::modules::Modules;
 use crate::registry::Registry;
 use crate::rehearsal::Rehearsed;
-use crate::status::{FolderFault, ModuleStatus, SnapshotTaken, Status, Swap};
+use crate::status::{ConfigStatus, FolderFault, ModuleStatus, SnapshotTaken, Status, Swap};
 
 /// The host side of liveswap: loads versions, swaps them under running calls, and unmaps the old ones.
 ///
@@ -70,6 +73,7 @@ pub(crate) struct Core {
     pub(crate) reaper: Arc<Reaper>,
     pub(crate) audit: Audit,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) config: Arc<Config>,
     /// The most bytes that a candidate may have.
     #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "only the admin server asks"))]
     pub(crate) candidate_size_max: u64,
@@ -324,6 +328,18 @@ impl Engine {
         self.core.faults.list()
     }
 
+    /// Reads the [configuration](crate::Builder::config) and the environment again, and has each module told whose options
+    /// are others now. Returns the names of these. The watched file makes this unnecessary, except where a file system
+    /// doesn't report changes.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be read, and then nothing has changed; or if modules don't take their options. These keep what they
+    /// had, and it's tried again the next time.
+    pub fn reload_config(&self) -> Result<Vec<String>, ReloadError> {
+        self.core.mailbox.reload_and_wait(Asker::Host)
+    }
+
     /// Where the admin API is served over the network, if it is; with the port that the system has chosen, if it was
     /// asked to.
     #[cfg(feature = "network")]
@@ -355,6 +371,8 @@ impl Core {
             .all()
             .map(|module| ModuleStatus::new(&module.path, &lock(&module.board), &retired))
             .collect();
-        Status { modules, faults: self.faults.list(), audit: self.audit.status() }
+        let file = self.config.file().map(Path::to_owned);
+        let config = file.map(|file| ConfigStatus { file, failure: self.config.failure() });
+        Status { modules, faults: self.faults.list(), audit: self.audit.status(), config }
     }
 }

@@ -33,6 +33,7 @@ mod admin;
 mod builder;
 mod call;
 mod candidate;
+mod config;
 mod control;
 mod dependency;
 mod engine;

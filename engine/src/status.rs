@@ -11,6 +11,7 @@ use serde::Serialize;
 pub use crate::call::suspicion::Suspicion;
 use crate::call::{CallPath, Footprint, Hold, Holding};
 use crate::candidate::VersionNumber;
+pub use crate::config::ConfigFailure;
 use crate::control::{Progress, RetiredView, Serial};
 use crate::host;
 use crate::probation::view::ProbationView;
@@ -29,6 +30,31 @@ pub struct Status {
     /// What became of the lines of the audit log; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditStatus>,
+    /// The configuration's file; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigStatus>,
+}
+
+/// The file that the modules' options are read from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ConfigStatus {
+    /// The file.
+    pub file: PathBuf,
+    /// Why it wasn't taken over when it was read last; left out if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<ConfigFailure>,
+}
+
+/// What became of a module's options.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OptionsStatus {
+    /// How often they have changed since the engine started.
+    pub changes: u64,
+    /// Why the options before are still in force; left out if they aren't.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<ConfigFailure>,
 }
 
 /// A file in a watched folder that was refused, or a folder there that can't be looked through.
@@ -89,6 +115,8 @@ pub struct ModuleStatus {
     /// The exclusive call that has panicked, and may have left the state half changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspect: Option<Suspicion>,
+    /// What became of the module's options.
+    pub options: OptionsStatus,
 }
 
 /// A migration of the state.
@@ -321,6 +349,7 @@ pub(crate) struct Board {
     pub(crate) last_verdict: Option<VerdictStatus>,
     pub(crate) migration: Option<Arc<Progress>>,
     pub(crate) snapshots: Option<SnapshotStatus>,
+    pub(crate) options: OptionsStatus,
 }
 
 /// A version in a slot, without who is inside.
@@ -360,6 +389,7 @@ impl ModuleStatus {
             migration: board.migration.as_ref().map(|progress| progress.status()),
             snapshots: board.snapshots.clone(),
             suspect: path.suspicions.current(),
+            options: board.options.clone(),
         }
     }
 }

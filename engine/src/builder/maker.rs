@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use liveswap_state::BuiltIn;
+use liveswap_state::{BuiltIn, Options, SharedOptions};
 
 use super::probation::Policies;
 use super::{Declaration, SnapshotSettings, built_in, system};
@@ -34,8 +34,12 @@ pub(crate) struct Maker {
 }
 
 impl Maker {
-    /// Makes a module: what everybody sees of it, and what the control thread works on.
-    pub(crate) fn make(&self, declaration: &Declaration) -> Result<(Declared, Module), BuildError> {
+    /// Makes a module with these options: what everybody sees of it, and what the control thread works on.
+    pub(crate) fn make(
+        &self,
+        declaration: &Declaration,
+        options: Options,
+    ) -> Result<(Declared, Module), BuildError> {
         let Declaration { name, interface, interface_type, methods, spawner } = declaration;
         let path = CallPath::new(name.clone(), methods, self.bell.clone(), self.suspect_policy);
         let path = Arc::new(path);
@@ -44,7 +48,8 @@ impl Maker {
         let snapshots = self.open_snapshots(name)?;
         let record = self.records.as_ref().map(|folder| Record::open(folder, name));
         let oversight = Oversight::new(self.policies.of(name), record);
-        let services = Services { spawner, modules: self.modules.clone(), options: Arc::default() };
+        let options = Arc::new(SharedOptions::new(options));
+        let services = Services { spawner, modules: self.modules.clone(), options };
         let (reaper, shown) = (self.reaper.clone(), board.clone());
         let module = Module::new(path.clone(), interface, shown, reaper, services, snapshots, oversight);
         let module =

@@ -2,6 +2,7 @@
 
 mod audit;
 mod built_in;
+mod config;
 mod events;
 mod maker;
 #[cfg(feature = "network")]
@@ -25,6 +26,7 @@ use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
 use crate::candidate::accept::CANDIDATE_SIZE_MAX;
 use crate::candidate::private::PrivateFolder;
+use crate::config::Config;
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{
@@ -84,6 +86,7 @@ pub struct Builder {
     spawned_running_max: usize,
     spawned_waiting_max: usize,
     audit_log: Option<PathBuf>,
+    config: Config,
 }
 
 /// Where snapshots are kept, how many, and how often one is taken.
@@ -154,6 +157,7 @@ impl Builder {
             spawned_running_max: 64,
             spawned_waiting_max: 1024,
             audit_log: None,
+            config: Config::default(),
         }
     }
 
@@ -193,7 +197,7 @@ impl Builder {
         })
     }
 
-    /// Looks through the watched folders at each SIGHUP.
+    /// Looks through the watched folders at each SIGHUP, and reads the [configuration](Self::config) again.
     #[cfg(feature = "signals")]
     pub fn rescan_on_hangup(self) -> Self {
         self.trigger(|core| {
@@ -367,8 +371,12 @@ impl Builder {
     ///
     /// If a declaration is wrong, or the system refuses a folder, a socket or a thread. A candidate that is
     /// refused is no error: it is logged, and the module has no active version yet.
-    pub fn build(self) -> Result<Engine, BuildError> {
+    pub fn build(mut self) -> Result<Engine, BuildError> {
         self.check()?;
+        let names: Vec<_> = self.modules.iter().map(|module| module.name.as_str()).collect();
+        self.config.grows = !self.openings.is_empty();
+        let mut options = self.config.read(&names, std::env::vars_os())?;
+        let config = Arc::new(std::mem::take(&mut self.config));
         let audit = Audit::open(self.audit_log.as_deref())?;
         let folder = match &self.private_folder {
             Some(path) => {
@@ -395,7 +403,11 @@ impl Builder {
             rehearsal: self.rehearsal.clone(),
         };
         let known = maker.modules.clone();
-        let made: Result<Vec<_>, BuildError> = self.modules.iter().map(|module| maker.make(module)).collect();
+        let made: Result<Vec<_>, BuildError> = self
+            .modules
+            .iter()
+            .map(|module| maker.make(module, options.remove(&module.name).unwrap_or_default()))
+            .collect();
         let (declared, modules): (Vec<_>, Vec<_>) =
             made.inspect_err(|_| reaper.stop(None))?.into_iter().unzip();
         declared.into_iter().for_each(|declared| known.add(declared));
@@ -422,6 +434,7 @@ impl Builder {
             rehearsal: self.rehearsal.clone().unwrap_or_default(),
             bell,
             openings,
+            config: config.clone(),
             audit: audit.clone(),
             wake,
             ended,
@@ -437,6 +450,7 @@ impl Builder {
             reaper,
             audit,
             faults,
+            config,
             candidate_size_max: self.candidate_size_max,
         });
         // From here on, dropping the engine ends the threads.

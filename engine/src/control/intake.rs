@@ -95,6 +95,11 @@ pub(super) struct Remembered {
 }
 
 impl Worker {
+    /// What was refused may be welcome now.
+    pub(super) fn forget_refused(&mut self) {
+        self.remembered.refused = Ring::default();
+    }
+
     /// `Ok(None)`: a watched folder offered a content that was tried before.
     pub(super) fn push(
         &mut self,

@@ -25,6 +25,7 @@
 //! | [`staged`] | a candidate on its way |
 //! | [`library`] | the one place for `dlopen` and `dlclose` |
 //! | [`reaper`] | drains and unmaps what has left its slot |
+//! | [`reload`] | reads the modules' options again |
 //! | [`departure`] | what is left to do for such a version |
 
 mod admission;
@@ -44,6 +45,7 @@ mod observer;
 mod pace;
 mod progress;
 mod reaper;
+mod reload;
 mod restore;
 mod staged;
 mod state;
@@ -72,8 +74,8 @@ pub(crate) use faults::Faults;
 pub use library::LoadError;
 pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
 pub use migration::MigrationError;
+pub use module::{ConfigureError, PrepareError, YieldError};
 pub(crate) use module::{Module, Oversight, Services, Snapshots};
-pub use module::{PrepareError, YieldError};
 pub(crate) use observer::Observer;
 pub use observer::{Moment, SwapStep};
 pub(crate) use progress::Progress;
@@ -86,6 +88,7 @@ pub(crate) use trial::rehearse;
 
 use crate::call::Bell;
 use crate::candidate::private::PrivateFolder;
+use crate::config::Config;
 use crate::host::hook::Hooks;
 use crate::rehearsal::Rehearsal;
 
@@ -133,6 +136,8 @@ pub(crate) struct Settings {
     pub(crate) bell: Arc<Bell>,
     /// What may become a module by itself.
     pub(crate) openings: Openings,
+    /// Where the modules' options come from.
+    pub(crate) config: Arc<Config>,
     /// Where all that is asked for is written down.
     pub(crate) audit: Audit,
     /// Wakes the control thread to look after what goes on by itself.

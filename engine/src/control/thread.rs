@@ -101,7 +101,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, Inbox { commands, rescans, .. }: &Inbox, woken: &Receiver<()>) {
+    fn run(mut self, Inbox { commands, rescans, reloads, .. }: &Inbox, woken: &Receiver<()>) {
         *lock(&self.shared.control_thread) = Some(thread::current().id());
         let ended = self.settings.ended.clone();
         for module in &mut self.modules {
@@ -124,6 +124,7 @@ impl Worker {
                 },
                 // An error would say that the mailbox is gone, which the commands say too.
                 recv(rescans) -> _ => self.rescan(),
+                recv(reloads) -> _ => self.reload_by_itself(),
             }
         }
         let deadline = deadline_in(self.settings.drain_deadline);
@@ -174,6 +175,10 @@ impl Worker {
             Command::Recover(name, how, asker, reply) => {
                 let outcome = self.recover(&name, how);
                 self.settings.audit.recovered(&asker, &name, how, &outcome);
+                answer(reply, outcome);
+            }
+            Command::Reload(asker, reply) => {
+                let outcome = self.reload(&asker);
                 answer(reply, outcome);
             }
             #[cfg(feature = "watch")]

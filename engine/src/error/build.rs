@@ -4,7 +4,7 @@ use thiserror::Error;
 
 #[cfg(feature = "network")]
 use super::NetworkError;
-use super::{AuditError, BadProbation, SignatureError, VerifyError};
+use super::{AuditError, BadProbation, ConfigError, SignatureError, VerifyError};
 
 /// Why an engine could not be built.
 #[derive(Debug, Error)]
@@ -45,6 +45,9 @@ pub enum BuildError {
     /// A policy can't be meant.
     #[error("the policy for a probation can't be meant: {0}")]
     Policy(#[from] BadProbation),
+    /// The modules' options can't be read, or are set for a module that isn't declared.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The audit log can't be written.
     #[error(transparent)]
     Audit(#[from] AuditError),

@@ -85,6 +85,7 @@ impl PrepareError {
             Self::SelfTest { .. } => "self-test-failed",
             Self::Panicked { .. } => "prepare-panicked",
             Self::Restore(error) => error.code(),
+            Self::Configure(error) => error.code(),
             Self::NoResult(error) => error.code(),
         }
     }

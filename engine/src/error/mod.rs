@@ -22,8 +22,10 @@ pub use crate::admin::{NetworkError, TokensError};
 pub use crate::candidate::{
     AcceptError, Demand, ElfError, Exposure, KeyId, ManifestError, SignatureError, Trusted, VerifyError,
 };
+pub use crate::config::error::{ConfigError, ReloadError};
 pub use crate::control::{
-    AdmissionError, AuditError, LoadError, MigrationError, PrepareError, RestoreError, YieldError,
+    AdmissionError, AuditError, ConfigureError, LoadError, MigrationError, PrepareError, RestoreError,
+    YieldError,
 };
 pub use crate::host::hook::NoResult;
 pub use crate::probation::{BadProbation, RecordError};

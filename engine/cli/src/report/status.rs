@@ -16,6 +16,26 @@ pub(crate) struct Status {
     #[serde(default)]
     faults: Vec<Fault>,
     audit: Option<Audit>,
+    config: Option<Config>,
+}
+
+/// The file that the modules' options are read from.
+#[derive(Deserialize)]
+struct Config {
+    file: String,
+    failure: Option<Failure>,
+}
+
+/// Why options aren't in force.
+#[derive(Deserialize)]
+struct Failure {
+    message: String,
+}
+
+/// What became of a module's options.
+#[derive(Default, Deserialize)]
+struct Options {
+    failure: Option<Failure>,
 }
 
 /// What is wrong in a watched folder.
@@ -48,6 +68,8 @@ pub(crate) struct Module {
     pub(crate) migration: Option<Migration>,
     snapshots: Option<Snapshots>,
     suspect: Option<Suspicion>,
+    #[serde(default)]
+    options: Options,
 }
 
 #[derive(Deserialize)]
@@ -124,8 +146,14 @@ impl Display for Status {
         for Fault { path, code, message } in &self.faults {
             writeln!(formatter, "\n{path}: {code}: {message}")?;
         }
-        match &self.audit {
-            Some(audit) => writeln!(formatter, "\n{audit}"),
+        if let Some(audit) = &self.audit {
+            writeln!(formatter, "\n{audit}")?;
+        }
+        match &self.config {
+            Some(Config { file, failure: None }) => writeln!(formatter, "\nconfiguration: {file}"),
+            Some(Config { file, failure: Some(Failure { message }) }) => {
+                writeln!(formatter, "\nconfiguration: {file}: not in force: {message}")
+            }
             None => Ok(()),
         }
     }
@@ -175,6 +203,9 @@ impl Display for Module {
         }
         if let Some(suspicion) = suspect {
             row(formatter, "suspect", suspicion)?;
+        }
+        if let Some(Failure { message }) = &self.options.failure {
+            row(formatter, "options", format_args!("not in force: {message}"))?;
         }
         if let Some(migration) = migration {
             row(formatter, "migration", migration)?;

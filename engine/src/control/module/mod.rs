@@ -5,6 +5,7 @@
 //! | this one | a module's versions, and what becomes of them |
 //! | [`built_in`] | beginning with what is built into the host |
 //! | [`commands`] | what is asked of it: a push, a rollback, a commit |
+//! | [`configure`] | telling it what is set for it |
 //! | [`steps`] | the steps that a candidate is taken through |
 //! | [`yielding`] | asking the version that serves to hand over, and telling it what has become of that |
 //! | [`rehearse`] | the one that is taken in a process of its own |
@@ -15,6 +16,7 @@
 
 mod built_in;
 mod commands;
+mod configure;
 mod migrate;
 mod probation;
 mod rehearse;
@@ -50,6 +52,7 @@ use crate::rehearsal::Rehearsed;
 use crate::rehearsal::recorder::Recorder;
 use crate::status::{Board, Placed, Stages, Suspicion};
 use crate::tell::tell;
+pub use configure::ConfigureError;
 pub(crate) use probation::Oversight;
 pub(crate) use snapshots::Snapshots;
 pub use steps::PrepareError;

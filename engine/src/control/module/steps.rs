@@ -13,6 +13,7 @@ use super::super::restore::RestoreError;
 use super::super::staged::Staged;
 use super::super::state::State;
 use super::super::transition::Step;
+use super::configure::{ConfigureError, configure};
 use super::{Module, Services, micros};
 use crate::call::StatePointer;
 use crate::candidate::VerifyError;
@@ -50,6 +51,9 @@ pub enum PrepareError {
     /// There is a snapshot of the state, and the version can't begin with it.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// It doesn't take what is set for the module.
+    #[error(transparent)]
+    Configure(#[from] ConfigureError),
     /// A hook has no result.
     #[error(transparent)]
     NoResult(#[from] NoResult),
@@ -160,6 +164,7 @@ impl Module {
             Some(restored) => restored,
             None => create(library, settings)?,
         };
+        let pointer = configure(library, settings, pointer, self.services.options.current())?;
         staged.created = Some(State::first(pointer, manifest.clone(), self.first_generation));
         Ok(())
     }

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use liveswap_state::{Context, DependencyError, Enterable, Fenced, MethodSpec, Modules, SpawnError, Spawner};
+use liveswap_state::{
+    Context, DependencyError, Enterable, Fenced, MethodSpec, Modules, SharedOptions, SpawnError, Spawner,
+};
 
 use super::super::Serial;
 use super::super::library::Library;
@@ -34,6 +36,7 @@ impl Subject {
         library: &Path,
         size_max: u64,
         bell: Arc<Bell>,
+        options: Arc<SharedOptions>,
     ) -> Result<Self, String> {
         let own = folder.join(match side {
             Side::Running => "running",
@@ -49,7 +52,8 @@ impl Subject {
         // SAFETY: the host has verified it, and so has this.
         let mut library = unsafe { Library::open(&copy) }.map_err(|error| error.to_string())?;
         let context = Context::of_load(&manifest.module, number.to_string(), serial.0, Arc::new(Nowhere))
-            .with_modules(Arc::new(Nowhere));
+            .with_modules(Arc::new(Nowhere))
+            .sharing_options(options);
         let (methods, context) = (manifest.methods.len(), Arc::new(context));
         // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
         let connected = hook::call(&footprint, "bind", || unsafe {

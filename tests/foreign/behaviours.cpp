@@ -66,7 +66,10 @@ struct Behaviours : liveswap::Logic {
             throw std::runtime_error("the roof is on fire");
         }
         if (method == "throw-number") throw 7;
-        if (method == "get-sick") return call.put("sick", "y"), "";
+        if (method == "get-sick") {
+            call.put("sick", "y");
+            return "";
+        }
         if (method == "refuse") throw liveswap::Refused("no: " + std::string(input));
         if (method == "add") {
             return std::to_string(call.value<long>("total") += std::stol(std::string(input)));
@@ -76,6 +79,7 @@ struct Behaviours : liveswap::Logic {
 
     static std::string ask(liveswap::Call &call, std::string_view method, std::string_view input) {
         if (method == "version") return VERSION;
+        if (method == "get") return std::string(call.block(input));
         if (method == "total") {
             const long *total = call.look<long>("total");
             return std::to_string(total == nullptr ? 0 : *total);
@@ -130,7 +134,8 @@ struct Behaviours : liveswap::Logic {
     }
     static void stop(liveswap::Call &call) { heard("stop, started by " + std::string(call.block("started by"))); }
     static void took_over(liveswap::Call &) { heard("took_over"); }
-    static void configure(liveswap::Call &, std::string_view name, std::string_view value) {
+    static void configure(liveswap::Call &call, std::string_view name, std::string_view value) {
+        call.put(name, value);
         heard("option " + std::string(name) + " = " + std::string(value));
         if (value == "unfit") throw liveswap::Refused("that won't do");
     }

@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
 
-use liveswap::{Abi, CallError, Push, Rehearsal, inspect};
+use liveswap::{Abi, CallError, Probation, Push, Reason, Rehearsal, inspect};
 use liveswap_state::{Bytes, BytesProxy, Gate};
 use liveswap_tests::demo::command;
 use liveswap_tests::foreign::{Source, behaviours, counter, has_compilers};
@@ -454,4 +454,53 @@ fn a_library_in_c_is_rehearsed_with_a_copy_of_its_state() {
     let stubborn = wide("4").flag("-DLOGIC_SIZE=offsetof(liveswap_logic,migrate_back)").build(host.folder());
     let error = host.engine.push(stubborn.as_path()).unwrap_err();
     assert!(error.to_string().contains("the library has no `migrate_back`"), "{error}");
+}
+
+/// The hooks that a version of the logic in C++ has heard, in their order.
+fn heard(version: &str) -> Vec<String> {
+    let records = Log::of_this_process().records();
+    let by = format!(" heard by {version}");
+    records.iter().filter_map(|record| Some(record.text("message").strip_suffix(&by)?.to_owned())).collect()
+}
+
+#[test]
+fn options_reach_logic_in_cxx_as_text_and_one_that_wont_do_changes_nothing() {
+    if !has_compilers() {
+        return;
+    }
+    Log::of_this_process();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let set = |name: &str| {
+        fs::write(&file, format!("[modules.logic]\nlimits.players = 7\nname = '{name}'")).unwrap()
+    };
+    set("ada");
+    let host = Host::of::<dyn Bytes>(|builder, _| builder.config(&file));
+    push(&host, &behaviours("831"));
+    assert_eq!(ask(&host, "get", "limits.players"), answered("7"));
+    set("unfit");
+    let error = host.engine.reload_config().unwrap_err();
+    assert!(error.to_string().contains("that won't do"), "{error}");
+    assert_eq!(ask(&host, "get", "name"), answered("ada"), "the state is as it was");
+    set("bob");
+    host.engine.reload_config().unwrap();
+    wait_until("it's in force", || ask(&host, "get", "name") == answered("bob"));
+    let told: Vec<_> = heard("831").into_iter().filter(|line| line.starts_with("option")).collect();
+    assert_eq!(told[..2], ["option limits.players = 7", "option name = ada"]);
+}
+
+#[test]
+fn logic_in_cxx_that_says_it_isnt_well_is_rolled_back() {
+    if !has_compilers() {
+        return;
+    }
+    let policy = Probation::default().window(Duration::from_secs(60)).health_every(Duration::from_millis(20));
+    let host = Host::of::<dyn Bytes>(|builder, _| builder.probation(policy));
+    push(&host, &behaviours("841"));
+    push(&host, &behaviours("842"));
+    call(&host, "get-sick", "").unwrap();
+    wait_until("there is a verdict", || host.status().last_verdict.is_some());
+    let verdict = host.status().last_verdict.unwrap();
+    assert_eq!(ask(&host, "version", ""), answered("841"));
+    assert_eq!(verdict.reason, Some(Reason::Unhealthy { reason: "something is wrong".to_owned() }));
 }

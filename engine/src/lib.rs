@@ -56,11 +56,12 @@ mod snapshot;
 mod spawn;
 pub mod status;
 mod tell;
+mod timer;
 mod trigger;
 
 #[cfg(feature = "network")]
 pub use admin::NetworkAdmin;
-pub use builder::Builder;
+pub use builder::{Builder, Pool};
 pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};
 pub use candidate::{
@@ -72,7 +73,8 @@ pub use control::{Event, Moment, SwapStep};
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
 pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 pub use host::CountingAllocator;
-pub use liveswap_state::{BuiltIn, CallError};
+pub use host::output::Output;
+pub use liveswap_state::{BuiltIn, CallError, Lane};
 pub use module::Module;
 pub use park::on_thread_park;
 pub use probation::{BadProbation, Probation, Reason};

@@ -51,11 +51,13 @@ mod logic;
 pub mod manifest;
 mod migrate;
 mod options;
+mod output;
 mod portable;
 mod shape;
 pub mod sharded;
 mod spawn;
 pub mod table;
+mod when;
 mod whitelist;
 
 pub use built_in::BuiltIn;
@@ -86,6 +88,7 @@ pub use migrate::{Migrate, MigrateError};
 #[doc(hidden)]
 pub use options::SharedOptions;
 pub use options::{OptionError, OptionValue, Options};
+pub use output::OutputSink;
 pub use portable::State;
 #[doc(hidden)]
 pub use portable::{Recursion, Recursive, assert_state};
@@ -96,3 +99,6 @@ pub use spawn::SpawnError;
 pub use spawn::{Enter, Job, Spawner, hand_over};
 #[doc(hidden)]
 pub use table::Origin;
+#[doc(hidden)]
+pub use when::{After, When};
+pub use when::{Lane, TimerId};

@@ -4,7 +4,6 @@
 //! subscriber may panic all the same, and is fenced.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulong, c_void};
-use std::io::{self, Write};
 use std::ops::Bound;
 use std::ptr;
 
@@ -65,9 +64,7 @@ unsafe extern "C" fn log(context: &Context, level: c_int, text: Bytes, file: *co
 unsafe extern "C" fn output(context: &Context, text: Bytes) {
     // SAFETY: as the caller vouches.
     let text = String::from_utf8_lossy(unsafe { text.get() });
-    // One write, so that lines don't mix; and where nobody reads them there is nobody to tell.
-    let line = format!("[{}] {text}\n", context.module());
-    let _ = io::stdout().lock().write_all(line.as_bytes());
+    context.output(format_args!("{text}"));
 }
 
 /// # Safety

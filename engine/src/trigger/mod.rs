@@ -5,4 +5,6 @@ pub(crate) mod config;
 #[cfg(feature = "signals")]
 pub(crate) mod hangup;
 #[cfg(feature = "watch")]
+pub(crate) mod interval;
+#[cfg(feature = "watch")]
 pub(crate) mod watch;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::migration::Migration;
 use super::probation::{Probation, Verdict};
 use super::snapshots::Snapshots;
+use super::work::Work;
 use super::{Swap, size};
 
 /// All modules of an engine.
@@ -70,6 +71,8 @@ pub(crate) struct Module {
     suspect: Option<Suspicion>,
     #[serde(default)]
     options: Options,
+    /// None from an engine that doesn't say.
+    work: Option<Work>,
 }
 
 #[derive(Deserialize)]
@@ -173,7 +176,7 @@ impl Display for Audit {
 impl Display for Module {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let Self { name, phase, active, standby, retired, swaps, last_swap, .. } = self;
-        let Self { probation, last_verdict, migration, snapshots, suspect, .. } = self;
+        let Self { probation, last_verdict, migration, snapshots, suspect, work, .. } = self;
         writeln!(formatter, "{name}: {phase}")?;
         for (role, slot) in [("active", active), ("standby", standby)] {
             match slot {
@@ -215,6 +218,9 @@ impl Display for Module {
             for (index, line) in snapshots.lines().iter().enumerate() {
                 row(formatter, if index == 0 { "snapshots" } else { "" }, line)?;
             }
+        }
+        for (index, line) in work.iter().flat_map(Work::lines).enumerate() {
+            row(formatter, if index == 0 { "work" } else { "" }, line)?;
         }
         let Swaps { committed, rolled_back, rolled_back_by_health, refused } = swaps;
         let by_health = match rolled_back_by_health {

@@ -50,6 +50,7 @@ use crate::lock::lock;
 use crate::registry::Exports;
 use crate::rehearsal::Rehearsed;
 use crate::rehearsal::recorder::Recorder;
+use crate::spawn::Work;
 use crate::status::{Board, Placed, Stages, Suspicion};
 use crate::tell::tell;
 pub use configure::ConfigureError;
@@ -121,6 +122,8 @@ pub(crate) struct Module {
     board: Arc<Mutex<Board>>,
     reaper: Arc<Reaper>,
     services: Services,
+    /// What the module does in the background: timers come due once it has a version.
+    work: Option<Arc<Work>>,
     phase: Phase,
     /// The versions in the slots.
     loaded: Vec<Loaded>,
@@ -183,6 +186,7 @@ impl Module {
             board,
             reaper,
             services,
+            work: None,
             phase: Phase::EMPTY,
             loaded: Vec::new(),
             staged: None,
@@ -208,6 +212,12 @@ impl Module {
             oversight,
             built_in: None,
         }
+    }
+
+    /// With what it does in the background.
+    pub(crate) fn working(mut self, work: Arc<Work>) -> Self {
+        self.work = Some(work);
+        self
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -354,6 +364,9 @@ impl Module {
             Some(handed_over) => self.finish_hand_over(handed_over, callable, settings),
         }
         self.stages.publish = Some(micros(started.elapsed()));
+        if let Some(work) = &self.work {
+            work.begin();
+        }
         settings.observer.told(Some(self.name()), SwapStep::Publish);
         // Looking starts the clock of every call that is inside: from here on their ages are known.
         for other in self.loaded.iter().filter(|other| other.serial != serial) {

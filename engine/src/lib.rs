@@ -39,6 +39,7 @@ mod dependency;
 mod engine;
 pub mod error;
 // For `ci/fuzz` and the tests: no feature asks for it.
+mod foreign;
 #[cfg(any(test, liveswap_fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -66,7 +67,7 @@ pub use builder::{Builder, Pool, Registration};
 pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};
 pub use candidate::{
-    CandidateName, ConstantManifest, Digest, FieldManifest, FormerState, Manifest, MethodManifest,
+    Abi, CandidateName, ConstantManifest, Digest, FieldManifest, FormerState, Manifest, MethodManifest,
     NotADigest, NotAVersion, StateManifest, TypeManifest, VersionNumber, inspect, read_signature,
     signature_beside,
 };

@@ -204,6 +204,11 @@ pub(crate) fn enter_hook(footprint: &Footprint) -> InHook {
     OWED.with(|owed| InHook { before: owed.hook.replace(footprint.serial) })
 }
 
+/// The load whose hook this thread is in.
+pub(crate) fn in_hook_of() -> Option<usize> {
+    OWED.with(|owed| Some(owed.hook.get()).filter(|serial| *serial != OUTSIDE))
+}
+
 /// This thread is in a hook.
 pub(crate) struct InHook {
     before: usize,

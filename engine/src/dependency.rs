@@ -6,48 +6,17 @@
 //! A call from another module is a call like any other: it enters by a [`Guard`], and is counted, fenced, recorded and
 //! waited for as such. What would wait for itself through several threads, `call/deadlock.rs` refuses.
 
-use std::sync::Arc;
-
 use liveswap_state::{
-    Access, CallError, Crossing, DependencyError, Encoder, Enterable, Entered, Gate, MethodSpec, Modules,
+    Access, CallError, Crossing, DependencyError, Encoder, Enterable, Entered, Gate, MethodSpec,
 };
 
-use crate::call::{CallPath, Guard};
+use crate::call::Guard;
 use crate::host::own_blocks;
+use crate::modules::{Declared, Modules};
 
-/// The modules of one engine, as its logic reaches them.
-pub(crate) struct Directory {
-    modules: Vec<Entry>,
-}
-
-struct Entry {
-    path: Arc<CallPath>,
-    /// The name of the interface that the module was declared with.
-    interface: &'static str,
-    /// How far arguments and results are aligned at most, in bytes.
-    alignment: usize,
-}
-
-impl Directory {
-    /// Of modules with the interfaces that they were declared with, by name.
-    pub(crate) fn new(modules: impl Iterator<Item = (Arc<CallPath>, &'static str)>) -> Self {
-        let entry = |(path, interface): (Arc<CallPath>, _)| {
-            let alignments = path.methods.iter().map(|method| method.fingerprint.alignment());
-            let alignment = alignments.max().unwrap_or(1);
-            Entry { path, interface, alignment }
-        };
-        Self { modules: modules.map(entry).collect() }
-    }
-
-    fn known(&self) -> String {
-        let names: Vec<_> = self.modules.iter().map(|entry| format!("`{}`", entry.path.module)).collect();
-        names.join(", ")
-    }
-}
-
-// SAFETY: an entry leads to its module, whose methods are the ones that were asked for, one by one; a version of it is
+// SAFETY: what is given leads to a module whose methods are the ones that were asked for, one by one; a version of it is
 // accepted only if it has exactly these. Nothing here calls code of anybody's, and nothing else panics.
-unsafe impl Modules for Directory {
+unsafe impl liveswap_state::Modules for Modules {
     fn find(
         &self,
         caller: usize,
@@ -55,23 +24,23 @@ unsafe impl Modules for Directory {
         interface: &str,
         methods: &[MethodSpec],
     ) -> Result<&dyn Enterable, DependencyError> {
-        let Some(entry) = self.modules.iter().find(|entry| entry.path.module == module) else {
+        let Some(declared) = Self::find(self, module) else {
             return Err(DependencyError::Unknown { module: module.to_owned(), known: self.known() });
         };
-        if let Some((found, expected)) =
-            difference((interface, methods), (entry.interface, entry.path.methods))
-        {
+        let expected = declared.path.methods;
+        if let Some((found, expected)) = difference((interface, methods), (declared.interface, expected)) {
             return Err(DependencyError::OtherInterface { module: module.to_owned(), found, expected });
         }
         // What the caller hands over isn't its own any more, and outlives it.
-        own_blocks::crosses(caller, entry.alignment);
-        Ok(entry)
+        let alignments = expected.iter().map(|method| method.fingerprint.alignment());
+        own_blocks::crosses(caller, alignments.max().unwrap_or(1));
+        Ok(declared)
     }
 }
 
-// SAFETY: it calls `work` once it is inside, with a guard of the entry's own module, which keeps the thread on one
-// version. The engine's own code doesn't unwind.
-unsafe impl Enterable for Entry {
+// SAFETY: it calls `work` once it is inside, with a guard of the module's own, which keeps the thread on one version.
+// The engine's own code doesn't unwind.
+unsafe impl Enterable for Declared {
     fn enter(&self, work: &mut dyn FnMut(&dyn Entered)) -> Result<(), CallError> {
         let guard = Guard::enter(&self.path).map_err(|error| *error)?;
         work(&guard);

@@ -32,8 +32,10 @@
 #[cfg(test)]
 extern crate self as liveswap_state;
 
+mod built_in;
 mod codec;
 mod collections;
+mod constant;
 mod context;
 mod dependency;
 mod entry;
@@ -55,8 +57,10 @@ mod spawn;
 pub mod table;
 mod whitelist;
 
+pub use built_in::BuiltIn;
 pub use codec::{CodecError, Decoder, Encoder};
 pub use collections::{HashMap, HashSet};
+pub use constant::Constant;
 pub use context::Context;
 #[doc(hidden)]
 pub use dependency::{Crossing, Enterable, Entered, Modules};

@@ -1,6 +1,6 @@
 //! What every implementation of an interface brings: its state and its hooks.
 
-use crate::{Context, Options, State};
+use crate::{Constant, Context, Options, State};
 
 /// One module's logic: which state it works on, and its hooks. The methods are in the interface's own
 /// trait, `GameLogic` for an interface `Game`.
@@ -16,6 +16,9 @@ pub trait Logic: Sized + 'static {
     /// The methods whose answers may differ from those of the version before, by name; `"*"` stands for all. A
     /// rehearsal makes recorded calls on both versions, and refuses the later one for any other difference.
     const DIFFERENCES: &'static [&'static str] = &[];
+
+    /// Values that this version makes known by name: its manifest lists them, and so does the host's registry.
+    const CONSTANTS: &'static [Constant] = &[];
 
     /// Makes the state. Called once, for the first version that a process loads; later versions find
     /// the state as it is.

@@ -2,9 +2,11 @@
 //! happens.
 
 pub mod alone;
+pub mod commands;
 pub mod crowd;
 pub mod demo;
 pub mod fixture;
+pub mod hello;
 pub mod host;
 pub mod leaving;
 pub mod links;

@@ -13,27 +13,27 @@ use liveswap_state::{OptionValue, Options};
 
 use super::error::ConfigError;
 use super::value::value;
-use crate::tell::tell;
 
 const PREFIX: &str = "LIVESWAP_";
 const SEPARATOR: &str = "__";
 
-/// Puts what the variables say on top.
+/// Puts what the variables say on top. Gives the variables that are for none of these modules, with the module's name.
 pub(super) fn overlay(
     modules: &mut BTreeMap<String, Options>,
     variables: impl Iterator<Item = (OsString, OsString)>,
-) -> Result<(), ConfigError> {
+) -> Result<Vec<(String, String)>, ConfigError> {
     // In an order that doesn't depend on the system.
     let mut variables: Vec<_> =
         variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
     variables.sort();
+    let mut unknown = Vec::new();
     for (variable, text) in variables {
         let Some((module, key)) = variable.strip_prefix(PREFIX).and_then(|name| name.split_once(SEPARATOR))
         else {
             continue;
         };
-        let mut is_known = false;
-        for (_, options) in modules.iter_mut().filter(|(name, _)| spelt(name) == spelt(module)) {
+        let (module, mut is_known) = (module.to_owned(), false);
+        for (_, options) in modules.iter_mut().filter(|(name, _)| spelt(name) == spelt(&module)) {
             is_known = true;
             let Some(text) = text.to_str() else {
                 return Err(ConfigError::Variable {
@@ -45,11 +45,10 @@ pub(super) fn overlay(
             set(options, &variable, &key.split(SEPARATOR).collect::<Vec<_>>(), text)?;
         }
         if !is_known {
-            // Another program's, perhaps, or a slip.
-            tell(|| tracing::warn!(variable, "unable to find plugin: {module}: the variable sets nothing"));
+            unknown.push((variable, module));
         }
     }
-    Ok(())
+    Ok(unknown)
 }
 
 /// A name as all of its spellings have it.

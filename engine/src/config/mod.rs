@@ -31,6 +31,7 @@ use liveswap_state::{OptionValue, Options};
 use serde::Serialize;
 
 use crate::lock::lock;
+use crate::tell::tell;
 use error::ConfigError;
 
 /// The options of each module, by its name.
@@ -42,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) file: Option<PathBuf>,
     /// What the host itself sets: module, key, value; the last one wins.
     pub(crate) set: Vec<(String, String, OptionValue)>,
+    /// Whether modules may come while the engine runs. Then what is set for one that isn't there is kept for it.
+    pub(crate) grows: bool,
     failure: Mutex<Option<ConfigFailure>>,
 }
 
@@ -70,19 +73,31 @@ impl Config {
         let mut options: ByModule =
             modules.iter().map(|name| ((*name).to_owned(), Options::default())).collect();
         for (module, key, value) in &self.set {
-            let Some(options) = options.get_mut(module) else {
-                return Err(ConfigError::UnknownModule { module: module.clone() });
+            let options = match options.get_mut(module) {
+                Some(options) => options,
+                None if self.grows => continue,
+                None => return Err(ConfigError::UnknownModule { module: module.clone() }),
             };
             set(options, key.split('.'), value.clone());
         }
         let tables = self.file().map(file::read).transpose()?;
         for (module, table) in tables.into_iter().flatten() {
-            let Some(options) = options.get_mut(&module) else {
-                return Err(ConfigError::UnknownModule { module });
+            let options = match options.get_mut(&module) {
+                Some(options) => options,
+                None if self.grows => continue,
+                None => return Err(ConfigError::UnknownModule { module }),
             };
             merge(options, table);
         }
-        environment::overlay(&mut options, environment)?;
+        let unknown = environment::overlay(&mut options, environment)?;
+        if !self.grows {
+            // Another program's, perhaps, or a slip.
+            for (variable, module) in unknown {
+                tell(|| {
+                    tracing::warn!(variable, "unable to find plugin: {module}: the variable sets nothing")
+                });
+            }
+        }
         Ok(options)
     }
 
@@ -132,7 +147,7 @@ mod tests {
         let path = folder.path().join("config.toml");
         std::fs::write(&path, file).unwrap();
         let set = set.iter().map(|(module, key, value)| ((*module).into(), (*key).into(), value.clone()));
-        (Config { file: Some(path), set: set.collect(), failure: Mutex::default() }, folder)
+        (Config { file: Some(path), set: set.collect(), ..Config::default() }, folder)
     }
 
     fn variables(list: &[(&str, &str)]) -> impl Iterator<Item = (OsString, OsString)> {
@@ -170,6 +185,15 @@ mod tests {
                 ("unknown-module", "unable to find plugin: cellar")
             );
         }
+    }
+
+    #[test]
+    fn what_is_set_for_a_module_that_may_come_is_kept_for_it() {
+        let (config, _folder) = config("[modules.cellar]\ndepth = 2", &[("cellar", "key", 1.into())]);
+        let config = Config { grows: true, ..config };
+        assert!(config.read(&["net"], variables(&[])).unwrap()["net"].is_empty());
+        let read = config.read(&["cellar"], variables(&[("LIVESWAP_CELLAR__KEY", "3")])).unwrap();
+        assert_eq!(read["cellar"], Options::from([("key", 3), ("depth", 2)]));
     }
 
     #[test]

@@ -45,11 +45,7 @@ impl Control {
     ) -> std::io::Result<Self> {
         let (mailbox, inbox) = Mailbox::new();
         for module in &modules {
-            let wake = settings.wake.clone();
-            // If it's full, somebody else has woken the thread.
-            module.path.suspicions.listen(move || {
-                let _ = wake.try_send(());
-            });
+            listen(module, &settings);
         }
         let worker = Worker {
             modules,
@@ -85,6 +81,15 @@ impl Control {
     }
 }
 
+/// Has the thread woken when a state may be half changed.
+pub(super) fn listen(module: &Module, settings: &Settings) {
+    let wake = settings.wake.clone();
+    // If it's full, somebody else has woken the thread.
+    module.path.suspicions.listen(move || {
+        let _ = wake.try_send(());
+    });
+}
+
 /// What the thread works on.
 pub(super) struct Worker {
     pub(super) modules: Vec<Module>,
@@ -101,6 +106,7 @@ impl Worker {
         let ended = self.settings.ended.clone();
         for module in &mut self.modules {
             module.return_to_recorded(&self.settings);
+            module.begin_with_built_in(&self.settings);
         }
         loop {
             self.tend();

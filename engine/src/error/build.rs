@@ -4,7 +4,7 @@ use thiserror::Error;
 
 #[cfg(feature = "network")]
 use super::NetworkError;
-use super::{AuditError, BadProbation, ConfigError, SignatureError};
+use super::{AuditError, BadProbation, ConfigError, SignatureError, VerifyError};
 
 /// Why an engine could not be built.
 #[derive(Debug, Error)]
@@ -23,6 +23,15 @@ pub enum BuildError {
     #[error("module `{name}` is declared twice: give each module its own name")]
     DeclaredTwice {
         /// The name.
+        name: String,
+    },
+    /// What is built in doesn't fit the module that it's for.
+    #[error("a version that is built in doesn't fit: {0}")]
+    BuiltIn(#[from] VerifyError),
+    /// A module has two versions that are built in.
+    #[error("module `{name}` has two versions that are built in: a module begins with one")]
+    BuiltInTwice {
+        /// The module.
         name: String,
     },
     /// A policy is for a module that isn't declared.

@@ -16,6 +16,8 @@ impl AcceptError {
             Self::Unreadable { .. } => "unreadable",
             Self::OpenFolder { .. } => "open-folder",
             Self::TooManyFiles { .. } => "too-many-files",
+            Self::TooDeep { .. } => "too-deep",
+            Self::LeadsOut { .. } => "leads-out",
             Self::NotAFile { .. } => "not-a-file",
             Self::TooLarge { .. } => "too-large",
             Self::Unwritable { .. } => "unwritable",

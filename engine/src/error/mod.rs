@@ -24,7 +24,8 @@ pub use crate::candidate::{
 };
 pub use crate::config::error::{ConfigError, ReloadError};
 pub use crate::control::{
-    AuditError, ConfigureError, LoadError, MigrationError, PrepareError, RestoreError, YieldError,
+    AdmissionError, AuditError, ConfigureError, LoadError, MigrationError, PrepareError, RestoreError,
+    YieldError,
 };
 pub use crate::host::hook::NoResult;
 pub use crate::probation::{BadProbation, RecordError};

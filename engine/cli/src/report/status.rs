@@ -13,6 +13,8 @@ use super::{Swap, size};
 #[derive(Deserialize)]
 pub(crate) struct Status {
     pub(crate) modules: Vec<Module>,
+    #[serde(default)]
+    faults: Vec<Fault>,
     audit: Option<Audit>,
     config: Option<Config>,
 }
@@ -34,6 +36,14 @@ struct Failure {
 #[derive(Default, Deserialize)]
 struct Options {
     failure: Option<Failure>,
+}
+
+/// What is wrong in a watched folder.
+#[derive(Deserialize)]
+struct Fault {
+    path: String,
+    code: String,
+    message: String,
 }
 
 /// What became of the lines of the audit log.
@@ -67,6 +77,9 @@ struct Slot {
     slot: String,
     version: String,
     state_schema: u32,
+    /// Missing in what engines before say.
+    #[serde(default)]
+    origin: String,
     in_flight: usize,
     holders: Vec<Holder>,
     live_bytes: Option<u64>,
@@ -130,6 +143,9 @@ impl Display for Status {
             }
             write!(formatter, "{module}")?;
         }
+        for Fault { path, code, message } in &self.faults {
+            writeln!(formatter, "\n{path}: {code}: {message}")?;
+        }
         if let Some(audit) = &self.audit {
             writeln!(formatter, "\n{audit}")?;
         }
@@ -161,9 +177,10 @@ impl Display for Module {
         writeln!(formatter, "{name}: {phase}")?;
         for (role, slot) in [("active", active), ("standby", standby)] {
             match slot {
-                Some(Slot { slot, version, state_schema, in_flight, holders, live_bytes }) => {
+                Some(Slot { slot, version, state_schema, origin, in_flight, holders, live_bytes }) => {
+                    let origin = if origin == "built-in" { "  built-in" } else { "" };
                     let live = live_bytes.map(|bytes| format!("  {} live", size(bytes))).unwrap_or_default();
-                    let what = format!("{slot}  schema {state_schema}  {in_flight} in flight{live}");
+                    let what = format!("{slot}  schema {state_schema}  {in_flight} in flight{live}{origin}");
                     row(formatter, role, format_args!("{version:<10} {what}"))?;
                     lines(formatter, holders)?;
                 }

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | this one | a module's versions, and what becomes of them |
+//! | [`built_in`] | beginning with what is built into the host |
 //! | [`commands`] | what is asked of it: a push, a rollback, a commit |
 //! | [`configure`] | telling it what is set for it |
 //! | [`steps`] | the steps that a candidate is taken through |
@@ -13,6 +14,7 @@
 //! | [`snapshots`] | taking snapshots of the state |
 //! | [`suspect`] | what is done about a state that may be half changed |
 
+mod built_in;
 mod commands;
 mod configure;
 mod migrate;
@@ -26,7 +28,7 @@ mod yielding;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use liveswap_state::{CodePointer, Modules, SharedOptions, Spawner};
+use liveswap_state::{BuiltIn, CodePointer, Modules, SharedOptions, Spawner};
 
 use super::departure::Departure;
 use super::library::Library;
@@ -45,6 +47,7 @@ use crate::candidate::{Digest, Manifest, VersionNumber};
 use crate::engine::Migrated;
 use crate::error::PushError;
 use crate::lock::lock;
+use crate::registry::Exports;
 use crate::rehearsal::Rehearsed;
 use crate::rehearsal::recorder::Recorder;
 use crate::status::{Board, Placed, Stages, Suspicion};
@@ -64,6 +67,7 @@ pub(crate) struct Loaded {
     pub(crate) serial: Serial,
     pub(crate) number: VersionNumber,
     manifest: Manifest,
+    exports: Arc<Exports>,
     copy: Arc<PrivateCopy>,
     library: Library,
     /// The code of the host's methods, in their order.
@@ -159,6 +163,8 @@ pub(crate) struct Module {
     /// The veto that the push under way has overridden.
     forced: Option<String>,
     oversight: Oversight,
+    /// What it begins with, if the host has linked it in.
+    built_in: Option<BuiltIn>,
 }
 
 impl Module {
@@ -200,6 +206,7 @@ impl Module {
             to_tell: Vec::new(),
             forced: None,
             oversight,
+            built_in: None,
         }
     }
 
@@ -371,6 +378,7 @@ impl Module {
         self.loaded.push(Loaded {
             serial,
             number,
+            exports: Arc::new(Exports::of(&manifest)),
             manifest,
             copy,
             library,
@@ -415,6 +423,8 @@ impl Module {
                 serial: loaded.serial,
                 version: loaded.number.clone(),
                 state_schema: loaded.manifest.state.schema,
+                origin: loaded.origin(),
+                exports: loaded.exports.clone(),
             })
         };
         let mut board = lock(&self.board);

@@ -50,11 +50,13 @@ mod logic;
 pub mod manifest;
 mod migrate;
 mod options;
+mod output;
 mod portable;
 mod shape;
 pub mod sharded;
 mod spawn;
 pub mod table;
+mod when;
 mod whitelist;
 
 pub use built_in::BuiltIn;
@@ -84,6 +86,7 @@ pub use migrate::{Migrate, MigrateError};
 #[doc(hidden)]
 pub use options::SharedOptions;
 pub use options::{OptionError, OptionValue, Options};
+pub use output::OutputSink;
 pub use portable::State;
 #[doc(hidden)]
 pub use portable::{Recursion, Recursive, assert_state};
@@ -94,3 +97,6 @@ pub use spawn::SpawnError;
 pub use spawn::{Enter, Job, Spawner, hand_over};
 #[doc(hidden)]
 pub use table::Origin;
+#[doc(hidden)]
+pub use when::{After, When};
+pub use when::{Lane, TimerId};

@@ -19,6 +19,7 @@ pub mod signing;
 pub mod threads;
 pub mod trial;
 pub mod wait;
+pub mod work;
 pub mod world;
 
 pub use fixture::{Fixture, logic};

@@ -43,9 +43,12 @@
 //! functions that the host counts. Events of `tracing` and panics reach the host by themselves: a panic is logged
 //! there, with a backtrace where `RUST_BACKTRACE` asks for one. If logic replaces the panic hook, it's told of its
 //! panics and the host isn't.
+//!
+//! [`built_in!`] makes logic that is linked into the host itself, which a module may begin with.
 
 pub mod allocator;
 mod binding;
+mod built_in;
 mod entry;
 mod events;
 mod panics;
@@ -53,11 +56,37 @@ mod panics;
 pub mod threads;
 
 #[doc(hidden)]
+pub use built_in::built_in_entry;
+#[doc(hidden)]
 pub use entry::entry;
 /// For `export!`.
 #[doc(hidden)]
 pub use liveswap_state as state;
-pub use liveswap_state::{Context, Logic, SpawnError};
+pub use liveswap_state::{
+    BuiltIn, Constant, Context, Dependency, DependencyError, Lane, Logic, OptionError, OptionValue, Options,
+    SpawnError, TimerId,
+};
+
+/// Puts out text as `println!` does, but so that the host knows whose it is.
+///
+/// The first argument is the call's [`Context`], the rest are those of `format!`. Where it goes, the host says
+/// (`Builder::on_output`): to its standard output, unless set otherwise, with the module's name before each line. What
+/// one `output!` puts out stays together, whatever other threads and modules put out at the time.
+///
+/// ```
+/// use liveswap_logic::{Context, output};
+///
+/// fn welcome(context: &Context, player: &str) {
+///     output!(context, "{player} has joined");
+/// }
+/// # welcome(&Context::new("game", "1001"), "ada");
+/// ```
+#[macro_export]
+macro_rules! output {
+    ($context:expr, $($text:tt)+) => {
+        $crate::Context::output($context, ::core::format_args!($($text)+))
+    };
+}
 
 /// Exports this library's logic. Once per library.
 ///

@@ -2,11 +2,14 @@
 //! happens.
 
 pub mod alone;
+pub mod commands;
 pub mod crowd;
 pub mod demo;
 pub mod fixture;
+pub mod hello;
 pub mod host;
 pub mod leaving;
+pub mod links;
 pub mod log;
 pub mod maps;
 pub mod network;
@@ -16,6 +19,7 @@ pub mod signing;
 pub mod threads;
 pub mod trial;
 pub mod wait;
+pub mod work;
 pub mod world;
 
 pub use fixture::{Fixture, logic};

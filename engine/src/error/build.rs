@@ -4,7 +4,7 @@ use thiserror::Error;
 
 #[cfg(feature = "network")]
 use super::NetworkError;
-use super::{AuditError, BadProbation, SignatureError};
+use super::{AuditError, BadProbation, ConfigError, SignatureError, VerifyError};
 
 /// Why an engine could not be built.
 #[derive(Debug, Error)]
@@ -25,6 +25,15 @@ pub enum BuildError {
         /// The name.
         name: String,
     },
+    /// What is built in doesn't fit the module that it's for.
+    #[error("a version that is built in doesn't fit: {0}")]
+    BuiltIn(#[from] VerifyError),
+    /// A module has two versions that are built in.
+    #[error("module `{name}` has two versions that are built in: a module begins with one")]
+    BuiltInTwice {
+        /// The module.
+        name: String,
+    },
     /// A policy is for a module that isn't declared.
     #[error("found a policy for module `{name}`, expected one of {known}: declare it with `Builder::module`")]
     PolicyOfNone {
@@ -33,9 +42,62 @@ pub enum BuildError {
         /// The declared modules.
         known: String,
     },
+    /// A pool is for a module that isn't declared.
+    #[error("found a pool for module `{name}`, expected one of {known}: declare it with `Builder::module`")]
+    PoolOfNone {
+        /// The name.
+        name: String,
+        /// The declared modules.
+        known: String,
+    },
+    /// A pool has no threads.
+    #[error(
+        "found a pool of 0 threads for module `{name}`, expected 1 at least: nothing would ever run in it"
+    )]
+    EmptyPool {
+        /// The module.
+        name: String,
+    },
+    /// A tick is for a module that isn't declared.
+    #[error("found a tick for module `{name}`, expected one of {known}: declare it with `Builder::module`")]
+    TickOfNone {
+        /// The name.
+        name: String,
+        /// The declared modules.
+        known: String,
+    },
+    /// A tick calls a module through an interface that it wasn't declared with.
+    #[error(
+        "found a tick with interface `{found}` for module `{name}`, expected `{expected}`: name the interface that the \
+         module is declared with"
+    )]
+    TickOfOtherInterface {
+        /// The module.
+        name: String,
+        /// The tick's interface.
+        found: &'static str,
+        /// The module's.
+        expected: &'static str,
+    },
+    /// A tick has no time to pass in between.
+    #[error(
+        "found a tick with a period of 0 for module `{name}`, expected a longer one: say how often it's due"
+    )]
+    TickWithoutPeriod {
+        /// The module.
+        name: String,
+    },
+    /// The watched folders are to be looked through with no time in between.
+    #[error(
+        "found a period of 0 for looking through the watched folders, expected a longer one: say how often"
+    )]
+    RescanWithoutPeriod,
     /// A policy can't be meant.
     #[error("the policy for a probation can't be meant: {0}")]
     Policy(#[from] BadProbation),
+    /// The modules' options can't be read, or are set for a module that isn't declared.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The audit log can't be written.
     #[error(transparent)]
     Audit(#[from] AuditError),

@@ -5,6 +5,7 @@ mod events;
 pub(crate) mod hook;
 mod ledger;
 mod memory;
+pub(crate) mod output;
 pub(crate) mod own_blocks;
 mod panics;
 pub(crate) mod threads;

@@ -8,7 +8,7 @@ use liveswap_state::{CallError, Interface};
 
 use super::{Builder, system};
 use crate::call::{CallPath, Guard};
-use crate::engine::{Core, Declared};
+use crate::engine::Core;
 use crate::error::BuildError;
 use crate::module::Module;
 
@@ -62,8 +62,7 @@ impl Ticks {
     /// Begins them, for the modules that [`check`](Self::check) has found.
     pub(super) fn start(self, core: &Core) -> Result<(), BuildError> {
         for TickDeclaration { module, period, bind, .. } in self.ticks {
-            let declared = |known: &&Declared| known.path.module == module;
-            let Some(declared) = core.modules.iter().find(declared) else { continue };
+            let Some(declared) = core.modules.find(&module) else { continue };
             let work = bind(declared.path.clone());
             declared.work.tick(period, work).map_err(system("start the thread of the timers"))?;
         }

@@ -1,18 +1,20 @@
 //! All jobs of one engine: the pools of its modules, and the timers that hand jobs to them.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::pool::JobPool;
 use super::work::Work;
+use crate::lock::lock;
 use crate::tell::tell;
 use crate::timer::Timers;
 
 pub(crate) struct Jobs {
     /// For the modules that have none of their own.
     shared: Arc<JobPool>,
-    own: Vec<Arc<JobPool>>,
+    /// Those that modules have for themselves. Modules may come while the engine runs.
+    own: Mutex<Vec<Arc<JobPool>>>,
     timers: Arc<Timers>,
 }
 
@@ -27,15 +29,15 @@ pub(crate) struct Bounds {
 impl Jobs {
     /// `shared` bounds the modules that have no pool of their own, together.
     pub(crate) fn new(shared: Bounds, timers_max: usize) -> Self {
-        Self { shared: pool(shared), own: Vec::new(), timers: Arc::new(Timers::new(timers_max)) }
+        Self { shared: pool(shared), own: Mutex::default(), timers: Arc::new(Timers::new(timers_max)) }
     }
 
     /// Begins the work of a module, which may have a pool of its own.
-    pub(crate) fn add_module(&mut self, name: &str, own: Option<Bounds>) -> Arc<Work> {
+    pub(crate) fn add_module(&self, name: &str, own: Option<Bounds>) -> Arc<Work> {
         let has_own_pool = own.is_some();
         let pool = own.map_or_else(|| self.shared.clone(), pool);
         if has_own_pool {
-            self.own.push(pool.clone());
+            lock(&self.own).push(pool.clone());
         }
         Arc::new(Work {
             module: name.into(),
@@ -47,8 +49,9 @@ impl Jobs {
         })
     }
 
-    fn pools(&self) -> impl Iterator<Item = &Arc<JobPool>> {
-        self.own.iter().chain([&self.shared])
+    fn pools(&self) -> impl Iterator<Item = Arc<JobPool>> {
+        let own = lock(&self.own).clone();
+        own.into_iter().chain([self.shared.clone()])
     }
 
     /// The engine ends: no job begins any more, and those that wait are dropped.

@@ -4,7 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use liveswap_state::{Context, Fenced, Lane, MethodSpec, SpawnError, Spawner, TimerId};
+use liveswap_state::{
+    Context, DependencyError, Enterable, Fenced, Lane, MethodSpec, Modules, SharedOptions, SpawnError,
+    Spawner, TimerId,
+};
 
 use super::super::Serial;
 use super::super::library::Library;
@@ -35,6 +38,7 @@ impl Subject {
         library: &Path,
         size_max: u64,
         bell: Arc<Bell>,
+        options: Arc<SharedOptions>,
     ) -> Result<Self, String> {
         let own = folder.join(match side {
             Side::Running => "running",
@@ -49,7 +53,9 @@ impl Subject {
         let footprint = Footprint::new(serial.0, bell);
         // SAFETY: the host has verified it, and so has this.
         let mut library = unsafe { Library::open(&copy) }.map_err(|error| error.to_string())?;
-        let context = Context::of_load(&manifest.module, number.to_string(), serial.0, Arc::new(Nowhere));
+        let context = Context::of_load(&manifest.module, number.to_string(), serial.0, Arc::new(Nowhere))
+            .with_modules(Arc::new(Nowhere))
+            .sharing_options(options);
         let (methods, context) = (manifest.methods.len(), Arc::new(context));
         // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
         let connected = hook::call(&footprint, "bind", || unsafe {
@@ -91,7 +97,7 @@ impl Subject {
     }
 }
 
-/// What logic spawns in a rehearsal, nobody runs.
+/// What logic spawns in a rehearsal, nobody runs, and there is no other module.
 struct Nowhere;
 
 // SAFETY: it leaves the arguments alone, and doesn't unwind.
@@ -106,5 +112,18 @@ unsafe impl Spawner for Nowhere {
 
     fn cancel_timer(&self, _: TimerId) -> bool {
         false
+    }
+}
+
+// SAFETY: it finds nothing, and doesn't unwind.
+unsafe impl Modules for Nowhere {
+    fn find(
+        &self,
+        _: usize,
+        module: &str,
+        _: &str,
+        _: &[MethodSpec],
+    ) -> Result<&dyn Enterable, DependencyError> {
+        Err(DependencyError::Rehearsal { module: module.to_owned() })
     }
 }

@@ -1,7 +1,8 @@
 //! The context: what each call of logic is told about itself, and its way to the host.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::dependency::{Dependency, DependencyError, Modules};
@@ -25,6 +26,7 @@ pub struct Context {
     options: Arc<SharedOptions>,
     /// None where output goes nowhere.
     output: Option<Arc<dyn OutputSink>>,
+    foreign: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl Context {
@@ -38,6 +40,7 @@ impl Context {
             modules: None,
             options: Arc::default(),
             output: None,
+            foreign: OnceLock::new(),
         }
     }
 
@@ -90,6 +93,12 @@ impl Context {
     #[doc(hidden)]
     pub fn serial(&self) -> usize {
         self.serial
+    }
+
+    /// What the engine keeps for a library that isn't written in Rust. Set once, before the first call.
+    #[doc(hidden)]
+    pub fn foreign(&self) -> &OnceLock<Box<dyn Any + Send + Sync>> {
+        &self.foreign
     }
 
     /// Spawns calls of this module: work that the caller doesn't wait for, and that must not pin a version.

@@ -6,6 +6,7 @@ pub mod commands;
 pub mod crowd;
 pub mod demo;
 pub mod fixture;
+pub mod foreign;
 pub mod hello;
 pub mod host;
 pub mod leaving;

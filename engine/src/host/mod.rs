@@ -14,6 +14,7 @@ use liveswap_state::{EventTable, HostTable, MemoryTable};
 
 pub use memory::CountingAllocator;
 pub(crate) use memory::live_bytes;
+pub(crate) use panics::panicked;
 
 /// The table that every library is bound to.
 pub(crate) static TABLE: HostTable = HostTable {

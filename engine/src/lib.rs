@@ -44,6 +44,8 @@ mod foreign;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod lease;
+mod lifecycle;
 mod lock;
 mod module;
 mod modules;
@@ -61,7 +63,7 @@ mod trigger;
 
 #[cfg(feature = "network")]
 pub use admin::NetworkAdmin;
-pub use builder::{Builder, Pool};
+pub use builder::{Builder, Pool, Registration};
 pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};
 pub use candidate::{
@@ -74,6 +76,8 @@ pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
 pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 pub use host::CountingAllocator;
 pub use host::output::Output;
+pub use lease::Lease;
+pub use lifecycle::{LifecycleError, LifecyclePhase};
 pub use liveswap_state::{BuiltIn, CallError, Lane};
 pub use module::Module;
 pub use park::on_thread_park;
@@ -81,3 +85,5 @@ pub use probation::{BadProbation, Probation, Reason};
 pub use registry::Registry;
 pub use rehearsal::Rehearsal;
 pub use status::Status;
+#[cfg(feature = "signals")]
+pub use trigger::end::EndSignal;

@@ -42,7 +42,7 @@ impl Maker {
         declaration: &Declaration,
         options: Options,
     ) -> Result<(Declared, Module), BuildError> {
-        let Declaration { name, interface, interface_type, methods, spawner } = declaration;
+        let Declaration { name, interface, interface_type, methods, spawner, .. } = declaration;
         let path = CallPath::new(name.clone(), methods, self.bell.clone(), self.suspect_policy);
         let path = Arc::new(path);
         let work = self.jobs.add_module(name, self.pools.of(name));

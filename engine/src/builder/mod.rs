@@ -4,6 +4,7 @@ mod audit;
 mod built_in;
 mod config;
 mod events;
+mod lifecycle;
 mod maker;
 #[cfg(feature = "network")]
 mod network;
@@ -11,6 +12,7 @@ mod openings;
 mod output;
 mod pools;
 mod probation;
+mod registration;
 mod rehearse;
 mod signatures;
 mod timers;
@@ -33,7 +35,8 @@ use crate::config::Config;
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{
-    Audit, Authority, Control, Events, Faults, Moment, Observer, Opening, Openings, Reaper, Settings, Vetoes,
+    Audit, Authority, Control, Events, Faults, LifecycleSettings, Moment, Observer, Opening, Openings,
+    Reaper, Settings, Vetoes,
 };
 use crate::engine::{Core, Engine, Trigger};
 use crate::error::BuildError;
@@ -46,6 +49,7 @@ use openings::MODULES_MAX;
 pub use pools::Pool;
 use pools::Pools;
 use probation::Policies;
+pub use registration::Registration;
 use timers::Ticks;
 
 /// How many snapshots are kept, unless the host says otherwise.
@@ -68,6 +72,7 @@ const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
 #[must_use = "an engine starts with `build`"]
 pub struct Builder {
     modules: Vec<Declaration>,
+    starts_by_hand: bool,
     openings: Vec<Opening>,
     built_ins: Vec<BuiltIn>,
     modules_max: usize,
@@ -117,6 +122,8 @@ pub(crate) struct Declaration {
     interface_type: TypeId,
     methods: &'static [MethodSpec],
     spawner: fn(Arc<CallPath>, Arc<Work>) -> Arc<dyn Spawner>,
+    /// The names of the modules that it requires.
+    required: Vec<String>,
 }
 
 impl Declaration {
@@ -127,6 +134,7 @@ impl Declaration {
             interface_type: TypeId::of::<I>(),
             methods: I::METHODS,
             spawner: spawn::spawner::<I>,
+            required: Vec::new(),
         }
     }
 }
@@ -142,6 +150,7 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             modules: Vec::new(),
+            starts_by_hand: false,
             openings: Vec::new(),
             built_ins: Vec::new(),
             modules_max: MODULES_MAX,
@@ -175,7 +184,8 @@ impl Builder {
     }
 
     /// Declares a module, by the interface through which it is called. Its name is the one in its
-    /// manifest, and the start of its files' names.
+    /// manifest, and the start of its files' names. Short for one that requires no other; see
+    /// [`register`](Self::register).
     pub fn module<I: Interface + ?Sized>(mut self, name: impl Into<String>) -> Self {
         self.modules.push(Declaration::of::<I>(name.into()));
         self
@@ -387,6 +397,7 @@ impl Builder {
     /// refused is no error: it is logged, and the module has no active version yet.
     pub fn build(mut self) -> Result<Engine, BuildError> {
         self.check()?;
+        let graph = self.graph()?;
         let names: Vec<_> = self.modules.iter().map(|module| module.name.as_str()).collect();
         self.config.grows = !self.openings.is_empty();
         let mut options = self.config.read(&names, std::env::vars_os())?;
@@ -456,7 +467,8 @@ impl Builder {
             wake,
             ended,
         };
-        let control = Control::start(modules, settings, reaper.clone(), jobs, running, woken);
+        let lifecycle = LifecycleSettings { graph, starts_by_hand: self.starts_by_hand };
+        let control = Control::start(modules, lifecycle, settings, reaper.clone(), jobs, running, woken);
         let control = control.map_err(|error| {
             reaper.stop(None);
             system("start the control thread")(error)
@@ -488,12 +500,16 @@ impl Builder {
         if self.modules.is_empty() && self.openings.is_empty() {
             return Err(BuildError::NoModule);
         }
-        for (index, Declaration { name, .. }) in self.modules.iter().enumerate() {
+        for (index, Declaration { name, interface, interface_type, .. }) in self.modules.iter().enumerate() {
             if !is_name(name) {
                 return Err(BuildError::BadName { name: name.clone() });
             }
-            if self.modules[..index].iter().any(|earlier| earlier.name == *name) {
-                return Err(BuildError::DeclaredTwice { name: name.clone() });
+            if let Some(earlier) = self.modules[..index].iter().find(|earlier| earlier.name == *name) {
+                if earlier.interface_type == *interface_type {
+                    return Err(BuildError::DeclaredTwice { name: name.clone() });
+                }
+                let (expected, found) = (earlier.interface, *interface);
+                return Err(BuildError::OtherInterface { name: name.clone(), found, expected });
             }
         }
         self.check_built_ins()?;

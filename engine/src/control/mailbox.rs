@@ -14,8 +14,11 @@ use super::Asker;
 use crate::candidate::VersionNumber;
 use crate::candidate::accept::Source;
 use crate::engine::{Published, PushOutcome};
-use crate::error::{CommitError, PushError, RecoverError, ReloadError, RollbackError, TakeError};
+use crate::error::{
+    CommitError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError, TakeError,
+};
 use crate::host::hook;
+use crate::lifecycle::Order;
 use crate::lock::lock;
 use crate::reply;
 use crate::status::SnapshotTaken;
@@ -101,6 +104,8 @@ pub(super) enum Command {
     Commit(String, Asker, Reply<VersionNumber, CommitError>),
     Snapshot(String, Asker, Reply<SnapshotTaken, TakeError>),
     Recover(String, Recovery, Asker, Reply<(), RecoverError>),
+    /// Initializes, starts or stops a module, or all of them.
+    Live(Order, Option<String>, Asker, Reply<(), LifecycleError>),
     Reload(Asker, Reply<Vec<String>, ReloadError>),
     /// A file in a watched folder was completed.
     #[cfg(feature = "watch")]
@@ -211,6 +216,16 @@ impl Mailbox {
     pub(crate) fn recover(&self, module: String, how: Recovery, asker: Asker) -> Result<(), RecoverError> {
         let busy = |waits_for| PushError::Busy { waits_for }.into();
         self.ask(|reply| Command::Recover(module, how, asker, reply), busy, PushError::Stopped.into())
+    }
+
+    pub(crate) fn live(
+        &self,
+        order: Order,
+        module: Option<String>,
+        asker: Asker,
+    ) -> Result<(), LifecycleError> {
+        let busy = |waits_for| LifecycleError::Busy { waits_for };
+        self.ask(|reply| Command::Live(order, module, asker, reply), busy, LifecycleError::Stopped)
     }
 
     pub(crate) fn reload_and_wait(&self, asker: Asker) -> Result<Vec<String>, ReloadError> {

@@ -10,6 +10,7 @@
 //! | [`admission`] | making modules of what is found |
 //! | [`events`] | what the host is told of candidates |
 //! | [`faults`] | what is wrong in the watched folders |
+//! | [`lifecycle`] | the lives of all modules: initialized, started and stopped in their order |
 //! | [`intake`] | takes in what is pushed, and looks through the watched folders |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
@@ -38,6 +39,7 @@ mod events;
 mod faults;
 mod intake;
 mod library;
+mod lifecycle;
 mod mailbox;
 mod migration;
 mod module;
@@ -73,6 +75,7 @@ pub use events::Event;
 pub(crate) use events::Events;
 pub(crate) use faults::Faults;
 pub use library::LoadError;
+pub(crate) use lifecycle::LifecycleSettings;
 pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
 pub use migration::MigrationError;
 pub use module::{ConfigureError, PrepareError, YieldError};

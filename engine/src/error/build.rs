@@ -25,6 +25,24 @@ pub enum BuildError {
         /// The name.
         name: String,
     },
+    /// A module is registered by two interfaces.
+    #[error(
+        "module `{name}` is registered by interface `{found}`, and was by `{expected}`: give each module its own name"
+    )]
+    OtherInterface {
+        /// The name.
+        name: String,
+        /// The later interface.
+        found: &'static str,
+        /// The earlier one.
+        expected: &'static str,
+    },
+    /// Modules require each other.
+    #[error("found modules that require each other: {members}: take one of these requirements away")]
+    Cycle {
+        /// Their names, each before the one that it requires; the first one at the end again.
+        members: String,
+    },
     /// What is built in doesn't fit the module that it's for.
     #[error("a version that is built in doesn't fit: {0}")]
     BuiltIn(#[from] VerifyError),
@@ -123,7 +141,7 @@ pub enum BuildError {
 #[non_exhaustive]
 pub enum ModuleError {
     /// The host has no such module.
-    #[error("unable to find module: {module}: the host has {known}")]
+    #[error("unable to find plugin: {module}")]
     Unknown {
         /// What was asked for.
         module: String,

@@ -104,6 +104,10 @@ fn entry_of(manifest: &'static [u8], schema: u32) -> Entry {
         health,
         create: |context| fence::fence(|| Box::into_raw(Box::new(Foreign::create(context))).cast()),
         configure,
+        initialize,
+        start,
+        stop,
+        took_over: |context| fence::fence(|| Foreign::took_over(context)),
         state: schema::table(schema),
         teardown: |context| fence::fence(|| Foreign::teardown(context)),
         unload: |context| fence::fence(|| Foreign::unload(context)),
@@ -129,6 +133,30 @@ unsafe fn configure(state: *mut (), options: &Options, context: &Context) -> Fen
     fence::fence(|| Foreign::configure(unsafe { &mut *state.cast::<Blocks>() }, options, context))
 }
 
+/// # Safety
+///
+/// As for [`configure`].
+unsafe fn initialize(state: *mut (), context: &Context) -> Fenced<Result<(), String>> {
+    // SAFETY: as the caller vouches.
+    fence::fence(|| Foreign::initialize(unsafe { &mut *state.cast::<Blocks>() }, context))
+}
+
+/// # Safety
+///
+/// As for [`configure`].
+unsafe fn start(state: *mut (), context: &Context) -> Fenced<Result<(), String>> {
+    // SAFETY: as the caller vouches.
+    fence::fence(|| Foreign::start(unsafe { &mut *state.cast::<Blocks>() }, context))
+}
+
+/// # Safety
+///
+/// As for [`configure`].
+unsafe fn stop(state: *mut (), context: &Context) -> Fenced<()> {
+    // SAFETY: as the caller vouches.
+    fence::fence(|| Foreign::stop(unsafe { &mut *state.cast::<Blocks>() }, context))
+}
+
 /// The logic of every library in C.
 struct Foreign;
 
@@ -145,8 +173,13 @@ impl Foreign {
     }
 
     /// Tells a hook something, to which it can't say no.
-    fn tell_hook(context: &Context, name: &str, hook: impl FnOnce(&abi::Logic) -> Option<Hook>) {
-        if let Err(reason) = Self::ask_hook(context, Access::Without, hook) {
+    fn tell_hook(
+        context: &Context,
+        access: Access<'_>,
+        name: &str,
+        hook: impl FnOnce(&abi::Logic) -> Option<Hook>,
+    ) {
+        if let Err(reason) = Self::ask_hook(context, access, hook) {
             let (module, version) = (context.module(), context.version());
             tell(|| tracing::warn!(module, version, "`{name}` has failed: {reason}"));
         }
@@ -197,6 +230,22 @@ impl Logic for Foreign {
         Ok(())
     }
 
+    fn initialize(blocks: &mut Blocks, context: &Context) -> Result<(), String> {
+        Self::ask_hook(context, Access::Alone(blocks), |logic| logic.initialize)
+    }
+
+    fn start(blocks: &mut Blocks, context: &Context) -> Result<(), String> {
+        Self::ask_hook(context, Access::Alone(blocks), |logic| logic.start)
+    }
+
+    fn stop(blocks: &mut Blocks, context: &Context) {
+        Self::tell_hook(context, Access::Alone(blocks), "stop", |logic| logic.stop);
+    }
+
+    fn took_over(context: &Context) {
+        Self::tell_hook(context, Access::Without, "took_over", |logic| logic.took_over);
+    }
+
     fn prepare(context: &Context) -> Result<(), String> {
         Self::ask_hook(context, Access::Without, |logic| logic.prepare)
     }
@@ -210,11 +259,11 @@ impl Logic for Foreign {
     }
 
     fn yielded(context: &Context) {
-        Self::tell_hook(context, "yielded", |logic| logic.yielded);
+        Self::tell_hook(context, Access::Without, "yielded", |logic| logic.yielded);
     }
 
     fn resume(context: &Context) {
-        Self::tell_hook(context, "resume", |logic| logic.resume);
+        Self::tell_hook(context, Access::Without, "resume", |logic| logic.resume);
     }
 
     fn health(state: &Blocks, context: &Context) -> Result<(), String> {
@@ -222,11 +271,11 @@ impl Logic for Foreign {
     }
 
     fn teardown(context: &Context) {
-        Self::tell_hook(context, "teardown", |logic| logic.teardown);
+        Self::tell_hook(context, Access::Without, "teardown", |logic| logic.teardown);
     }
 
     fn unload(context: &Context) {
-        Self::tell_hook(context, "unload", |logic| logic.unload);
+        Self::tell_hook(context, Access::Without, "unload", |logic| logic.unload);
     }
 }
 

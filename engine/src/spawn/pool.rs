@@ -131,7 +131,7 @@ impl JobPool {
             while let Some(named) = next {
                 named.run();
                 // Here and not at the thread's end, which is waited for without a deadline.
-                owed::settle_all();
+                owed::settle_own();
                 next = pool.finish();
             }
         })?;

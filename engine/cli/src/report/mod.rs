@@ -34,6 +34,7 @@ pub(crate) use status::Status;
 pub(crate) enum PushOutcome {
     Published(Published),
     Unchanged { module: String, version: String },
+    Waiting { module: String, version: String },
 }
 
 /// A publish that has just happened.
@@ -92,7 +93,7 @@ impl PushOutcome {
     pub(crate) fn published(&self) -> Option<&Published> {
         match self {
             Self::Published(published) => Some(published),
-            Self::Unchanged { .. } => None,
+            Self::Unchanged { .. } | Self::Waiting { .. } => None,
         }
     }
 }
@@ -110,6 +111,12 @@ impl Display for PushOutcome {
             Self::Published(published) => published.fmt(formatter),
             Self::Unchanged { module, version } => {
                 write!(formatter, "unchanged: {module} {version} is active already")
+            }
+            Self::Waiting { module, version } => {
+                write!(
+                    formatter,
+                    "waiting: {module} {version} serves once the host has initialized its module"
+                )
             }
         }
     }

@@ -59,6 +59,8 @@ struct Audit {
 pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) phase: String,
+    lifecycle: Option<String>,
+    lifecycle_failure: Option<String>,
     active: Option<Slot>,
     standby: Option<Slot>,
     retired: Vec<Retired>,
@@ -97,9 +99,10 @@ struct Retired {
     live_bytes: Option<u64>,
 }
 
-/// A thread that holds a version, or is in the state.
+/// A thread or a lease that holds a version, or a thread that is in the state.
 #[derive(Deserialize)]
 pub(super) struct Holder {
+    label: Option<String>,
     thread: String,
     thread_id: i32,
     holds_by: String,
@@ -177,7 +180,13 @@ impl Display for Module {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let Self { name, phase, active, standby, retired, swaps, last_swap, .. } = self;
         let Self { probation, last_verdict, migration, snapshots, suspect, work, .. } = self;
+        let Self { lifecycle, lifecycle_failure, .. } = self;
         writeln!(formatter, "{name}: {phase}")?;
+        if let Some(lifecycle) = lifecycle {
+            let failure =
+                lifecycle_failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+            row(formatter, "lifecycle", format_args!("{lifecycle}{failure}"))?;
+        }
         for (role, slot) in [("active", active), ("standby", standby)] {
             match slot {
                 Some(Slot { slot, version, state_schema, origin, in_flight, holders, live_bytes }) => {
@@ -257,9 +266,13 @@ impl Display for Suspicion {
 
 impl Display for Holder {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let Self { thread, thread_id, holds_by, method, age_ms } = self;
-        match holds_by.as_str() {
-            "thread" => write!(formatter, "its own thread `{thread}` ({thread_id})")?,
+        let Self { label, thread, thread_id, holds_by, method, age_ms } = self;
+        if let Some(label) = label.as_ref().filter(|_| holds_by != "lease") {
+            write!(formatter, "`{label}` on ")?;
+        }
+        match (holds_by.as_str(), label) {
+            ("lease", label) => write!(formatter, "lease `{}`", label.as_deref().unwrap_or_default())?,
+            ("thread", _) => write!(formatter, "its own thread `{thread}` ({thread_id})")?,
             _ => write!(formatter, "thread `{thread}` ({thread_id})")?,
         }
         if let Some(method) = method {

@@ -80,7 +80,7 @@ impl Module {
             Step::Prepare => self.with_staged(|module, staged| Ok(module.prepare(staged, settings)?)),
             Step::Yield => self.ask_to_yield(settings),
             Step::Check => self.check(settings),
-            Step::HandOver => self.hand_over_on_record(settings),
+            Step::HandOver => self.hand_over_on_record(settings).and_then(|()| self.initialize(settings)),
         };
         let took = micros(started.elapsed());
         if outcome.is_ok() {

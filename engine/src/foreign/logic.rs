@@ -135,7 +135,7 @@ unsafe fn configure(state: *mut (), options: &Options, context: &Context) -> Fen
 
 /// # Safety
 ///
-/// As [`configure`].
+/// As for [`configure`].
 unsafe fn initialize(state: *mut (), context: &Context) -> Fenced<Result<(), String>> {
     // SAFETY: as the caller vouches.
     fence::fence(|| Foreign::initialize(unsafe { &mut *state.cast::<Blocks>() }, context))
@@ -143,7 +143,7 @@ unsafe fn initialize(state: *mut (), context: &Context) -> Fenced<Result<(), Str
 
 /// # Safety
 ///
-/// As [`configure`].
+/// As for [`configure`].
 unsafe fn start(state: *mut (), context: &Context) -> Fenced<Result<(), String>> {
     // SAFETY: as the caller vouches.
     fence::fence(|| Foreign::start(unsafe { &mut *state.cast::<Blocks>() }, context))
@@ -151,7 +151,7 @@ unsafe fn start(state: *mut (), context: &Context) -> Fenced<Result<(), String>>
 
 /// # Safety
 ///
-/// As [`configure`].
+/// As for [`configure`].
 unsafe fn stop(state: *mut (), context: &Context) -> Fenced<()> {
     // SAFETY: as the caller vouches.
     fence::fence(|| Foreign::stop(unsafe { &mut *state.cast::<Blocks>() }, context))
@@ -230,6 +230,22 @@ impl Logic for Foreign {
         Ok(())
     }
 
+    fn initialize(blocks: &mut Blocks, context: &Context) -> Result<(), String> {
+        Self::ask_hook(context, Access::Alone(blocks), |logic| logic.initialize)
+    }
+
+    fn start(blocks: &mut Blocks, context: &Context) -> Result<(), String> {
+        Self::ask_hook(context, Access::Alone(blocks), |logic| logic.start)
+    }
+
+    fn stop(blocks: &mut Blocks, context: &Context) {
+        Self::tell_hook(context, Access::Alone(blocks), "stop", |logic| logic.stop);
+    }
+
+    fn took_over(context: &Context) {
+        Self::tell_hook(context, Access::Without, "took_over", |logic| logic.took_over);
+    }
+
     fn prepare(context: &Context) -> Result<(), String> {
         Self::ask_hook(context, Access::Without, |logic| logic.prepare)
     }
@@ -252,22 +268,6 @@ impl Logic for Foreign {
 
     fn health(state: &Blocks, context: &Context) -> Result<(), String> {
         Self::ask_hook(context, Access::Shared(state), |logic| logic.health)
-    }
-
-    fn initialize(blocks: &mut Blocks, context: &Context) -> Result<(), String> {
-        Self::ask_hook(context, Access::Alone(blocks), |logic| logic.initialize)
-    }
-
-    fn start(blocks: &mut Blocks, context: &Context) -> Result<(), String> {
-        Self::ask_hook(context, Access::Alone(blocks), |logic| logic.start)
-    }
-
-    fn stop(blocks: &mut Blocks, context: &Context) {
-        Self::tell_hook(context, Access::Alone(blocks), "stop", |logic| logic.stop);
-    }
-
-    fn took_over(context: &Context) {
-        Self::tell_hook(context, Access::Without, "took_over", |logic| logic.took_over);
     }
 
     fn teardown(context: &Context) {

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 #[cfg(feature = "network")]
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use liveswap_state::Interface;
@@ -11,27 +11,34 @@ use serde::Serialize;
 
 use crate::builder::Builder;
 use crate::candidate::VersionNumber;
+use crate::config::Config;
 use crate::control::{
     Allowed, Asker, Audit, Candidate, Control, Faults, Mailbox, PushRequest, Reaper, Recovery,
 };
-use crate::error::{CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
+use crate::error::{
+    CommitError, ModuleError, PushError, RecoverError, ReloadError, RollbackError, TakeError,
+};
+use crate::lifecycle::LifecyclePhase;
 use crate::lock::lock;
 use crate::module::Module;
-use crate::modules::Modules;
+use crate::modules::{Declared, Modules};
 use crate::registry::Registry;
 use crate::rehearsal::Rehearsed;
-use crate::status::{FolderFault, ModuleStatus, SnapshotTaken, Status, Swap};
+use crate::status::{ConfigStatus, FolderFault, ModuleStatus, SnapshotTaken, Status, Swap};
+#[cfg(feature = "signals")]
+use crate::trigger::end::EndSignal;
 
 /// The host side of liveswap: loads versions, swaps them under running calls, and unmaps the old ones.
 ///
-/// It is made with [`Engine::builder`]. Dropping it ends it: no more calls enter, those in flight are
-/// waited for (up to [`Builder::drain_deadline`]), the state is dropped, the libraries leave memory.
+/// It is made with [`Engine::builder`]. Dropping it ends it: the modules that have started are stopped in the reverse
+/// order, no more calls enter, those in flight are waited for (up to [`Builder::drain_deadline`]), the state is dropped,
+/// the libraries leave memory.
 ///
 /// All of its methods may be called from any thread.
 pub struct Engine {
     /// Dropped first: triggers must not come any more when control ends.
-    triggers: Vec<Box<dyn Trigger>>,
-    core: Arc<Core>,
+    pub(crate) triggers: Vec<Box<dyn Trigger>>,
+    pub(crate) core: Arc<Core>,
     _control: StopOnDrop,
 }
 
@@ -53,6 +60,12 @@ pub(crate) trait Trigger: Send + Sync + std::fmt::Debug {
     fn network_address(&self) -> Option<SocketAddr> {
         None
     }
+
+    /// Waits until it's asked to end the host, if it can be.
+    #[cfg(feature = "signals")]
+    fn wait_for_end(&self) -> Option<EndSignal> {
+        None
+    }
 }
 
 struct StopOnDrop(Control);
@@ -70,6 +83,7 @@ pub(crate) struct Core {
     pub(crate) reaper: Arc<Reaper>,
     pub(crate) audit: Audit,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) config: Arc<Config>,
     /// The most bytes that a candidate may have.
     #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "only the admin server asks"))]
     pub(crate) candidate_size_max: u64,
@@ -176,6 +190,14 @@ pub enum PushOutcome {
         /// The module.
         module: String,
         /// Its active version.
+        version: VersionNumber,
+    },
+    /// The candidate is kept until its module is initialized, which the host does
+    /// [by hand](crate::Builder::start_by_hand).
+    Waiting {
+        /// The module.
+        module: String,
+        /// The candidate's version.
         version: VersionNumber,
     },
 }
@@ -324,6 +346,18 @@ impl Engine {
         self.core.faults.list()
     }
 
+    /// Reads the [configuration](crate::Builder::config) and the environment again, and has each module told whose options
+    /// are others now. Returns the names of these. The watched file makes this unnecessary, except where a file system
+    /// doesn't report changes.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be read, and then nothing has changed; or if modules don't take their options. These keep what they
+    /// had, and it's tried again the next time.
+    pub fn reload_config(&self) -> Result<Vec<String>, ReloadError> {
+        self.core.mailbox.reload_and_wait(Asker::Host)
+    }
+
     /// Where the admin API is served over the network, if it is; with the port that the system has chosen, if it was
     /// asked to.
     #[cfg(feature = "network")]
@@ -348,13 +382,20 @@ impl Core {
         self.mailbox.push(push.0)
     }
 
+    /// How far a module is, if there is one of that name.
+    pub(crate) fn lifecycle(&self, name: &str) -> Option<LifecyclePhase> {
+        self.modules.find(name).map(|module| lock(&module.board).lifecycle)
+    }
+
     pub(crate) fn status(&self) -> Status {
         let retired = self.reaper.view();
-        let modules = self
-            .modules
-            .all()
-            .map(|module| ModuleStatus::new(&module.path, &lock(&module.board), &retired))
-            .collect();
-        Status { modules, faults: self.faults.list(), audit: self.audit.status() }
+        let status = |module: &Declared| {
+            let work = module.work.status();
+            ModuleStatus::new(&module.path, &lock(&module.board), &retired, work)
+        };
+        let modules = self.modules.all().map(status).collect();
+        let file = self.config.file().map(Path::to_owned);
+        let config = file.map(|file| ConfigStatus { file, failure: self.config.failure() });
+        Status { modules, faults: self.faults.list(), audit: self.audit.status(), config }
     }
 }

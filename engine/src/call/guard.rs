@@ -57,6 +57,33 @@ impl<'module> Guard<'module> {
         }
     }
 
+    /// Enters, unless somebody would have to be waited for, or there is no version.
+    pub(super) fn try_enter(path: &'module Arc<CallPath>) -> Option<Self> {
+        let local = local::local(path)?;
+        // SAFETY: as in `enter`.
+        let version = unsafe { local.as_ref() }.enter(path)?;
+        Some(Self { local, version, module: PhantomData })
+    }
+
+    /// Enters a version that is leased for as long as the guard may live.
+    pub(super) fn enter_leased(
+        path: &'module Arc<CallPath>,
+        version: &'module Arc<Version>,
+    ) -> Result<Self, Box<CallError>> {
+        let Some(local) = local::local(path) else { return Err(thread_ending(path)) };
+        // SAFETY: as in `enter`.
+        let this = unsafe { local.as_ref() };
+        match this.enter_leased(version) {
+            Some(version) => Ok(Self { local, version, module: PhantomData }),
+            None => Err(inside_another(path, version)),
+        }
+    }
+
+    /// The version, to be kept beyond the guard's life.
+    pub(super) fn kept(&self) -> Arc<Version> {
+        self.inside().local.kept()
+    }
+
     #[inline(always)]
     fn inside(&self) -> Inside<'_> {
         // SAFETY: the guard doesn't leave its thread (`NonNull` isn't `Send`), and a `Local` isn't freed
@@ -66,7 +93,7 @@ impl<'module> Guard<'module> {
 
     #[inline(always)]
     fn version(&self) -> &Version {
-        // SAFETY: `Local::enter` gave it, and keeps it until the last guard is gone.
+        // SAFETY: `Local::enter` or `Local::enter_leased` gave it, and keeps it until the last guard is gone.
         unsafe { self.version.as_ref() }
     }
 }
@@ -85,6 +112,30 @@ impl Guard<'_> {
         }
         let _shared = self.inside().share_for(Doing::NOTHING.borrowing(), version.generation).ok()?;
         Some(look(version.state.0, &version.context))
+    }
+}
+
+impl Guard<'_> {
+    /// Has `work` have the state alone, as an exclusive call has it, if this is in the version with this serial number and
+    /// that may have it. If it panics, that is noted as for a call of the name of `hook`.
+    pub(crate) fn seclude_state<R>(
+        &self,
+        serial: usize,
+        hook: &'static str,
+        work: impl FnOnce(*mut (), &Context) -> Fenced<R>,
+    ) -> Option<Fenced<R>> {
+        let (inside, version) = (self.inside(), self.version());
+        if version.serial != serial {
+            return None;
+        }
+        let mut alone = inside.seclude_for(Doing::NOTHING, version.generation).ok()?;
+        let outcome = work(version.state.0, &version.context);
+        if let Err(panic) = &outcome {
+            alone.suspect(suspicion(version, hook, panic));
+            drop(alone);
+            inside.path().suspicions.tell();
+        }
+        Some(outcome)
     }
 }
 
@@ -300,7 +351,7 @@ fn run_alone<R>(
     let mut alone =
         inside.seclude(method, version.generation).map_err(|why| barred(path, version, method, why))?;
     run().map_err(|panic| {
-        alone.suspect(suspicion(path, version, method, &panic));
+        alone.suspect(suspicion(version, path.methods[method].name, &panic));
         drop(alone);
         path.suspicions.tell();
         panicked(path, version, method, *panic)
@@ -315,6 +366,12 @@ fn no_active_version(path: &CallPath) -> Box<CallError> {
 #[cold]
 fn thread_ending(path: &CallPath) -> Box<CallError> {
     Box::new(CallError::ThreadEnding { module: path.module.clone() })
+}
+
+#[cold]
+fn inside_another(path: &CallPath, leased: &Version) -> Box<CallError> {
+    let (module, leased) = (path.module.clone(), leased.context.version().to_owned());
+    Box::new(CallError::InsideAnother { module, leased })
 }
 
 #[cold]
@@ -334,14 +391,8 @@ fn barred(path: &CallPath, version: &Version, method: usize, why: Barred) -> Box
     })
 }
 
-fn suspicion(path: &CallPath, version: &Version, method: usize, panic: &Panic) -> Suspicion {
-    let (version, method) = (version.context.version(), path.methods[method].name);
-    Suspicion {
-        version: version.to_owned(),
-        method: method.to_owned(),
-        message: panic.message.clone(),
-        location: panic.location.clone(),
-    }
+fn suspicion(version: &Version, method: &'static str, panic: &Panic) -> Suspicion {
+    Suspicion::of(version.context.version(), method, panic)
 }
 
 #[cold]

@@ -135,6 +135,11 @@ impl<'guard> Inside<'guard> {
 
     /// Borrows the state of this generation alone, for a call.
     pub(super) fn seclude(self, method: usize, generation: usize) -> Result<Alone<'guard>, Barred> {
+        self.seclude_for(Doing::calling(method), generation)
+    }
+
+    /// The same for what the thread then does.
+    pub(super) fn seclude_for(self, doing: Doing, generation: usize) -> Result<Alone<'guard>, Barred> {
         let outer = self.announcement().own_doing();
         if self.announcement().is_alone() || outer.is_borrowing() {
             return Err(Barred::Reentrant);
@@ -142,7 +147,7 @@ impl<'guard> Inside<'guard> {
         let waiting = Waiting::begin(self.local, true)?;
         let closed = self.path().gate.close_for(generation, &self.path().participants)?;
         drop(waiting);
-        self.announcement().say(Doing::calling(method).borrowing());
+        self.announcement().say(doing.borrowing());
         self.announcement().set_alone(true);
         Ok(Alone { inside: self, outer, closed })
     }

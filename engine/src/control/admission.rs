@@ -107,9 +107,11 @@ impl Worker {
         if self.modules.len() >= limit {
             return Err(AdmissionError::TooMany { module: found, limit }.into());
         }
-        let made = openings.maker.make(&(opening.declare)(found.clone()));
-        let (declared, mut module) = made
-            .map_err(|source| AdmissionError::Unmade { module: found.clone(), source: Box::new(source) })?;
+        let unmade = |source| AdmissionError::Unmade { module: found.clone(), source: Box::new(source) };
+        let options = self.settings.config.read(&[&found], std::env::vars_os());
+        let options = options.map_err(|error| unmade(error.into()))?.remove(&found).unwrap_or_default();
+        let made = openings.maker.make(&(opening.declare)(found.clone()), options);
+        let (declared, mut module) = made.map_err(unmade)?;
         listen(&module, &self.settings);
         module.return_to_recorded(&self.settings);
         let withdrawn = module.take_withdrawn();
@@ -126,6 +128,7 @@ impl Worker {
         }
         tell(|| tracing::info!(module = found, interface = declared.interface, "a new module"));
         self.modules.push(module);
+        self.note_joined();
         self.settings.openings.maker.modules.add(declared);
         outcome
     }

@@ -95,6 +95,11 @@ pub(super) struct Remembered {
 }
 
 impl Worker {
+    /// What was refused may be welcome now.
+    pub(super) fn forget_refused(&mut self) {
+        self.remembered.refused = Ring::default();
+    }
+
     /// `Ok(None)`: a watched folder offered a content that was tried before.
     pub(super) fn push(
         &mut self,
@@ -185,6 +190,9 @@ impl Worker {
         if origin != Origin::Asked && is_remembered {
             return Ok(pass_over(name, origin));
         }
+        if origin != Origin::Asked && self.is_waiting(digest) {
+            return Ok(None);
+        }
         let accepted =
             taken.copy(&self.settings.folder).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         self.settings.observer.told(None, SwapStep::Accept);
@@ -197,9 +205,9 @@ impl Worker {
                 let module = staged.module().to_owned();
                 concerns = Some(module.clone());
                 (record.module, record.version) = (concerns.clone(), Some(staged.readable.version.clone()));
-                match self.modules.iter_mut().find(|known| known.name() == module) {
-                    Some(known) => known.push(staged, stages, &self.settings).map(Some),
-                    None => self.push_new(staged, stages, request),
+                match self.modules.iter().position(|known| known.name() == module) {
+                    Some(place) => self.give(place, staged, stages, origin == Origin::Asked).map(Some),
+                    None => Ok(self.push_new(staged, stages, request)?.map(PushOutcome::Published)),
                 }
             });
         if let Err(error) = &outcome {
@@ -211,10 +219,10 @@ impl Worker {
         }
         self.note_withdrawn();
         match outcome? {
-            Some(published) => {
+            Some(outcome) => {
                 // Whoever asks for what was rolled back takes that back.
                 self.remembered.withdrawn.remove(&digest);
-                Ok(Some(PushOutcome::Published(published)))
+                Ok(Some(outcome))
             }
             None => Ok(pass_over(name, origin)),
         }
@@ -280,7 +288,7 @@ impl Worker {
     }
 
     /// Offers, for each module, the newest file that is as new as what is active or newer; if it's refused, the
-    /// next older one.
+    /// next older one. A module comes after those that it requires. What then can be started is.
     pub(super) fn rescan(&mut self) {
         let walked: Vec<_> = self.settings.watched.iter().map(|folder| walk(folder)).collect();
         let there: HashSet<_> = walked.iter().flat_map(|walked| &walked.files).collect();
@@ -291,11 +299,20 @@ impl Worker {
             self.settings.faults.note(path, code, error.to_string());
         }
         let files = walked.into_iter().flat_map(|walked| walked.files);
-        let named = |path: PathBuf| Some((CandidateName::parse(path.file_name()?.to_str()?)?, path));
+        let place = |name: &CandidateName| {
+            // Those that aren't there yet come last.
+            self.modules.iter().position(|known| known.name() == name.module).unwrap_or(usize::MAX)
+        };
+        let named = |path: PathBuf| {
+            let name = CandidateName::parse(path.file_name()?.to_str()?)?;
+            Some((place(&name), name, path))
+        };
         let mut found: Vec<_> = files.filter_map(named).collect();
         // By path among those of one version, so that what is taken doesn't depend on the order of a walk.
-        found.sort_by(|(one, here), (other, there)| other.version.cmp(&one.version).then(here.cmp(there)));
-        for (name, path) in found {
+        found.sort_by(|(place, one, here), (other_place, other, there)| {
+            place.cmp(other_place).then(other.version.cmp(&one.version)).then(here.cmp(there))
+        });
+        for (_, name, path) in found {
             let module = self.modules.iter().find(|module| module.name() == name.module);
             let is_wanted = match module {
                 // One of the same number may have other bytes, and whoever put it there should hear of it.
@@ -313,6 +330,7 @@ impl Worker {
                 }
             }
         }
+        self.start_what_can_be();
     }
 }
 
@@ -367,6 +385,7 @@ fn is_lasting(error: &PushError) -> bool {
         PushError::Verify(_) | PushError::Load(_) | PushError::Prepare(_) => {
             !matches!(error.code(), "no-thread" | "no-memory-map" | "unreadable-snapshot")
         }
+        PushError::Lifecycle(error) => error.is_lasting(),
         PushError::Rehearse(error) => error.is_lasting(),
         _ => false,
     }

@@ -14,8 +14,11 @@ use super::Asker;
 use crate::candidate::VersionNumber;
 use crate::candidate::accept::Source;
 use crate::engine::{Published, PushOutcome};
-use crate::error::{CommitError, PushError, RecoverError, RollbackError, TakeError};
+use crate::error::{
+    CommitError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError, TakeError,
+};
 use crate::host::hook;
+use crate::lifecycle::Order;
 use crate::lock::lock;
 use crate::reply;
 use crate::status::SnapshotTaken;
@@ -101,6 +104,9 @@ pub(super) enum Command {
     Commit(String, Asker, Reply<VersionNumber, CommitError>),
     Snapshot(String, Asker, Reply<SnapshotTaken, TakeError>),
     Recover(String, Recovery, Asker, Reply<(), RecoverError>),
+    /// Initializes, starts or stops a module, or all of them.
+    Live(Order, Option<String>, Asker, Reply<(), LifecycleError>),
+    Reload(Asker, Reply<Vec<String>, ReloadError>),
     /// A file in a watched folder was completed.
     #[cfg(feature = "watch")]
     Notice(PathBuf),
@@ -114,6 +120,8 @@ pub(crate) struct Mailbox {
     commands: Sender<Command>,
     /// Holds at most one wish for a look through the watched folders: one look serves all who wish for it.
     rescans: Sender<()>,
+    /// The same for the configuration, which is to be read again.
+    reloads: Sender<()>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -141,6 +149,8 @@ pub(super) struct Inbox {
     pub(super) commands: Receiver<Command>,
     /// Wishes for a look through the watched folders.
     pub(super) rescans: Receiver<()>,
+    /// Wishes that the configuration be read again.
+    pub(super) reloads: Receiver<()>,
     shared: Arc<Shared>,
 }
 
@@ -174,9 +184,11 @@ impl Mailbox {
     /// A mailbox, and what comes out of it.
     pub(super) fn new() -> (Self, Inbox) {
         let ((commands, received), (rescans, wished)) = (bounded(WAITING_MAX), bounded(1));
+        let (reloads, wished_anew) = bounded(1);
         let shared = Arc::<Shared>::default();
-        let inbox = Inbox { commands: received, rescans: wished, shared: shared.clone() };
-        (Self { commands, rescans, shared }, inbox)
+        let inbox =
+            Inbox { commands: received, rescans: wished, reloads: wished_anew, shared: shared.clone() };
+        (Self { commands, rescans, reloads, shared }, inbox)
     }
 
     pub(crate) fn push(&self, request: PushRequest) -> Result<PushOutcome, PushError> {
@@ -204,6 +216,28 @@ impl Mailbox {
     pub(crate) fn recover(&self, module: String, how: Recovery, asker: Asker) -> Result<(), RecoverError> {
         let busy = |waits_for| PushError::Busy { waits_for }.into();
         self.ask(|reply| Command::Recover(module, how, asker, reply), busy, PushError::Stopped.into())
+    }
+
+    pub(crate) fn live(
+        &self,
+        order: Order,
+        module: Option<String>,
+        asker: Asker,
+    ) -> Result<(), LifecycleError> {
+        let busy = |waits_for| LifecycleError::Busy { waits_for };
+        self.ask(|reply| Command::Live(order, module, asker, reply), busy, LifecycleError::Stopped)
+    }
+
+    pub(crate) fn reload_and_wait(&self, asker: Asker) -> Result<Vec<String>, ReloadError> {
+        let busy = |waits_for| ReloadError::Busy { waits_for };
+        self.ask(|reply| Command::Reload(asker, reply), busy, ReloadError::Stopped)
+    }
+
+    /// Asks for the configuration to be read again. Never waits.
+    #[cfg(any(feature = "watch", feature = "signals"))]
+    pub(crate) fn reload(&self) {
+        // A full channel holds the same wish already.
+        let _ = self.reloads.try_send(());
     }
 
     /// A file in a watched folder was completed. Never waits.

@@ -10,6 +10,7 @@
 //! | [`admission`] | making modules of what is found |
 //! | [`events`] | what the host is told of candidates |
 //! | [`faults`] | what is wrong in the watched folders |
+//! | [`lifecycle`] | the lives of all modules: initialized, started and stopped in their order |
 //! | [`intake`] | takes in what is pushed, and looks through the watched folders |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
@@ -25,6 +26,7 @@
 //! | [`staged`] | a candidate on its way |
 //! | [`library`] | the one place for `dlopen` and `dlclose` |
 //! | [`reaper`] | drains and unmaps what has left its slot |
+//! | [`reload`] | reads the modules' options again |
 //! | [`departure`] | what is left to do for such a version |
 
 mod admission;
@@ -37,6 +39,7 @@ mod events;
 mod faults;
 mod intake;
 mod library;
+mod lifecycle;
 mod mailbox;
 mod migration;
 mod module;
@@ -44,6 +47,7 @@ mod observer;
 mod pace;
 mod progress;
 mod reaper;
+mod reload;
 mod restore;
 mod staged;
 mod state;
@@ -59,6 +63,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use liveswap_state::OutputSink;
 
 pub use admission::AdmissionError;
 pub(crate) use admission::{Opening, Openings};
@@ -70,10 +75,11 @@ pub use events::Event;
 pub(crate) use events::Events;
 pub(crate) use faults::Faults;
 pub use library::LoadError;
+pub(crate) use lifecycle::LifecycleSettings;
 pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
 pub use migration::MigrationError;
+pub use module::{ConfigureError, PrepareError, YieldError};
 pub(crate) use module::{Module, Oversight, Services, Snapshots};
-pub use module::{PrepareError, YieldError};
 pub(crate) use observer::Observer;
 pub use observer::{Moment, SwapStep};
 pub(crate) use progress::Progress;
@@ -86,6 +92,7 @@ pub(crate) use trial::rehearse;
 
 use crate::call::Bell;
 use crate::candidate::private::PrivateFolder;
+use crate::config::Config;
 use crate::host::hook::Hooks;
 use crate::rehearsal::Rehearsal;
 
@@ -130,9 +137,13 @@ pub(crate) struct Settings {
     pub(crate) faults: Arc<Faults>,
     /// How candidates are rehearsed, if they are.
     pub(crate) rehearsal: Rehearsal,
+    /// Where what versions put out goes.
+    pub(crate) output: Arc<dyn OutputSink>,
     pub(crate) bell: Arc<Bell>,
     /// What may become a module by itself.
     pub(crate) openings: Openings,
+    /// Where the modules' options come from.
+    pub(crate) config: Arc<Config>,
     /// Where all that is asked for is written down.
     pub(crate) audit: Audit,
     /// Wakes the control thread to look after what goes on by itself.

@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, at, never, select};
 
 use super::Settings;
 use super::intake::{Origin, Remembered};
+use super::lifecycle::{Lifecycle, LifecycleSettings};
 use super::mailbox::{Command, Inbox, Mailbox, Recovery, Reply, Shared};
 use super::module::Module;
 use super::reaper::{Reaper, deadline_in};
@@ -37,6 +38,7 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn start(
         modules: Vec<Module>,
+        LifecycleSettings { graph, starts_by_hand }: LifecycleSettings,
         settings: Settings,
         reaper: Arc<Reaper>,
         jobs: Arc<Jobs>,
@@ -47,8 +49,14 @@ impl Control {
         for module in &modules {
             listen(module, &settings);
         }
+        // What is required comes before what requires it; else they are as they were declared.
+        let order = graph.order().expect("a cycle was refused before");
+        let mut modules: Vec<_> = modules.into_iter().map(Some).collect();
+        let modules: Vec<_> = order.iter().filter_map(|module| modules[*module].take()).collect();
+        let lifecycle = Lifecycle::new(graph.reordered(&order), modules.len(), starts_by_hand);
         let worker = Worker {
             modules,
+            lifecycle,
             settings,
             reaper: reaper.clone(),
             jobs: jobs.clone(),
@@ -64,7 +72,7 @@ impl Control {
     /// Ends the modules and the threads. Waits for calls in flight, up to the drain deadline.
     pub(crate) fn stop(&mut self) {
         // The thread that ends the engine waits here, and can't settle anything meanwhile.
-        owed::settle_all();
+        owed::settle_own();
         drop(self.running.take());
         // A subscriber may drop the engine on one of its own threads, or on one of logic's, which can't wait for
         // itself.
@@ -92,7 +100,9 @@ pub(super) fn listen(module: &Module, settings: &Settings) {
 
 /// What the thread works on.
 pub(super) struct Worker {
+    /// What is required comes before what requires it.
     pub(super) modules: Vec<Module>,
+    pub(super) lifecycle: Lifecycle,
     pub(super) settings: Settings,
     reaper: Arc<Reaper>,
     jobs: Arc<Jobs>,
@@ -101,17 +111,14 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, Inbox { commands, rescans, .. }: &Inbox, woken: &Receiver<()>) {
+    fn run(mut self, Inbox { commands, rescans, reloads, .. }: &Inbox, woken: &Receiver<()>) {
         *lock(&self.shared.control_thread) = Some(thread::current().id());
         let ended = self.settings.ended.clone();
-        for module in &mut self.modules {
-            module.return_to_recorded(&self.settings);
-            module.begin_with_built_in(&self.settings);
-        }
+        self.return_to_recorded();
         loop {
             self.tend();
             // A subscriber may have called the engine on this thread.
-            owed::settle_all();
+            owed::settle_own();
             let due = self.modules.iter().filter_map(Module::due).min().map_or_else(never, at);
             select! {
                 recv(ended) -> _ => break,
@@ -124,15 +131,17 @@ impl Worker {
                 },
                 // An error would say that the mailbox is gone, which the commands say too.
                 recv(rescans) -> _ => self.rescan(),
+                recv(reloads) -> _ => self.reload_by_itself(),
             }
         }
         let deadline = deadline_in(self.settings.drain_deadline);
         // What waits is dropped before it could begin without a version.
         self.jobs.close();
+        self.stop_all_started(deadline);
         // All at once, so that no module takes calls while another is waited for.
         self.modules.iter().for_each(Module::close);
         self.jobs.join(deadline);
-        for module in &mut self.modules {
+        for module in self.modules.iter_mut().rev() {
             module.stop(&self.settings, deadline);
         }
         self.reaper.stop(deadline);
@@ -144,12 +153,17 @@ impl Worker {
             module.tend(&self.settings);
         }
         self.note_withdrawn();
+        if std::mem::take(&mut self.lifecycle.is_look_due) {
+            self.rescan();
+        }
+        self.start_what_can_be();
     }
 
     fn carry_out(&mut self, command: Command) {
         match command {
             Command::Push(request, reply) => {
                 let outcome = self.push(&request, Origin::Asked);
+                self.start_what_can_be();
                 answer(
                     reply,
                     outcome.map(|pushed| pushed.expect("only what a watched folder offers is passed over")),
@@ -174,6 +188,15 @@ impl Worker {
             Command::Recover(name, how, asker, reply) => {
                 let outcome = self.recover(&name, how);
                 self.settings.audit.recovered(&asker, &name, how, &outcome);
+                answer(reply, outcome);
+            }
+            Command::Live(order, name, asker, reply) => {
+                let outcome = self.live(order, name.as_deref());
+                self.settings.audit.lived(&asker, name.as_deref(), order, &outcome);
+                answer(reply, outcome);
+            }
+            Command::Reload(asker, reply) => {
+                let outcome = self.reload(&asker);
                 answer(reply, outcome);
             }
             #[cfg(feature = "watch")]

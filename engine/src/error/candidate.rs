@@ -31,6 +31,7 @@ impl VerifyError {
         match self {
             Self::Manifest(error) => error.code(),
             Self::WrongContract { .. } => "wrong-contract",
+            Self::WrongAbi { .. } => "wrong-abi",
             Self::WrongCompiler { .. } => "wrong-compiler",
             Self::PanicAbort { .. } => "panic-abort",
             Self::UnknownModule { .. } => "unknown-module",
@@ -84,6 +85,7 @@ impl PrepareError {
             Self::SelfTest { .. } => "self-test-failed",
             Self::Panicked { .. } => "prepare-panicked",
             Self::Restore(error) => error.code(),
+            Self::Configure(error) => error.code(),
             Self::NoResult(error) => error.code(),
         }
     }

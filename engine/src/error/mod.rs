@@ -22,10 +22,13 @@ pub use crate::admin::{NetworkError, TokensError};
 pub use crate::candidate::{
     AcceptError, Demand, ElfError, Exposure, KeyId, ManifestError, SignatureError, Trusted, VerifyError,
 };
+pub use crate::config::error::{ConfigError, ReloadError};
 pub use crate::control::{
-    AdmissionError, AuditError, LoadError, MigrationError, PrepareError, RestoreError, YieldError,
+    AdmissionError, AuditError, ConfigureError, LoadError, MigrationError, PrepareError, RestoreError,
+    YieldError,
 };
 pub use crate::host::hook::NoResult;
+pub use crate::lifecycle::LifecycleError;
 pub use crate::probation::{BadProbation, RecordError};
 pub use crate::rehearsal::report::RehearsalError;
 pub use crate::snapshot::error::SnapshotError;

@@ -147,11 +147,11 @@ fn handle(event: notify::Result<Event>, folder: &Path, mailbox: &Mailbox, grow: 
         }
     }
     // A subscriber may have called the engine on this thread.
-    owed::settle_all();
+    owed::settle_own();
 }
 
 /// Whether the event says that a file is whole, or that a folder has come with all that is in it.
-fn completes(kind: EventKind) -> bool {
+pub(super) fn completes(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Access(AccessKind::Close(AccessMode::Write))
@@ -159,7 +159,7 @@ fn completes(kind: EventKind) -> bool {
     )
 }
 
-fn as_io(error: notify::Error) -> io::Error {
+pub(super) fn as_io(error: notify::Error) -> io::Error {
     match error.kind {
         notify::ErrorKind::Io(error) => error,
         kind => io::Error::other(format!("{kind:?}")),

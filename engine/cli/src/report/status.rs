@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::migration::Migration;
 use super::probation::{Probation, Verdict};
 use super::snapshots::Snapshots;
+use super::work::Work;
 use super::{Swap, size};
 
 /// All modules of an engine.
@@ -16,6 +17,26 @@ pub(crate) struct Status {
     #[serde(default)]
     faults: Vec<Fault>,
     audit: Option<Audit>,
+    config: Option<Config>,
+}
+
+/// The file that the modules' options are read from.
+#[derive(Deserialize)]
+struct Config {
+    file: String,
+    failure: Option<Failure>,
+}
+
+/// Why options aren't in force.
+#[derive(Deserialize)]
+struct Failure {
+    message: String,
+}
+
+/// What became of a module's options.
+#[derive(Default, Deserialize)]
+struct Options {
+    failure: Option<Failure>,
 }
 
 /// What is wrong in a watched folder.
@@ -38,6 +59,8 @@ struct Audit {
 pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) phase: String,
+    lifecycle: Option<String>,
+    lifecycle_failure: Option<String>,
     active: Option<Slot>,
     standby: Option<Slot>,
     retired: Vec<Retired>,
@@ -48,6 +71,10 @@ pub(crate) struct Module {
     pub(crate) migration: Option<Migration>,
     snapshots: Option<Snapshots>,
     suspect: Option<Suspicion>,
+    #[serde(default)]
+    options: Options,
+    /// None from an engine that doesn't say.
+    work: Option<Work>,
 }
 
 #[derive(Deserialize)]
@@ -72,9 +99,10 @@ struct Retired {
     live_bytes: Option<u64>,
 }
 
-/// A thread that holds a version, or is in the state.
+/// A thread or a lease that holds a version, or a thread that is in the state.
 #[derive(Deserialize)]
 pub(super) struct Holder {
+    label: Option<String>,
     thread: String,
     thread_id: i32,
     holds_by: String,
@@ -124,8 +152,14 @@ impl Display for Status {
         for Fault { path, code, message } in &self.faults {
             writeln!(formatter, "\n{path}: {code}: {message}")?;
         }
-        match &self.audit {
-            Some(audit) => writeln!(formatter, "\n{audit}"),
+        if let Some(audit) = &self.audit {
+            writeln!(formatter, "\n{audit}")?;
+        }
+        match &self.config {
+            Some(Config { file, failure: None }) => writeln!(formatter, "\nconfiguration: {file}"),
+            Some(Config { file, failure: Some(Failure { message }) }) => {
+                writeln!(formatter, "\nconfiguration: {file}: not in force: {message}")
+            }
             None => Ok(()),
         }
     }
@@ -145,8 +179,14 @@ impl Display for Audit {
 impl Display for Module {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let Self { name, phase, active, standby, retired, swaps, last_swap, .. } = self;
-        let Self { probation, last_verdict, migration, snapshots, suspect, .. } = self;
+        let Self { probation, last_verdict, migration, snapshots, suspect, work, .. } = self;
+        let Self { lifecycle, lifecycle_failure, .. } = self;
         writeln!(formatter, "{name}: {phase}")?;
+        if let Some(lifecycle) = lifecycle {
+            let failure =
+                lifecycle_failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+            row(formatter, "lifecycle", format_args!("{lifecycle}{failure}"))?;
+        }
         for (role, slot) in [("active", active), ("standby", standby)] {
             match slot {
                 Some(Slot { slot, version, state_schema, origin, in_flight, holders, live_bytes }) => {
@@ -176,6 +216,9 @@ impl Display for Module {
         if let Some(suspicion) = suspect {
             row(formatter, "suspect", suspicion)?;
         }
+        if let Some(Failure { message }) = &self.options.failure {
+            row(formatter, "options", format_args!("not in force: {message}"))?;
+        }
         if let Some(migration) = migration {
             row(formatter, "migration", migration)?;
             lines(formatter, &migration.waits_for)?;
@@ -184,6 +227,9 @@ impl Display for Module {
             for (index, line) in snapshots.lines().iter().enumerate() {
                 row(formatter, if index == 0 { "snapshots" } else { "" }, line)?;
             }
+        }
+        for (index, line) in work.iter().flat_map(Work::lines).enumerate() {
+            row(formatter, if index == 0 { "work" } else { "" }, line)?;
         }
         let Swaps { committed, rolled_back, rolled_back_by_health, refused } = swaps;
         let by_health = match rolled_back_by_health {
@@ -220,9 +266,13 @@ impl Display for Suspicion {
 
 impl Display for Holder {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let Self { thread, thread_id, holds_by, method, age_ms } = self;
-        match holds_by.as_str() {
-            "thread" => write!(formatter, "its own thread `{thread}` ({thread_id})")?,
+        let Self { label, thread, thread_id, holds_by, method, age_ms } = self;
+        if let Some(label) = label.as_ref().filter(|_| holds_by != "lease") {
+            write!(formatter, "`{label}` on ")?;
+        }
+        match (holds_by.as_str(), label) {
+            ("lease", label) => write!(formatter, "lease `{}`", label.as_deref().unwrap_or_default())?,
+            ("thread", _) => write!(formatter, "its own thread `{thread}` ({thread_id})")?,
             _ => write!(formatter, "thread `{thread}` ({thread_id})")?,
         }
         if let Some(method) = method {

@@ -6,7 +6,10 @@ use super::super::{Asker, PushRequest, Recovery};
 use super::{Action, Audit, Entry, Outcome};
 use crate::candidate::VersionNumber;
 use crate::engine::{Published, PushOutcome};
-use crate::error::{CommitError, PushError, RecoverError, RollbackError, TakeError};
+use crate::error::{
+    CommitError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError, TakeError,
+};
+use crate::lifecycle::Order;
 use crate::status::SnapshotTaken;
 
 /// What becomes known of a push while it is taken in.
@@ -43,10 +46,13 @@ impl Audit {
             Ok(None) => return,
             Ok(Some(PushOutcome::Published(_))) => Outcome::Published,
             Ok(Some(PushOutcome::Unchanged { .. })) => Outcome::Unchanged,
+            Ok(Some(PushOutcome::Waiting { .. })) => Outcome::Waiting,
             Err(error) => Outcome::refused(error.code(), error),
         };
         let (module, version) = match outcome {
-            Ok(Some(PushOutcome::Unchanged { module, version })) => (Some(module), Some(version)),
+            Ok(Some(
+                PushOutcome::Unchanged { module, version } | PushOutcome::Waiting { module, version },
+            )) => (Some(module), Some(version)),
             _ => (record.module.as_ref(), record.version.as_ref()),
         };
         let candidate = request.candidate.name();
@@ -116,6 +122,14 @@ impl Audit {
         self.note(&Entry::new(asker, Action::Snapshot, Some(module), told));
     }
 
+    pub(in crate::control) fn reloaded(&self, asker: &Asker, outcome: &Result<Vec<String>, ReloadError>) {
+        let told = match outcome {
+            Ok(_) => Outcome::Reloaded,
+            Err(error) => Outcome::refused(error.code(), error),
+        };
+        self.note(&Entry::new(asker, Action::Reload, None, told));
+    }
+
     pub(in crate::control) fn recovered(
         &self,
         asker: &Asker,
@@ -132,5 +146,25 @@ impl Audit {
             Err(error) => Outcome::refused(error.code(), error),
         };
         self.note(&Entry::new(asker, action, Some(module), told));
+    }
+
+    /// A module, or all of them if there is none, were to be initialized, started or stopped.
+    pub(in crate::control) fn lived(
+        &self,
+        asker: &Asker,
+        module: Option<&str>,
+        order: Order,
+        outcome: &Result<(), LifecycleError>,
+    ) {
+        let (action, done) = match order {
+            Order::Initialize => (Action::Initialize, Outcome::Initialized),
+            Order::Start => (Action::Start, Outcome::Started),
+            Order::Stop => (Action::Stop, Outcome::Stopped),
+        };
+        let told = match outcome {
+            Ok(()) => done,
+            Err(error) => Outcome::refused(error.code(), error),
+        };
+        self.note(&Entry::new(asker, action, module, told));
     }
 }

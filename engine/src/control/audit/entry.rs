@@ -47,6 +47,10 @@ pub(crate) enum Action {
     Snapshot,
     Restore,
     Trust,
+    Initialize,
+    Start,
+    Stop,
+    Reload,
 }
 
 /// What became of it.
@@ -55,11 +59,16 @@ pub(crate) enum Action {
 pub(crate) enum Outcome {
     Published,
     Unchanged,
+    Waiting,
     RolledBack,
     Committed,
     Taken,
     Restored,
     Trusted,
+    Initialized,
+    Started,
+    Stopped,
+    Reloaded,
     Refused { code: &'static str, message: String },
 }
 

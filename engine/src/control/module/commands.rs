@@ -28,6 +28,7 @@ impl Module {
         stages: Stages,
         settings: &Settings,
     ) -> Result<Published, PushError> {
+        self.refuse_if_stopped()?;
         self.judge_before_push(settings)?;
         let from = self.active_number();
         let committed = self.standby().and(from.clone());
@@ -57,6 +58,7 @@ impl Module {
         reason: Reason,
         settings: &Settings,
     ) -> Result<Published, RollbackError> {
+        self.refuse_if_stopped()?;
         let from = self.active_number();
         let withdrawn = from.clone().zip(self.active_digest());
         self.stages = Stages::default();

@@ -20,6 +20,7 @@ use super::super::capture::{Capturing, Copied};
 use super::super::staged::Staged;
 use super::Module;
 use crate::call::{Hold, owed};
+use crate::config::value;
 use crate::error::{PushError, RehearsalError, TakeError};
 use crate::rehearsal::order::{CALLS, Order, STATE};
 use crate::rehearsal::recorder::Recorder;
@@ -90,6 +91,7 @@ impl Module {
             memory_max,
             processor_max_s: processor_max.map(|time| time.as_secs().max(1)),
             excluded: Vec::new(),
+            options: value::table(&self.services.options.current()).to_string(),
         }
     }
 

@@ -13,6 +13,7 @@ use super::super::restore::RestoreError;
 use super::super::staged::Staged;
 use super::super::state::State;
 use super::super::transition::Step;
+use super::configure::{ConfigureError, configure};
 use super::{Module, Services, micros};
 use crate::call::StatePointer;
 use crate::candidate::VerifyError;
@@ -50,6 +51,9 @@ pub enum PrepareError {
     /// There is a snapshot of the state, and the version can't begin with it.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// It doesn't take what is set for the module.
+    #[error(transparent)]
+    Configure(#[from] ConfigureError),
     /// A hook has no result.
     #[error(transparent)]
     NoResult(#[from] NoResult),
@@ -76,7 +80,7 @@ impl Module {
             Step::Prepare => self.with_staged(|module, staged| Ok(module.prepare(staged, settings)?)),
             Step::Yield => self.ask_to_yield(settings),
             Step::Check => self.check(settings),
-            Step::HandOver => self.hand_over_on_record(settings),
+            Step::HandOver => self.hand_over_on_record(settings).and_then(|()| self.initialize(settings)),
         };
         let took = micros(started.elapsed());
         if outcome.is_ok() {
@@ -160,6 +164,7 @@ impl Module {
             Some(restored) => restored,
             None => create(library, settings)?,
         };
+        let pointer = configure(library, settings, pointer, self.services.options.current())?;
         staged.created = Some(State::first(pointer, manifest.clone(), self.first_generation));
         Ok(())
     }
@@ -206,7 +211,8 @@ fn load(staged: &mut Staged, services: Services, settings: &Settings) -> Result<
     let Services { spawner, modules, options } = services;
     let context = Context::of_load(&manifest.module, version.to_string(), staged.serial.0, spawner)
         .with_modules(modules)
-        .sharing_options(options);
+        .sharing_options(options)
+        .with_output(settings.output.clone());
     let (methods, context) = (manifest.methods.len(), Arc::new(context));
     let (copy, section, footprint) = (staged.copy.clone(), staged.section.clone(), staged.footprint.clone());
     let load = move || -> Result<_, LoadError> {

@@ -2,8 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use liveswap_state::{Context, DependencyError, Enterable, Fenced, MethodSpec, Modules, SpawnError, Spawner};
+use liveswap_state::{
+    Context, DependencyError, Enterable, Fenced, Lane, MethodSpec, Modules, SharedOptions, SpawnError,
+    Spawner, TimerId,
+};
 
 use super::super::Serial;
 use super::super::library::Library;
@@ -34,6 +38,7 @@ impl Subject {
         library: &Path,
         size_max: u64,
         bell: Arc<Bell>,
+        options: Arc<SharedOptions>,
     ) -> Result<Self, String> {
         let own = folder.join(match side {
             Side::Running => "running",
@@ -49,7 +54,8 @@ impl Subject {
         // SAFETY: the host has verified it, and so has this.
         let mut library = unsafe { Library::open(&copy) }.map_err(|error| error.to_string())?;
         let context = Context::of_load(&manifest.module, number.to_string(), serial.0, Arc::new(Nowhere))
-            .with_modules(Arc::new(Nowhere));
+            .with_modules(Arc::new(Nowhere))
+            .sharing_options(options);
         let (methods, context) = (manifest.methods.len(), Arc::new(context));
         // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
         let connected = hook::call(&footprint, "bind", || unsafe {
@@ -96,8 +102,16 @@ struct Nowhere;
 
 // SAFETY: it leaves the arguments alone, and doesn't unwind.
 unsafe impl Spawner for Nowhere {
-    unsafe fn spawn(&self, _: &MethodSpec, _: *mut ()) -> Result<(), SpawnError> {
+    unsafe fn spawn(&self, _: Lane, _: &MethodSpec, _: *mut ()) -> Result<(), SpawnError> {
         Err(SpawnError::Stopped)
+    }
+
+    unsafe fn spawn_after(&self, _: Duration, _: &MethodSpec, _: *mut ()) -> Result<TimerId, SpawnError> {
+        Err(SpawnError::Stopped)
+    }
+
+    fn cancel_timer(&self, _: TimerId) -> bool {
+        false
     }
 }
 

@@ -21,7 +21,7 @@ use crate::error::{
 use crate::lifecycle::LifecyclePhase;
 use crate::lock::lock;
 use crate::module::Module;
-use crate::modules::Modules;
+use crate::modules::{Declared, Modules};
 use crate::registry::Registry;
 use crate::rehearsal::Rehearsed;
 use crate::status::{ConfigStatus, FolderFault, ModuleStatus, SnapshotTaken, Status, Swap};
@@ -389,11 +389,11 @@ impl Core {
 
     pub(crate) fn status(&self) -> Status {
         let retired = self.reaper.view();
-        let modules = self
-            .modules
-            .all()
-            .map(|module| ModuleStatus::new(&module.path, &lock(&module.board), &retired))
-            .collect();
+        let status = |module: &Declared| {
+            let work = module.work.status();
+            ModuleStatus::new(&module.path, &lock(&module.board), &retired, work)
+        };
+        let modules = self.modules.all().map(status).collect();
         let file = self.config.file().map(Path::to_owned);
         let config = file.map(|file| ConfigStatus { file, failure: self.config.failure() });
         Status { modules, faults: self.faults.list(), audit: self.audit.status(), config }

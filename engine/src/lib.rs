@@ -39,10 +39,12 @@ mod dependency;
 mod engine;
 pub mod error;
 // For `ci/fuzz` and the tests: no feature asks for it.
+mod foreign;
 #[cfg(any(test, liveswap_fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod lease;
 mod lifecycle;
 mod lock;
 mod module;
@@ -56,15 +58,16 @@ mod snapshot;
 mod spawn;
 pub mod status;
 mod tell;
+mod timer;
 mod trigger;
 
 #[cfg(feature = "network")]
 pub use admin::NetworkAdmin;
-pub use builder::{Builder, Registration};
+pub use builder::{Builder, Pool, Registration};
 pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};
 pub use candidate::{
-    CandidateName, ConstantManifest, Digest, FieldManifest, FormerState, Manifest, MethodManifest,
+    Abi, CandidateName, ConstantManifest, Digest, FieldManifest, FormerState, Manifest, MethodManifest,
     NotADigest, NotAVersion, StateManifest, TypeManifest, VersionNumber, inspect, read_signature,
     signature_beside,
 };
@@ -72,8 +75,10 @@ pub use control::{Event, Moment, SwapStep};
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
 pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 pub use host::CountingAllocator;
+pub use host::output::Output;
+pub use lease::Lease;
 pub use lifecycle::{LifecycleError, LifecyclePhase};
-pub use liveswap_state::{BuiltIn, CallError};
+pub use liveswap_state::{BuiltIn, CallError, Lane};
 pub use module::Module;
 pub use park::on_thread_park;
 pub use probation::{BadProbation, Probation, Reason};

@@ -128,7 +128,7 @@ fn runtime() -> io::Result<runtime::Runtime> {
         .max_blocking_threads(COMMANDS_MAX)
         .enable_all()
         // A subscriber may have called the engine on this thread.
-        .on_thread_park(owed::settle_all)
+        .on_thread_park(owed::settle_own)
         .build()
 }
 

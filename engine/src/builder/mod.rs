@@ -9,10 +9,13 @@ mod maker;
 #[cfg(feature = "network")]
 mod network;
 mod openings;
+mod output;
+mod pools;
 mod probation;
 mod registration;
 mod rehearse;
 mod signatures;
+mod timers;
 
 use std::any::TypeId;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -38,12 +41,16 @@ use crate::control::{
 use crate::engine::{Core, Engine, Trigger};
 use crate::error::BuildError;
 use crate::host::hook::Hooks;
+use crate::host::output::Outputs;
 use crate::rehearsal::Rehearsal;
-use crate::spawn::{self, Jobs};
+use crate::spawn::{self, Bounds, Jobs, Work};
 pub(crate) use maker::Maker;
 use openings::MODULES_MAX;
+pub use pools::Pool;
+use pools::Pools;
 use probation::Policies;
 pub use registration::Registration;
+use timers::Ticks;
 
 /// How many snapshots are kept, unless the host says otherwise.
 const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
@@ -90,6 +97,9 @@ pub struct Builder {
     rehearsal: Option<Rehearsal>,
     spawned_running_max: usize,
     spawned_waiting_max: usize,
+    pools: Pools,
+    ticks: Ticks,
+    output: Outputs,
     audit_log: Option<PathBuf>,
     config: Config,
 }
@@ -111,7 +121,7 @@ pub(crate) struct Declaration {
     interface: &'static str,
     interface_type: TypeId,
     methods: &'static [MethodSpec],
-    spawner: fn(Arc<CallPath>, Arc<Jobs>) -> Arc<dyn Spawner>,
+    spawner: fn(Arc<CallPath>, Arc<Work>) -> Arc<dyn Spawner>,
     /// The names of the modules that it requires.
     required: Vec<String>,
 }
@@ -165,6 +175,9 @@ impl Builder {
             rehearsal: None,
             spawned_running_max: 64,
             spawned_waiting_max: 1024,
+            pools: Pools::default(),
+            ticks: Ticks::default(),
+            output: Outputs::default(),
             audit_log: None,
             config: Config::default(),
         }
@@ -361,15 +374,16 @@ impl Builder {
         self
     }
 
-    /// How many calls that logic has spawned may run at once, those of all modules together; one at least.
-    /// Each has a thread while it runs. What is beyond waits. 64, unless set.
+    /// How many calls that logic has spawned may run at once, those of all modules together that have no
+    /// [pool](Self::pool) of their own; one at least. Each has a thread while it runs. What is beyond waits. 64, unless
+    /// set.
     pub fn spawned_running_max(mut self, calls: usize) -> Self {
         self.spawned_running_max = calls.max(1);
         self
     }
 
-    /// How many calls that logic has spawned may wait, those of all modules together. What is beyond is
-    /// refused. 1,024, unless set.
+    /// How many calls that logic has spawned may wait in each [`Lane`](liveswap_state::Lane), those of all modules
+    /// together that have no [pool](Self::pool) of their own. What is beyond is refused. 1,024, unless set.
     pub fn spawned_waiting_max(mut self, calls: usize) -> Self {
         self.spawned_waiting_max = calls;
         self
@@ -399,7 +413,8 @@ impl Builder {
         let bell = Arc::new(Bell::new());
         let reaper = Reaper::start(bell.clone(), self.drain_deadline);
         let reaper = Arc::new(reaper.map_err(system("start the reaper's thread"))?);
-        let jobs = Arc::new(Jobs::new(self.spawned_running_max, self.spawned_waiting_max));
+        let (running_max, waiting_max) = (self.spawned_running_max, self.spawned_waiting_max);
+        let jobs = Arc::new(Jobs::new(Bounds { running_max, waiting_max }, self.ticks.timers_max));
         let has_built_in = !self.built_ins.is_empty();
         let maker = Maker {
             bell: bell.clone(),
@@ -409,6 +424,7 @@ impl Builder {
             suspect_policy: self.suspect_policy,
             snapshots: self.snapshots,
             policies: self.policies,
+            pools: self.pools,
             built_ins: self.built_ins,
             records: self.private_folder.is_some().then(|| folder.path().to_owned()),
             rehearsal: self.rehearsal.clone(),
@@ -443,6 +459,7 @@ impl Builder {
             events: self.events,
             faults: faults.clone(),
             rehearsal: self.rehearsal.clone().unwrap_or_default(),
+            output: Arc::new(self.output.clone()),
             bell,
             openings,
             config: config.clone(),
@@ -467,6 +484,7 @@ impl Builder {
         });
         // From here on, dropping the engine ends the threads.
         let mut engine = Engine::new(core.clone(), control);
+        self.ticks.start(&core)?;
         // Watching begins before the first look, so that no file falls between the two.
         for start in self.triggers {
             engine.add(start(&core)?);
@@ -495,7 +513,11 @@ impl Builder {
             }
         }
         self.check_built_ins()?;
-        self.policies.check(self.modules.iter().map(|module| module.name.as_str()))?;
+        let names = self.modules.iter().map(|module| module.name.as_str());
+        self.policies.check(names.clone())?;
+        self.pools.check(names)?;
+        let modules = self.modules.iter();
+        self.ticks.check(modules.map(|it| (it.name.as_str(), it.interface, it.interface_type)))?;
         Ok(self.authority.check()?)
     }
 }

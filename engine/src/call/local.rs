@@ -109,6 +109,61 @@ impl Local {
     }
 }
 
+impl Local {
+    /// Enters the version of a lease, which holds it until this thread has left. None if the thread is inside another
+    /// one, which it couldn't announce meanwhile.
+    pub(super) fn enter_leased(&self, leased: &Arc<Version>) -> Option<NonNull<Version>> {
+        let announcement = self.announcement();
+        if announcement.is_inside() {
+            if self.entered.get() != leased.serial {
+                return None;
+            }
+            announcement.nest();
+            return Some(self.version.get());
+        }
+        // As in `enter_slowly`.
+        let mut kept = self.kept.borrow_mut();
+        if kept.as_ref().is_none_or(|kept| !Arc::ptr_eq(kept, leased)) {
+            *kept = Some(leased.clone());
+        }
+        let version = NonNull::from(&**leased);
+        self.entered.set(leased.serial);
+        self.version.set(version);
+        announcement.enter_held(leased.serial);
+        Some(version)
+    }
+
+    /// The version that this thread is inside of.
+    pub(super) fn kept(&self) -> Arc<Version> {
+        self.kept.borrow().clone().expect("a thread that is inside keeps its version")
+    }
+}
+
+/// While this lives, holders are told under a name of the host's what this thread does in a module.
+pub(crate) struct Labelled {
+    // Not the thread's own side of the module: that may go once the thread is outside.
+    participant: Arc<Participant>,
+    /// What it was before.
+    outer: Option<Arc<str>>,
+}
+
+impl Labelled {
+    /// None on a thread that is ending, which can't enter anyhow.
+    pub(crate) fn new(path: &Arc<CallPath>, label: &Arc<str>) -> Option<Self> {
+        let local = local(path)?;
+        // SAFETY: it was given just now.
+        let participant = unsafe { local.as_ref() }.participant.clone();
+        let outer = participant.relabel(Some(label.clone()));
+        Some(Self { participant, outer })
+    }
+}
+
+impl Drop for Labelled {
+    fn drop(&mut self) {
+        self.participant.relabel(self.outer.take());
+    }
+}
+
 /// While this lives, the engine has the state alone on this thread. A call that the thread makes meanwhile, in the
 /// host's subscriber perhaps, is refused: it would wait for itself.
 pub(super) struct Apart {

@@ -63,6 +63,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use liveswap_state::OutputSink;
 
 pub use admission::AdmissionError;
 pub(crate) use admission::{Opening, Openings};
@@ -136,6 +137,8 @@ pub(crate) struct Settings {
     pub(crate) faults: Arc<Faults>,
     /// How candidates are rehearsed, if they are.
     pub(crate) rehearsal: Rehearsal,
+    /// Where what versions put out goes.
+    pub(crate) output: Arc<dyn OutputSink>,
     pub(crate) bell: Arc<Bell>,
     /// What may become a module by itself.
     pub(crate) openings: Openings,

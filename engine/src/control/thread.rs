@@ -72,7 +72,7 @@ impl Control {
     /// Ends the modules and the threads. Waits for calls in flight, up to the drain deadline.
     pub(crate) fn stop(&mut self) {
         // The thread that ends the engine waits here, and can't settle anything meanwhile.
-        owed::settle_all();
+        owed::settle_own();
         drop(self.running.take());
         // A subscriber may drop the engine on one of its own threads, or on one of logic's, which can't wait for
         // itself.
@@ -118,7 +118,7 @@ impl Worker {
         loop {
             self.tend();
             // A subscriber may have called the engine on this thread.
-            owed::settle_all();
+            owed::settle_own();
             let due = self.modules.iter().filter_map(Module::due).min().map_or_else(never, at);
             select! {
                 recv(ended) -> _ => break,

@@ -60,6 +60,56 @@ pub enum BuildError {
         /// The declared modules.
         known: String,
     },
+    /// A pool is for a module that isn't declared.
+    #[error("found a pool for module `{name}`, expected one of {known}: declare it with `Builder::module`")]
+    PoolOfNone {
+        /// The name.
+        name: String,
+        /// The declared modules.
+        known: String,
+    },
+    /// A pool has no threads.
+    #[error(
+        "found a pool of 0 threads for module `{name}`, expected 1 at least: nothing would ever run in it"
+    )]
+    EmptyPool {
+        /// The module.
+        name: String,
+    },
+    /// A tick is for a module that isn't declared.
+    #[error("found a tick for module `{name}`, expected one of {known}: declare it with `Builder::module`")]
+    TickOfNone {
+        /// The name.
+        name: String,
+        /// The declared modules.
+        known: String,
+    },
+    /// A tick calls a module through an interface that it wasn't declared with.
+    #[error(
+        "found a tick with interface `{found}` for module `{name}`, expected `{expected}`: name the interface that the \
+         module is declared with"
+    )]
+    TickOfOtherInterface {
+        /// The module.
+        name: String,
+        /// The tick's interface.
+        found: &'static str,
+        /// The module's.
+        expected: &'static str,
+    },
+    /// A tick has no time to pass in between.
+    #[error(
+        "found a tick with a period of 0 for module `{name}`, expected a longer one: say how often it's due"
+    )]
+    TickWithoutPeriod {
+        /// The module.
+        name: String,
+    },
+    /// The watched folders are to be looked through with no time in between.
+    #[error(
+        "found a period of 0 for looking through the watched folders, expected a longer one: say how often"
+    )]
+    RescanWithoutPeriod,
     /// A policy can't be meant.
     #[error("the policy for a probation can't be meant: {0}")]
     Policy(#[from] BadProbation),

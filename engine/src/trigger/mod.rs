@@ -7,4 +7,6 @@ pub(crate) mod end;
 #[cfg(feature = "signals")]
 pub(crate) mod hangup;
 #[cfg(feature = "watch")]
+pub(crate) mod interval;
+#[cfg(feature = "watch")]
 pub(crate) mod watch;

@@ -4,8 +4,8 @@
 //! over, and stages it adds are shown as they come.
 //!
 //! This module has the answers to commands, with [`rehearsal`] as a part of a push's, [`status`] what `GET /status`
-//! answers, with [`migration`] and [`snapshots`] as parts of it, and [`probation`]; [`registry`] is what `GET /registry`
-//! answers.
+//! answers, with [`migration`], [`snapshots`] and [`work`] as parts of it, and [`probation`]; [`registry`] is what
+//! `GET /registry` answers.
 
 mod migration;
 mod probation;
@@ -15,6 +15,7 @@ mod snapshots;
 mod status;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::fmt::{self, Display, Formatter};
 

@@ -39,9 +39,13 @@ fn a_status_names_every_holder() {
     let status: Status = serde_json::from_str(
         r#"{"modules": [
             {"name": "logic", "phase": "probation", "later": true, "lifecycle": "started",
-             "active": {"slot": "B", "version": "1002", "state_schema": 1, "in_flight": 1,
+             "active": {"slot": "B", "version": "1002", "state_schema": 1, "in_flight": 2,
                         "holders": [{"thread": "worker", "thread_id": 7, "holds_by": "call", "method": null,
-                                     "age_ms": 0}], "live_bytes": 1023},
+                                     "age_ms": 0},
+                                    {"label": "GET /slow", "thread": "worker", "thread_id": 10, "holds_by": "call",
+                                     "method": "slow", "age_ms": 20},
+                                    {"label": "GET /feed", "thread": "", "thread_id": 0, "holds_by": "lease",
+                                     "method": null, "age_ms": 2000}], "live_bytes": 1023},
              "standby": null,
              "retired": [
                 {"version": "1000", "state": "draining",
@@ -63,8 +67,10 @@ fn a_status_names_every_holder() {
     let expected = "\
 logic: probation
   lifecycle  started
-  active     1002       B  schema 1  1 in flight  1023 bytes live
+  active     1002       B  schema 1  2 in flight  1023 bytes live
              held by thread `worker` (7) for 0 ms
+             held by `GET /slow` on thread `worker` (10) in `slow` for 20 ms
+             held by lease `GET /feed` for 2000 ms
   standby    -
   retired    1000       draining
              held by thread `main` (6) in `slow` for 1200 ms

@@ -52,6 +52,7 @@ use crate::lock::lock;
 use crate::registry::Exports;
 use crate::rehearsal::Rehearsed;
 use crate::rehearsal::recorder::Recorder;
+use crate::spawn::Work;
 use crate::status::{Board, Placed, Stages, Suspicion};
 use crate::tell::tell;
 pub use configure::ConfigureError;
@@ -123,6 +124,8 @@ pub(crate) struct Module {
     board: Arc<Mutex<Board>>,
     reaper: Arc<Reaper>,
     services: Services,
+    /// What the module does in the background: timers come due once it has a version.
+    work: Option<Arc<Work>>,
     phase: Phase,
     /// The versions in the slots.
     loaded: Vec<Loaded>,
@@ -186,6 +189,7 @@ impl Module {
             board,
             reaper,
             services,
+            work: None,
             phase: Phase::EMPTY,
             loaded: Vec::new(),
             staged: None,
@@ -212,6 +216,12 @@ impl Module {
             life: lifecycle::Life::default(),
             built_in: None,
         }
+    }
+
+    /// With what it does in the background.
+    pub(crate) fn working(mut self, work: Arc<Work>) -> Self {
+        self.work = Some(work);
+        self
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -364,6 +374,9 @@ impl Module {
         }
         self.note_first_version();
         self.stages.publish = Some(micros(started.elapsed()));
+        if let Some(work) = &self.work {
+            work.begin();
+        }
         settings.observer.told(Some(self.name()), SwapStep::Publish);
         // Looking starts the clock of every call that is inside: from here on their ages are known.
         for other in self.loaded.iter().filter(|other| other.serial != serial) {

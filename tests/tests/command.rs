@@ -88,6 +88,7 @@ fn the_status_as_json_has_every_promised_field() {
             "phase",
             "lifecycle",
             "options",
+            "work",
             "active",
             "standby",
             "retired",

@@ -86,6 +86,9 @@ fn the_status_as_json_has_every_promised_field() {
         &[
             "name",
             "phase",
+            "lifecycle",
+            "options",
+            "work",
             "active",
             "standby",
             "retired",
@@ -98,6 +101,7 @@ fn the_status_as_json_has_every_promised_field() {
         ],
     );
     assert_eq!((&module["name"], &module["phase"]), (&"logic".into(), &"probation".into()));
+    assert_eq!(module["lifecycle"], "started");
     for (slot, version, in_flight) in [("active", "1003", 1), ("standby", "1002", 0)] {
         let slot = &module[slot];
         assert_names(slot, &["slot", "version", "state_schema", "origin", "in_flight", "holders"]);

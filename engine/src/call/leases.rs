@@ -107,13 +107,14 @@ impl Leases {
     pub(super) fn holders(&self, serial: usize) -> Vec<Holding> {
         let list = lock(&self.list);
         let entries = list.versions.get(&serial).into_iter().flat_map(|leased| leased.entries.values());
+        let now = Instant::now();
         entries
             .map(|Entry { name, since }| Holding {
                 label: Some(name.clone()),
                 thread: String::new(),
                 thread_id: 0,
                 hold: Hold::Lease,
-                age: since.elapsed(),
+                age: now.saturating_duration_since(*since),
             })
             .collect()
     }

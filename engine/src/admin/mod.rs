@@ -8,6 +8,7 @@
 //! | request | what it does | answer |
 //! |---|---|---|
 //! | `GET /status` | looks, without waiting for a swap | the [`Status`](crate::Status) |
+//! | `GET /registry` | the same, for what versions export | the [`Registry`](crate::Registry) |
 //! | `POST /push?name=logic.v1002.so` | pushes the library in the body | a [`PushOutcome`](crate::PushOutcome) |
 //! | `POST /rollback/{module}` | returns to the predecessor | a [`Published`](crate::Published) |
 //! | `POST /commit/{module}` | ends the probation | `{"module", "version"}` |

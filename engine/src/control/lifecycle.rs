@@ -250,7 +250,7 @@ impl Worker {
             if let Err(error) = self.modules[module].start(&self.settings) {
                 let since = self.lifecycle.lives.started_since(before);
                 // What fails meanwhile is logged. What was asked for has failed for another reason.
-                self.stop_these(since, deadline_in(self.settings.drain_deadline));
+                self.stop_for_good(since);
                 return Err(error);
             }
             self.lifecycle.lives.note_started(module);
@@ -261,7 +261,7 @@ impl Worker {
     fn stop_started(&mut self, module: Option<usize>) -> Result<(), LifecycleError> {
         let planned = self.lifecycle.lives.to_stop(module, &self.phases());
         let planned = planned.map_err(|error| self.out_of_order(error))?;
-        let mut failures = self.stop_these(planned, deadline_in(self.settings.drain_deadline));
+        let mut failures = self.stop_for_good(planned);
         match failures.len() {
             0 => Ok(()),
             1 => Err(failures.remove(0)),
@@ -274,6 +274,15 @@ impl Worker {
         self.lifecycle.waiting.clear();
         let started = self.lifecycle.lives.started_since(0);
         self.stop_these(started, deadline);
+    }
+
+    /// Stops modules while the engine goes on. Nobody calls their versions any more, so there is nothing to watch.
+    fn stop_for_good(&mut self, modules: Vec<usize>) -> Vec<LifecycleError> {
+        let failures = self.stop_these(modules.clone(), deadline_in(self.settings.drain_deadline));
+        for module in modules {
+            self.modules[module].end_probation();
+        }
+        failures
     }
 
     /// Stops modules, one after the other, whatever becomes of each; what has failed.

@@ -121,6 +121,10 @@ pub(crate) struct Mailbox {
     /// Holds at most one wish for a look through the watched folders: one look serves all who wish for it.
     rescans: Sender<()>,
     /// The same for the configuration, which is to be read again.
+    #[cfg_attr(
+        not(any(feature = "watch", feature = "signals")),
+        expect(dead_code, reason = "only these wish for it: here it keeps the channel open")
+    )]
     reloads: Sender<()>,
     pub(super) shared: Arc<Shared>,
 }

@@ -182,7 +182,6 @@ impl Module {
         deadline: Option<Instant>,
     ) -> Result<(), LifecycleError> {
         self.close();
-        self.end_probation();
         let outcome = self.call_stop(settings, deadline);
         self.life.phase = LifecyclePhase::Stopped;
         self.life.failure = outcome.as_ref().err().map(ToString::to_string);

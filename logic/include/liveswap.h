@@ -445,7 +445,7 @@ public:
         return found.size() == sizeof(Value) ? reinterpret_cast<const Value *>(found.data()) : nullptr;
     }
 
-    /* A block that holds one value, to change it. It's made, of zeros, if there is none. */
+    /* A block that holds one value, to change it. One that isn't there, or is shorter, is filled with zeros. */
     template <class Value> Value &value(std::string_view name) {
         static_assert(is_plain<Value>());
         void *data = liveswap_allocate(raw, bytes(name), sizeof(Value));

@@ -11,7 +11,7 @@ use std::process::Command;
 use liveswap::error::{LoadError, PrepareError};
 use liveswap::{Push, PushError, PushOutcome, inspect};
 use liveswap_state::CONTRACT;
-use liveswap_state::manifest::FORMAT;
+use liveswap_state::manifest::FOREIGN_FORMAT;
 use liveswap_tests::{Fixture, Host, Patched, logic};
 
 /// A host that serves version 1001, and what it looked like then.
@@ -138,7 +138,7 @@ fn a_damaged_manifest_and_one_from_the_future() {
     assert!(error.contains("checksum"), "{error}");
     let library = scene.marked(&[]).replace("\"methods\":", "\"mathods\":");
     scene.refuses_file("damaged-manifest", &library);
-    let library = scene.marked(&[]).format(FORMAT + 1);
+    let library = scene.marked(&[]).format(FOREIGN_FORMAT + 1);
     scene.refuses_file("future-manifest", &library);
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use liveswap::{Probation, Push};
 use liveswap_state::CONTRACT;
-use liveswap_state::manifest::FORMAT;
+use liveswap_state::manifest::FOREIGN_FORMAT;
 use liveswap_tests::fixture::logic;
 use liveswap_tests::{Fixture, Host, Patched};
 
@@ -70,7 +70,7 @@ fn rows() -> Vec<Row> {
             path.into()
         }),
         row("a manifest from the future", "future-manifest", |host| {
-            changed(host, |library| library.format(FORMAT + 1))
+            changed(host, |library| library.format(FOREIGN_FORMAT + 1))
         }),
         row("another contract", "wrong-contract", |host| {
             let (from, to) = (format!("\"contract\":{CONTRACT}"), "\"contract\":9");

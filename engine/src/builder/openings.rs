@@ -1,10 +1,15 @@
 //! Folders whose candidates become modules by themselves.
 
+#[cfg(feature = "watch")]
 use std::path::PathBuf;
 
+#[cfg(feature = "watch")]
 use liveswap_state::Interface;
 
-use super::{Builder, Declaration};
+use super::Builder;
+#[cfg(feature = "watch")]
+use super::Declaration;
+#[cfg(feature = "watch")]
 use crate::control::Opening;
 
 /// How many modules an engine may have, unless the host says otherwise.

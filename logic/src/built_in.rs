@@ -1,8 +1,8 @@
 //! Logic that is linked into the host itself: [`built_in!`](crate::built_in).
 //!
 //! It has the manifest and the entry of a library, but for two functions: there is nothing to look for before it's bound,
-//! and nothing to bind. Its memory comes from the host's allocator, its events go to the host's subscriber and its panics to
-//! the host's hook, without any of them crossing anything; and its thread-locals are the program's own.
+//! and nothing to bind. Its memory comes from the host's allocator, its events go to the host's subscriber and its panics
+//! to the host's hook, without any of them crossing anything; and its thread-locals are the program's own.
 
 use liveswap_state::{BeforeBind, BindError, Context, Entry, Export, HostTable, Interface, Logic};
 

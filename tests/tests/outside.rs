@@ -29,7 +29,10 @@ fn published(folder: &Path) -> String {
     for name in CRATES {
         let versioned = format!("{name}-{}", env!("CARGO_PKG_VERSION"));
         let archive = packed.join("package").join(format!("{versioned}.crate"));
-        run(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(folder));
+        // What lies there from a run before may be of other sources. Archives have no times of their own, by which cargo
+        // would tell, so what is unpacked is of now.
+        let _ = fs::remove_dir_all(folder.join(&versioned));
+        run(Command::new("tar").arg("-xmzf").arg(archive).arg("-C").arg(folder));
         patch += &format!("{name} = {{ path = {:?} }}\n", folder.join(versioned));
     }
     patch

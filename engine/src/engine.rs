@@ -17,6 +17,7 @@ use crate::error::{CommitError, ModuleError, PushError, RecoverError, RollbackEr
 use crate::lock::lock;
 use crate::module::Module;
 use crate::rehearsal::Rehearsed;
+use crate::sets::SetStatus;
 use crate::status::{Board, ModuleStatus, SnapshotTaken, Status, Swap};
 
 /// The host side of liveswap: loads versions, swaps them under running calls, and unmaps the old ones.
@@ -63,6 +64,7 @@ impl Drop for StopOnDrop {
 /// What the engine's own threads and its handles share.
 pub(crate) struct Core {
     pub(crate) modules: Vec<Declared>,
+    pub(crate) sets: Vec<Arc<Mutex<SetStatus>>>,
     pub(crate) mailbox: Mailbox,
     pub(crate) reaper: Arc<Reaper>,
     pub(crate) audit: Audit,
@@ -120,6 +122,10 @@ impl Push {
     pub fn signed(mut self, signature: impl Into<String>) -> Self {
         self.0.signature = Some(signature.into());
         self
+    }
+
+    pub(crate) fn into_request(self) -> PushRequest {
+        self.0
     }
 
     /// Says who asks, if it isn't the host itself.
@@ -204,6 +210,9 @@ pub struct Published {
     /// How its rehearsal has ended, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<Rehearsed>,
+    /// The set that was swapped with it as one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
 }
 
 /// The state has become one of another shape.
@@ -230,6 +239,10 @@ impl Engine {
 
     pub(crate) fn new(core: Arc<Core>, control: Control) -> Self {
         Self { triggers: Vec::new(), core, _control: StopOnDrop(control) }
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
     }
 
     pub(crate) fn add(&mut self, trigger: Box<dyn Trigger>) {
@@ -340,6 +353,7 @@ impl Core {
         let modules = self.modules.iter();
         let modules =
             modules.map(|module| ModuleStatus::new(&module.path, &lock(&module.board), &retired)).collect();
-        Status { modules, audit: self.audit.status() }
+        let sets = self.sets.iter().map(|board| lock(board).clone()).collect();
+        Status { modules, sets, audit: self.audit.status() }
     }
 }

@@ -14,6 +14,7 @@ use crate::candidate::VersionNumber;
 use crate::control::{Progress, RetiredView, Serial};
 use crate::host;
 use crate::probation::view::ProbationView;
+use crate::sets::SetStatus;
 pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
 
 /// All modules of an engine.
@@ -22,6 +23,9 @@ pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
 pub struct Status {
     /// In the order in which they were declared.
     pub modules: Vec<ModuleStatus>,
+    /// In the order in which they were declared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<SetStatus>,
     /// What became of the lines of the audit log; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditStatus>,

@@ -5,6 +5,7 @@ mod audit;
 mod network;
 mod probation;
 mod rehearse;
+mod sets;
 mod signatures;
 
 use std::any::TypeId;
@@ -55,6 +56,7 @@ const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
 #[must_use = "an engine starts with `build`"]
 pub struct Builder {
     modules: Vec<Declaration>,
+    sets: Vec<sets::SetDeclaration>,
     private_folder: Option<PathBuf>,
     watched: Vec<PathBuf>,
     triggers: Vec<StartTrigger>,
@@ -108,6 +110,7 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             modules: Vec::new(),
+            sets: Vec::new(),
             private_folder: None,
             watched: Vec::new(),
             triggers: Vec::new(),
@@ -358,16 +361,24 @@ impl Builder {
         let bell = Arc::new(Bell::new());
         let reaper = Reaper::start(bell.clone(), self.drain_deadline);
         let reaper = Arc::new(reaper.map_err(system("start the reaper's thread"))?);
+        let sets = self.make_sets(&bell);
         let declared: Vec<_> = self
             .modules
             .iter()
-            .map(|module| Declared {
-                path: Arc::new(CallPath::new(
-                    module.name.clone(),
-                    module.methods,
-                    bell.clone(),
-                    self.suspect_policy,
-                )),
+            .enumerate()
+            .map(|(index, module)| Declared {
+                path: Arc::new({
+                    let path = CallPath::new(
+                        module.name.clone(),
+                        module.methods,
+                        bell.clone(),
+                        self.suspect_policy,
+                    );
+                    match sets::membership(&sets, index) {
+                        Some(membership) => path.of_set(membership),
+                        None => path,
+                    }
+                }),
                 board: Arc::new(Mutex::new(Board { phase: "empty", ..Board::default() })),
                 interface: module.interface,
                 interface_type: module.interface_type,
@@ -408,13 +419,15 @@ impl Builder {
             wake,
             ended,
         };
-        let control = Control::start(modules, settings, reaper.clone(), jobs, running, woken);
+        let under_control = sets.iter().map(sets::Made::under_control).collect();
+        let control = Control::start(modules, under_control, settings, reaper.clone(), jobs, running, woken);
         let control = control.map_err(|error| {
             reaper.stop(None);
             system("start the control thread")(error)
         })?;
         let core = Arc::new(Core {
             modules: declared,
+            sets: sets.into_iter().map(|set| set.board).collect(),
             mailbox: control.mailbox.clone(),
             reaper,
             audit,
@@ -453,6 +466,7 @@ impl Builder {
                 return Err(BuildError::DeclaredTwice { name: name.clone() });
             }
         }
+        self.check_sets()?;
         self.policies.check(self.modules.iter().map(|module| module.name.as_str()))?;
         Ok(self.authority.check()?)
     }

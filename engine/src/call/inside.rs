@@ -8,6 +8,7 @@ use super::bell::Bell;
 use super::doing::Doing;
 use super::gate::{Barred, Closed};
 use super::local::Local;
+use super::set::Pin;
 use super::suspicion::Suspicion;
 
 /// A thread that is inside, and where.
@@ -51,7 +52,9 @@ impl<'guard> Inside<'guard> {
     #[cold]
     #[inline(never)]
     fn answer_outside(self) -> bool {
-        self.announcement().answer_outside(self.bell())
+        let is_asked = self.announcement().answer_outside(self.bell());
+        let is_asked_in_set = self.local.pin().is_some_and(Pin::leave);
+        is_asked || is_asked_in_set
     }
 
     /// Begins a call that doesn't touch the state.

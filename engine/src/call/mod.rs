@@ -19,6 +19,7 @@
 //! | [`local`] | one thread's own side: the way in |
 //! | [`inside`] | the calls that it makes there |
 //! | [`thread`] | a thread, by name |
+//! | [`set`] | modules whose versions change together |
 //! | [`footprint`] | what a version has left on threads, beside the calls inside |
 //! | [`owed`] | one thread's own side of that: destructors that it has to run |
 //! | [`thread_locals`] | making a thread new to a library |
@@ -44,6 +45,7 @@ pub(crate) mod meter;
 pub(crate) mod owed;
 mod participants;
 mod published;
+pub(crate) mod set;
 pub(crate) mod suspicion;
 mod sync;
 mod thread;
@@ -73,6 +75,7 @@ pub(crate) use local::method_in;
 use participants::Participants;
 pub(crate) use participants::{Hold, Holding};
 use published::Published;
+use set::Membership;
 use suspicion::{SuspectPolicy, Suspicions};
 pub(crate) use version::{StatePointer, Version};
 
@@ -84,11 +87,13 @@ pub(crate) struct CallPath {
     pub(crate) methods: &'static [MethodSpec],
     /// The module's place in each thread's table. Never used twice in a process.
     number: usize,
-    published: Published,
+    published: Published<Version>,
     participants: Participants,
     gate: Gate,
     door: Door,
     pub(crate) suspicions: Suspicions,
+    /// The set that it is of, if it's of one. That publishes its versions then, and has the door.
+    membership: Option<Membership>,
     stopped: AtomicBool,
 }
 
@@ -112,12 +117,21 @@ impl CallPath {
             gate: Gate::new(),
             door: Door::new(),
             suspicions: Suspicions::new(policy),
+            membership: None,
             stopped: AtomicBool::new(false),
         }
     }
 
+    /// The same as a member of a set, which nobody has called yet.
+    pub(crate) fn of_set(self, membership: Membership) -> Self {
+        Self { membership: Some(membership), ..self }
+    }
+
     /// Publishes a version: from here on nobody enters another one. It can't fail.
     pub(crate) fn publish(&self, version: Arc<Version>) {
+        if let Some(membership) = &self.membership {
+            return membership.publish(Some(version));
+        }
         self.published.set(Some(version));
         // Pairs with the light barriers in `Announcement::{enter, enter_again}`.
         barrier::heavy();
@@ -125,9 +139,12 @@ impl CallPath {
 
     /// Takes the active version away for good: from here on nobody enters any.
     pub(crate) fn stop(&self) {
-        self.published.set(None);
         // Relaxed: a hint for cleaning up; calls are turned away by the empty cell.
         self.stopped.store(true, Ordering::Relaxed);
+        if let Some(membership) = &self.membership {
+            return membership.publish(None);
+        }
+        self.published.set(None);
         // As in `publish`.
         barrier::heavy();
     }
@@ -153,6 +170,10 @@ impl CallPath {
         true
     }
 
+    fn door(&self) -> &Door {
+        self.membership.as_ref().map_or(&self.door, Membership::door)
+    }
+
     fn entrance(&self) -> Entrance<'_> {
         Entrance { door: &self.door, gate: &self.gate, participants: &self.participants }
     }
@@ -162,15 +183,23 @@ impl CallPath {
         method.is_some_and(|method| self.methods[method].access == Access::Stateless)
     }
 
-    /// Whether any thread is inside the version. If so, the bell will ring once one of them leaves.
+    /// Whether any thread is inside the version, or may enter it because of its set's generation that the thread is
+    /// pinned to. If so, the bell will ring once one of them leaves.
     ///
     /// Meaningful for a version that isn't published any more: nobody enters that again.
     pub(crate) fn is_inside(&self, serial: usize) -> bool {
-        self.participants.is_inside(serial)
+        let is_pinned = || self.membership.as_ref().is_some_and(|membership| membership.is_pinned(serial));
+        self.participants.is_inside(serial) || is_pinned()
     }
 
-    /// Who is inside the version, with names.
+    /// Who is inside the version, or may enter it as above, with names.
     pub(crate) fn holders(&self, serial: usize) -> Vec<Holding> {
-        self.participants.holders(serial)
+        let mut holders = self.participants.holders(serial);
+        if let Some(membership) = &self.membership {
+            let mut pinned = membership.holders(serial);
+            pinned.retain(|other| holders.iter().all(|holder| holder.thread_id != other.thread_id));
+            holders.extend(pinned);
+        }
+        holders
     }
 }

@@ -24,8 +24,16 @@ pub(crate) struct Participant {
 
 impl Participant {
     pub(crate) fn new(thread: Arc<Thread>) -> Self {
-        let announcement = CachePadded::new(Announcement::new());
-        Self { announcement, thread, seen: Mutex::new(None) }
+        Self::with(Announcement::new(), thread)
+    }
+
+    /// In a module that is of a set.
+    pub(crate) fn of_member(thread: Arc<Thread>) -> Self {
+        Self::with(Announcement::of_member(), thread)
+    }
+
+    fn with(announcement: Announcement, thread: Arc<Thread>) -> Self {
+        Self { announcement: CachePadded::new(announcement), thread, seen: Mutex::new(None) }
     }
 
     /// For how long, at least, the thread has been in the call it is in.
@@ -82,6 +90,11 @@ impl Participants {
     /// A thread ends.
     pub(crate) fn part(&self, participant: &Participant) {
         lock(&self.threads).retain(|other| !std::ptr::eq(&**other, participant));
+    }
+
+    /// What each thread announces, for whoever has passed the heavy barrier since it published something else.
+    pub(crate) fn announced(&self) -> Vec<usize> {
+        lock(&self.threads).iter().map(|participant| participant.announcement.version()).collect()
     }
 
     fn find(&self, is_holding: &impl Fn(&Participant) -> bool) -> Vec<Arc<Participant>> {

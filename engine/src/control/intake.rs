@@ -20,8 +20,8 @@ use super::{Asker, Settings};
 use crate::candidate::accept::{Accepted, Source, accept, is_being_written, take};
 #[cfg(feature = "watch")]
 use crate::candidate::signature::signed_by;
-use crate::candidate::{CandidateName, Digest, VerifyError, folder, manifest, verify};
-use crate::engine::PushOutcome;
+use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, folder, manifest, verify};
+use crate::engine::{PushOutcome, Published};
 use crate::error::PushError;
 use crate::status::Stages;
 use crate::tell::tell;
@@ -89,6 +89,14 @@ pub(super) struct Remembered {
     withdrawn: Ring<Digest>,
 }
 
+/// What became of a candidate that was taken in.
+pub(super) enum Taken<T> {
+    /// Its very bytes are active already, in this module.
+    Unchanged { module: String, version: VersionNumber },
+    /// What its module has made of it.
+    Handed(T),
+}
+
 impl Worker {
     /// `Ok(None)`: a watched folder offered a content that was tried before.
     pub(super) fn push(
@@ -99,7 +107,14 @@ impl Worker {
         let name = request.candidate.name();
         self.while_busy(format!("{name} is being pushed"), |thread| {
             let mut record = thread.settings.audit.begin_push();
-            let outcome = thread.take_in(request, &name, origin, &mut record);
+            let push = |thread: &mut Self, staged, stages| thread.push_staged(staged, stages);
+            let outcome = thread.take_in(request, &name, origin, &mut record, push);
+            let outcome = outcome.map(|taken| {
+                taken.map(|taken| match taken {
+                    Taken::Unchanged { module, version } => PushOutcome::Unchanged { module, version },
+                    Taken::Handed(published) => PushOutcome::Published(published),
+                })
+            });
             if let Err(error) = &outcome {
                 tell(|| tracing::warn!(candidate = name, asker = %request.asker, code = error.code(), "refused: {error}"));
             }
@@ -108,13 +123,30 @@ impl Worker {
         })
     }
 
-    fn take_in(
+    /// Has the candidate's module push it, alone.
+    fn push_staged(&mut self, staged: Staged, stages: Stages) -> Result<Published, PushError> {
+        let Some(index) = self.position(staged.module()) else { return Err(self.unknown(staged.module())) };
+        self.push_member(index, staged, stages)
+    }
+
+    pub(super) fn position(&self, module: &str) -> Option<usize> {
+        self.modules.iter().position(|known| known.name() == module)
+    }
+
+    pub(super) fn unknown(&self, module: &str) -> PushError {
+        VerifyError::UnknownModule { found: module.to_owned(), known: self.known() }.into()
+    }
+
+    /// Takes a candidate's bytes, checks and reads them, and hands it on to whoever has a place for it. `Ok(None)` as
+    /// above.
+    pub(super) fn take_in<T>(
         &mut self,
         request: &PushRequest,
         name: &str,
         origin: Origin,
         record: &mut PushRecord,
-    ) -> Result<Option<PushOutcome>, PushError> {
+        hand_on: impl FnOnce(&mut Self, Staged, Stages) -> Result<T, PushError>,
+    ) -> Result<Option<Taken<T>>, PushError> {
         let named = CandidateName::parse(name);
         let mut concerns = named.as_ref().map(|name| name.module.clone());
         record.module.clone_from(&concerns);
@@ -149,7 +181,7 @@ impl Worker {
                     || tracing::info!(candidate = name, %version, "unchanged: its content is active already"),
                 );
             }
-            return Ok(Some(PushOutcome::Unchanged { module: module.name().to_owned(), version }));
+            return Ok(Some(Taken::Unchanged { module: module.name().to_owned(), version }));
         }
         if origin != Origin::Asked
             && (self.remembered.refused.contains(&refused) || self.remembered.withdrawn.contains(&digest))
@@ -166,12 +198,9 @@ impl Worker {
         let outcome =
             read(&self.settings, accepted, named.as_ref(), allowed, stages).and_then(|(staged, stages)| {
                 let module = staged.module().to_owned();
-                concerns = Some(module.clone());
+                concerns = Some(module);
                 (record.module, record.version) = (concerns.clone(), Some(staged.readable.version.clone()));
-                match self.modules.iter_mut().find(|known| known.name() == module) {
-                    Some(known) => known.push(staged, stages, &self.settings),
-                    None => Err(VerifyError::UnknownModule { found: module, known: self.known() }.into()),
-                }
+                hand_on(self, staged, stages)
             });
         if let Err(error) = &outcome {
             self.count_refused(concerns.as_deref());
@@ -185,10 +214,10 @@ impl Worker {
             // Whoever asks for what was rolled back takes that back.
             self.remembered.withdrawn.remove(&digest);
         }
-        outcome.map(|published| Some(PushOutcome::Published(published)))
+        outcome.map(|handed| Some(Taken::Handed(handed)))
     }
 
-    fn count_refused(&self, module: Option<&str>) {
+    pub(super) fn count_refused(&self, module: Option<&str>) {
         if let Some(module) = self.modules.iter().find(|known| Some(known.name()) == module) {
             module.count_refused();
         }
@@ -304,7 +333,7 @@ fn is_lasting(error: &PushError) -> bool {
 }
 
 /// Says that a content which was tried before isn't tried again, where that may surprise somebody.
-fn pass_over(name: &str, origin: Origin) -> Option<PushOutcome> {
+fn pass_over<T>(name: &str, origin: Origin) -> Option<Taken<T>> {
     if origin == Origin::Noticed {
         let why = "passed over: its content was refused or rolled back before";
         tell(|| tracing::info!(candidate = name, "{why}"));

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 #[cfg(feature = "network")]
 use super::NetworkError;
-use super::{AuditError, BadProbation, SignatureError};
+use super::{AuditError, BadProbation, SetError, SignatureError};
 
 /// Why an engine could not be built.
 #[derive(Debug, Error)]
@@ -33,6 +33,9 @@ pub enum BuildError {
         /// The declared modules.
         known: String,
     },
+    /// A set can't be meant.
+    #[error(transparent)]
+    Set(#[from] SetError),
     /// A policy can't be meant.
     #[error("the policy for a probation can't be meant: {0}")]
     Policy(#[from] BadProbation),

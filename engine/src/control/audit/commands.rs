@@ -6,7 +6,7 @@ use super::super::{Asker, PushRequest, Recovery};
 use super::{Action, Audit, Entry, Outcome};
 use crate::candidate::VersionNumber;
 use crate::engine::{Published, PushOutcome};
-use crate::error::{CommitError, PushError, RecoverError, RollbackError, TakeError};
+use crate::error::{CommitError, PushError, RecoverError, RollbackError, SetPushError, TakeError};
 use crate::status::SnapshotTaken;
 
 /// What becomes known of a push while it is taken in.
@@ -56,6 +56,24 @@ impl Audit {
             sha256: record.sha256.as_deref(),
             allowed: request.allowed,
             ..Entry::new(&request.asker, Action::Push, module.map(String::as_str), told)
+        });
+    }
+
+    /// A candidate of a set that was refused.
+    pub(in crate::control) fn set_refused(
+        &self,
+        request: &PushRequest,
+        record: &PushRecord,
+        error: &SetPushError,
+    ) {
+        let candidate = request.candidate.name();
+        let told = Outcome::refused(error.code(), error);
+        self.note(&Entry {
+            candidate: Some(&candidate),
+            version: record.version.as_ref().map(ToString::to_string),
+            sha256: record.sha256.as_deref(),
+            allowed: request.allowed,
+            ..Entry::new(&request.asker, Action::Push, record.module.as_deref(), told)
         });
     }
 

@@ -14,8 +14,8 @@ use crate::candidate::VersionNumber;
 use crate::control::{Progress, RetiredView, Serial};
 use crate::host;
 use crate::probation::view::ProbationView;
-use crate::sets::SetStatus;
 pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
+use crate::sets::SetStatus;
 
 /// All modules of an engine.
 #[derive(Clone, Debug, Serialize)]

@@ -67,6 +67,11 @@ impl Fixture {
         Self::package("fixture-plain", "1")
     }
 
+    /// The version that it's built as.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
     /// With a cargo feature of the package.
     pub fn feature(mut self, feature: &'static str) -> Self {
         self.features.insert(feature);

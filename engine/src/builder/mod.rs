@@ -368,12 +368,8 @@ impl Builder {
             .enumerate()
             .map(|(index, module)| Declared {
                 path: Arc::new({
-                    let path = CallPath::new(
-                        module.name.clone(),
-                        module.methods,
-                        bell.clone(),
-                        self.suspect_policy,
-                    );
+                    let path =
+                        CallPath::new(module.name.clone(), module.methods, bell.clone(), self.suspect_policy);
                     match sets::membership(&sets, index) {
                         Some(membership) => path.of_set(membership),
                         None => path,

@@ -86,7 +86,8 @@ impl HandOver {
     ) -> Result<Self, Vec<Holding>> {
         let shut = membership.set.shut(deadline)?;
         // Nobody is in the set, so nobody is at the gate but, for a moment, who has just left it.
-        let closed = path.gate.close_by(&path.participants, Some(deadline)).ok_or_else(|| path.in_the_state())?;
+        let closed =
+            path.gate.close_by(&path.participants, Some(deadline)).ok_or_else(|| path.in_the_state())?;
         let is_suspect = closed.keep() == SUSPECT;
         let (next, _apart) = (from.generation + 1, Apart::new(path));
         Ok(Self { path: path.clone(), next, is_suspect, to: None, shut: Some(shut), _apart })

@@ -21,7 +21,7 @@ use crate::candidate::accept::{Accepted, Source, accept, is_being_written, take}
 #[cfg(feature = "watch")]
 use crate::candidate::signature::signed_by;
 use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, folder, manifest, verify};
-use crate::engine::{PushOutcome, Published};
+use crate::engine::{Published, PushOutcome};
 use crate::error::PushError;
 use crate::status::Stages;
 use crate::tell::tell;

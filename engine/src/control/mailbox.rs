@@ -194,6 +194,10 @@ impl Mailbox {
         requests: Vec<PushRequest>,
     ) -> Result<SetPushed, SetPushError> {
         let busy = |waits_for| SetPushError::Busy { waits_for };
+        // Such a command would have no line in the audit log.
+        if requests.is_empty() {
+            return Err(SetPushError::Empty { set });
+        }
         if requests.len() > PUSHES_MAX {
             return Err(SetPushError::TooMany { found: requests.len(), limit: PUSHES_MAX });
         }

@@ -10,6 +10,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::Asker;
 use super::audit::PushRecord;
 use super::intake::{Origin, Taken};
 use super::mailbox::PushRequest;
@@ -17,7 +18,6 @@ use super::module::{PushBegun, RollbackBegun};
 use super::staged::Staged;
 use super::thread::Worker;
 use super::transition::Step;
-use super::Asker;
 use crate::call::set::Set;
 use crate::candidate::{Digest, VersionNumber};
 use crate::engine::{Published, PushOutcome};
@@ -96,9 +96,6 @@ impl Worker {
             let known: Vec<_> = self.sets.iter().map(|known| format!("`{}`", known.set.name)).collect();
             return Err(SetPushError::Unknown { set: name.to_owned(), known: known.join(", ") });
         };
-        if requests.is_empty() {
-            return Err(SetPushError::Empty { set: name.to_owned() });
-        }
         let refused = |candidate: &PushRequest, source: PushError| SetPushError::Refused {
             set: name.to_owned(),
             candidate: candidate.candidate.name(),
@@ -220,7 +217,8 @@ impl Worker {
     }
 
     fn note_swap(&mut self, set: usize, indices: &[usize]) {
-        let swapped = indices.iter().filter_map(|index| Some((*index, self.modules[*index].active_digest()?)));
+        let swapped =
+            indices.iter().filter_map(|index| Some((*index, self.modules[*index].active_digest()?)));
         let swapped: Swapped = swapped.collect();
         let known = &mut self.sets[set];
         known.swaps.push(swapped);
@@ -265,7 +263,8 @@ impl Worker {
     /// Those modules of a set that were swapped as one, and still have what they got then.
     fn together_in(&self, set: usize) -> Option<Vec<usize>> {
         let swapped = self.sets[set].swaps.last()?;
-        let is_same = |(index, digest): &(usize, Digest)| self.modules[*index].active_digest() == Some(*digest);
+        let is_same =
+            |(index, digest): &(usize, Digest)| self.modules[*index].active_digest() == Some(*digest);
         let is_one = swapped.len() > 1 && swapped.iter().all(is_same);
         is_one.then(|| swapped.iter().map(|(index, _)| *index).collect())
     }
@@ -302,9 +301,8 @@ impl Worker {
         let Some(together) = self.together_with(index) else {
             return self.modules[index].judge_before_push(&self.settings);
         };
-        let condemned = together.modules.iter().find_map(|other| {
-            self.modules[*other].condemned(&self.settings)
-        });
+        let condemned =
+            together.modules.iter().find_map(|other| self.modules[*other].condemned(&self.settings));
         let Some(reason) = condemned else { return Ok(()) };
         let name = self.sets[together.set].set.name.clone();
         let done = self.roll_back_for(index, &reason, true);
@@ -372,7 +370,8 @@ impl Worker {
             return Ok(vec![(index, published)]);
         };
         self.roll_back_together(&together, reason).map_err(|(other, source)| {
-            let (set, module) = (self.sets[together.set].set.name.clone(), self.modules[other].name().to_owned());
+            let (set, module) =
+                (self.sets[together.set].set.name.clone(), self.modules[other].name().to_owned());
             RollbackError::InSet { set, module, source: Box::new(source) }
         })
     }

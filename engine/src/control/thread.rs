@@ -10,12 +10,12 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 
-use super::{Asker, Settings};
 use super::intake::{Origin, Remembered};
 use super::mailbox::{Command, Inbox, Mailbox, Recovery, Reply, Shared};
 use super::module::Module;
 use super::reaper::{Reaper, deadline_in};
 use super::sets::ModuleSet;
+use super::{Asker, Settings};
 use crate::call::owed;
 use crate::candidate::VersionNumber;
 use crate::engine::Published;

@@ -15,7 +15,9 @@ pub enum SetError {
         set: String,
     },
     /// It has fewer members than two.
-    #[error("found {found} members of set `{set}`, expected two at least: declare those that change together")]
+    #[error(
+        "found {found} members of set `{set}`, expected two at least: declare those that change together"
+    )]
     TooFew {
         /// The set.
         set: String,
@@ -23,7 +25,9 @@ pub enum SetError {
         found: usize,
     },
     /// A member isn't declared.
-    #[error("found member `{module}` of set `{set}`, expected one of {known}: declare it with `Builder::module`")]
+    #[error(
+        "found member `{module}` of set `{set}`, expected one of {known}: declare it with `Builder::module`"
+    )]
     UnknownMember {
         /// The set.
         set: String,

@@ -8,6 +8,7 @@
 
 mod handover;
 mod leaving;
+mod set;
 mod state;
 
 use std::sync::Arc;

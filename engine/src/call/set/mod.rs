@@ -145,7 +145,8 @@ impl Set {
     fn publish_next(&self, changes: &mut Changes) {
         changes.count += 1;
         let (number, versions) = (changes.count, changes.next.clone());
-        let serials = versions.iter().map(|version| version.as_ref().map_or(OUTSIDE, |it| it.serial)).collect();
+        let serials =
+            versions.iter().map(|version| version.as_ref().map_or(OUTSIDE, |it| it.serial)).collect();
         changes.living.push(Living { number, serials });
         self.published.set(Some(Arc::new(Generation { number, versions })));
         // Pairs with the light barriers in `Announcement::{enter, enter_again}`.

@@ -67,7 +67,8 @@ impl Pin {
         };
         let entered = announcement.enter(self.entered.get(), published, bell);
         self.entered.set(entered);
-        self.generation.set(kept.as_ref().map_or(NonNull::dangling(), |generation| NonNull::from(&**generation)));
+        self.generation
+            .set(kept.as_ref().map_or(NonNull::dangling(), |generation| NonNull::from(&**generation)));
         entered != OUTSIDE
     }
 

@@ -1,3 +1,4 @@
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -7,7 +8,7 @@ use liveswap_state::{Access, CallError, CodePointer, Context, Fingerprint, Gate 
 use proptest::prelude::*;
 
 use super::super::suspicion::SuspectPolicy;
-use super::super::{CallPath, FIRST_GENERATION, Guard, HandOver, StatePointer};
+use super::super::{CallPath, FIRST_GENERATION, Footprint, Guard, HandOver, StatePointer, owed};
 use super::*;
 
 const METHODS: &[MethodSpec] =
@@ -206,7 +207,8 @@ fn a_hand_over_waits_for_who_is_in_another_member_and_is_missed_or_not() {
     assert_eq!([0, 1].map(|place| number(&enter(&members[place]))), [1, 1], "all is as before");
     assert_eq!(other.goes_on(), 1);
     other.leaves();
-    let hand_over = HandOver::begin(&members[0], &from, in_time()).unwrap_or_else(|_| panic!("nobody is inside"));
+    let hand_over =
+        HandOver::begin(&members[0], &from, in_time()).unwrap_or_else(|_| panic!("nobody is inside"));
     assert!(is_without_version(&members[2]), "this thread would wait for itself");
     let caller = thread::spawn({
         let path = members[2].clone();
@@ -231,6 +233,31 @@ fn the_states_of_several_members_are_handed_over_behind_one_door() {
     assert!(is_without_version(&members[0]), "not yet");
     drop(held);
     assert_eq!([0, 1, 2].map(|place| number(&enter(&members[place]))), [2, 2, 1]);
+}
+
+#[test]
+fn what_a_pinned_thread_owes_is_settled_once_it_is_free() {
+    unsafe extern "C" fn count(run: *mut c_void) {
+        // SAFETY: it's the test's count, which lives for longer.
+        unsafe { &*run.cast::<AtomicUsize>() }.fetch_add(1, Ordering::Relaxed);
+    }
+
+    let (set, members) = serving();
+    let (first, second) = (enter(&members[0]), enter(&members[1]));
+    let run = AtomicUsize::new(0);
+    let footprint = Footprint::new(serial(1, 0), set.participants.bell.clone());
+    // SAFETY: the destructor only counts.
+    unsafe { owed::record(&footprint, count, std::ptr::from_ref(&run).cast_mut().cast()) };
+    publish_all(&set, &members, 2);
+    footprint.retire();
+    drop(first);
+    owed::settle_all();
+    let first = enter(&members[0]);
+    drop(second);
+    assert_eq!((number(&first), run.load(Ordering::Relaxed)), (1, 0), "the thread is in that version");
+    drop(first);
+    assert_eq!(run.load(Ordering::Relaxed), 1);
+    assert!(footprint.is_empty());
 }
 
 #[test]

@@ -173,7 +173,8 @@ impl Module {
         self.state = None;
         self.first_generation = hand_over.give_up();
         self.path.suspicions.clear();
-        let what = "the state is lost: neither the migration nor the way back from it did what it did on a copy";
+        let what =
+            "the state is lost: neither the migration nor the way back from it did what it did on a copy";
         tell(|| tracing::error!(module = self.name(), "{what}"));
     }
 
@@ -186,7 +187,9 @@ impl Module {
 
     /// Takes a hand-over back of which nothing was published yet, if there was one: the state becomes what it was.
     pub(super) fn take_hand_over_back(&mut self) {
-        let Some(HandedOver { hand_over, needed, sweep, flipped, .. }) = self.handed_over.take() else { return };
+        let Some(HandedOver { hand_over, needed, sweep, flipped, .. }) = self.handed_over.take() else {
+            return;
+        };
         let Needed { migration, converter, progress } = needed;
         // SAFETY: it was flipped by this migration, and the hand-over has the state alone ever since.
         match unsafe { migration.undo(&converter, flipped) } {

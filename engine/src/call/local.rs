@@ -332,7 +332,7 @@ fn register(locals: &Locals, path: &Arc<CallPath>) -> NonNull<Local> {
 /// This thread's side of the set: the one that its sides of other members have, or a new one.
 fn pin_of(Membership { set, .. }: &Membership, table: &[*mut Local]) -> Rc<Pin> {
     // SAFETY: what the table holds is valid.
-    let pins = table.iter().filter_map(|local| unsafe { local.as_ref() }?.pin.as_ref());
-    let known = pins.filter(|pin| pin.is_of(set)).next();
+    let mut pins = table.iter().filter_map(|local| unsafe { local.as_ref() }?.pin.as_ref());
+    let known = pins.find(|pin| pin.is_of(set));
     known.cloned().unwrap_or_else(|| Rc::new(Pin::new(set.clone())))
 }

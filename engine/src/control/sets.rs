@@ -50,6 +50,9 @@ impl ModuleSet {
 /// What each module of a swap has got.
 type Swapped = Vec<(usize, Digest)>;
 
+/// What became of each module that was rolled back.
+type RolledBack = Vec<(usize, Published)>;
+
 /// Some modules of a set that are one at present.
 struct Together {
     set: usize,
@@ -96,7 +99,7 @@ impl Worker {
             let known: Vec<_> = self.sets.iter().map(|known| format!("`{}`", known.set.name)).collect();
             return Err(SetPushError::Unknown { set: name.to_owned(), known: known.join(", ") });
         };
-        let refused = |candidate: &PushRequest, source: PushError| SetPushError::Refused {
+        let refused = |candidate: &PushRequest, source: Box<PushError>| SetPushError::Refused {
             set: name.to_owned(),
             candidate: candidate.candidate.name(),
             source,
@@ -106,7 +109,7 @@ impl Worker {
             let file = request.candidate.name();
             let stage = |_: &mut Self, staged: Staged, stages| Ok((staged, stages));
             let taken = self.take_in(request, &file, Origin::Asked, record, stage);
-            let taken = taken.map_err(|error| refused(request, error))?;
+            let taken = taken.map_err(|error| refused(request, Box::new(error)))?;
             let module = match taken.expect("only what a watched folder offers is passed over") {
                 Taken::Unchanged { module, version } => {
                     outcomes.push(Some(PushOutcome::Unchanged { module: module.clone(), version }));
@@ -116,7 +119,7 @@ impl Worker {
                     outcomes.push(None);
                     let module = staged.module().to_owned();
                     let index = self.position(&module);
-                    let index = index.ok_or_else(|| refused(request, self.unknown(&module)))?;
+                    let index = index.ok_or_else(|| refused(request, Box::new(self.unknown(&module))))?;
                     candidates.push((place, Candidate { index, staged, stages }));
                     module
                 }
@@ -125,8 +128,11 @@ impl Worker {
             seen.push(module);
         }
         let (places, candidates): (Vec<_>, Vec<_>) = candidates.into_iter().unzip();
-        let published = self.swap_together(set, candidates);
-        let published = published.map_err(|(at, error)| refused(&requests[places[at]], error))?;
+        let indices: Vec<_> = candidates.iter().map(|candidate| candidate.index).collect();
+        let published = self.swap_together(set, candidates).map_err(|(at, error)| {
+            indices.iter().for_each(|index| self.modules[*index].count_refused());
+            refused(&requests[places[at]], error)
+        })?;
         for (place, published) in places.into_iter().zip(published) {
             outcomes[place] = Some(PushOutcome::Published(published));
         }
@@ -153,13 +159,15 @@ impl Worker {
         &mut self,
         set: usize,
         candidates: Vec<Candidate>,
-    ) -> Result<Vec<Published>, (usize, PushError)> {
+    ) -> Result<Vec<Published>, (usize, Box<PushError>)> {
         let retiring = candidates.len().saturating_sub(1);
         let limit = self.settings.retained_max.saturating_sub(retiring);
-        self.reaper.has_room(limit).map_err(|error| (0, error))?;
+        self.reaper.has_room(limit).map_err(|error| (0, error.into()))?;
         for (at, candidate) in candidates.iter().enumerate() {
-            self.judge_before_push(candidate.index).map_err(|error| (at, error))?;
+            self.judge_before_push(candidate.index).map_err(|error| (at, error.into()))?;
         }
+        let indices: Vec<_> = candidates.iter().map(|candidate| candidate.index).collect();
+        let before = indices.iter().find_map(|index| self.together_with(*index));
         let mut members: Vec<Member<PushBegun>> = Vec::new();
         for (at, Candidate { index, staged, stages }) in candidates.into_iter().enumerate() {
             let module = &mut self.modules[index];
@@ -167,7 +175,7 @@ impl Worker {
                 Ok(begun) => members.push(Member { index, begun, has_handed_over: false }),
                 Err(error) => {
                     self.call_off(members);
-                    return Err((at, error));
+                    return Err((at, error.into()));
                 }
             }
         }
@@ -175,9 +183,10 @@ impl Worker {
         let name = self.sets[set].set.name.clone();
         let published = members.into_iter().map(|Member { index, begun, .. }| {
             let published = self.modules[index].end_push(begun, &self.settings);
-            (index, Published { set: Some(name.clone()), ..published })
+            Published { set: Some(name.clone()), ..published }
         });
-        let (indices, published): (Vec<_>, Vec<_>) = published.unzip();
+        let published = published.collect();
+        self.commit_left_behind(before, &indices);
         if !indices.is_empty() {
             tell(|| tracing::info!(set = name, modules = self.names(&indices), "published as one"));
             self.note_swap(set, &indices);
@@ -190,7 +199,7 @@ impl Worker {
         &mut self,
         set: usize,
         mut members: Vec<Member<B>>,
-    ) -> Result<Vec<Member<B>>, (usize, PushError)> {
+    ) -> Result<Vec<Member<B>>, (usize, Box<PushError>)> {
         let held = self.sets[set].set.hold();
         for at in 0..members.len() {
             let index = members[at].index;
@@ -198,7 +207,7 @@ impl Worker {
                 // Its own swap has ended already.
                 members.remove(at);
                 self.call_off(members);
-                return Err((at, error));
+                return Err((at, error.into()));
             }
             members[at].has_handed_over = true;
         }
@@ -284,16 +293,23 @@ impl Worker {
         self.judge_before_push(index)?;
         let together = self.together_with(index);
         let published = self.modules[index].push(staged, stages, &self.settings)?;
-        for other in together.into_iter().flat_map(|it| it.modules).filter(|other| *other != index) {
+        self.commit_left_behind(together, &[index]);
+        Ok(published)
+    }
+
+    /// Some of what was one have new versions. The predecessors of the others were to serve beside those that these
+    /// have just committed.
+    fn commit_left_behind(&mut self, together: Option<Together>, moved_on: &[usize]) {
+        for other in together.into_iter().flat_map(|it| it.modules) {
             let module = &mut self.modules[other];
-            if module.has_standby()
+            if !moved_on.contains(&other)
+                && module.has_standby()
                 && let Err(error) = module.commit(&self.settings)
             {
                 let module = module.name();
                 tell(|| tracing::error!(module, "it can't be committed with its set: {error}"));
             }
         }
-        Ok(published)
     }
 
     /// A push has come to a module that may be one with others: if the health of any speaks against it, all go back.
@@ -338,7 +354,7 @@ impl Worker {
         &self,
         index: usize,
         asker: &Asker,
-        outcome: Result<Vec<(usize, Published)>, RollbackError>,
+        outcome: Result<RolledBack, RollbackError>,
     ) -> Result<Published, RollbackError> {
         let note = |module: usize, outcome: &_| {
             self.settings.audit.rolled_back(asker, self.modules[module].name(), outcome);
@@ -360,11 +376,7 @@ impl Worker {
         meant.expect("it's one of them")
     }
 
-    fn roll_back_all(
-        &mut self,
-        index: usize,
-        reason: &Reason,
-    ) -> Result<Vec<(usize, Published)>, RollbackError> {
+    fn roll_back_all(&mut self, index: usize, reason: &Reason) -> Result<RolledBack, RollbackError> {
         let Some(together) = self.together_with(index) else {
             let published = self.modules[index].rollback(reason.clone(), &self.settings)?;
             return Ok(vec![(index, published)]);
@@ -372,7 +384,7 @@ impl Worker {
         self.roll_back_together(&together, reason).map_err(|(other, source)| {
             let (set, module) =
                 (self.sets[together.set].set.name.clone(), self.modules[other].name().to_owned());
-            RollbackError::InSet { set, module, source: Box::new(source) }
+            RollbackError::InSet { set, module, source }
         })
     }
 
@@ -381,19 +393,19 @@ impl Worker {
         &mut self,
         Together { set, modules }: &Together,
         reason: &Reason,
-    ) -> Result<Vec<(usize, Published)>, (usize, RollbackError)> {
+    ) -> Result<RolledBack, (usize, Box<RollbackError>)> {
         let mut members: Vec<Member<RollbackBegun>> = Vec::new();
         for index in modules.iter().copied() {
             match self.modules[index].begin_rollback(Some(Step::HandOver), &self.settings) {
                 Ok(begun) => members.push(Member { index, begun, has_handed_over: false }),
                 Err(error) => {
                     self.call_off(members);
-                    return Err((index, error));
+                    return Err((index, error.into()));
                 }
             }
         }
         let members = self.publish_together(*set, members);
-        let members = members.map_err(|(at, error)| (modules[at], error.into()))?;
+        let members = members.map_err(|(at, error)| (modules[at], Box::new((*error).into())))?;
         let name = self.sets[*set].set.name.clone();
         let all = members.into_iter().map(|Member { index, begun, .. }| {
             let published = self.modules[index].end_rollback(begun, reason.clone(), &self.settings);
@@ -458,7 +470,10 @@ impl Worker {
                 Some(Verdict::RollBack(reason)) => Some((index, reason.clone())),
                 _ => None,
             });
-            let is_over = verdicts.clone().all(|(_, verdict)| matches!(verdict, Some(Verdict::Commit)));
+            // One that had no predecessor isn't on probation.
+            let mut watched = verdicts.filter(|(index, _)| self.modules[*index].has_standby()).peekable();
+            let is_over = watched.peek().is_some()
+                && watched.all(|(_, verdict)| matches!(verdict, Some(Verdict::Commit)));
             let is_told = self.sets[set].is_told;
             let done = match against {
                 Some((index, reason)) => self.roll_back_for(index, &reason, !is_told).map_err(|error| {

@@ -100,7 +100,7 @@ pub enum SetPushError {
         /// The name of the candidate's file.
         candidate: String,
         /// Why that was refused.
-        source: PushError,
+        source: Box<PushError>,
     },
     /// A swap is under way.
     #[error("{waits_for}: push again when that is done")]

@@ -16,7 +16,8 @@
 //! still be pinned to. A thread that announces one that isn't on the list is about to turn back.
 //!
 //! **Holding back.** What is published for a member makes a new generation at once, unless that is [held](Held) back:
-//! then one generation comes of all that was published meanwhile.
+//! then one generation comes of all that was published meanwhile. Until it does, what it replaces may still be entered,
+//! and counts as held by somebody.
 //!
 //! **Shutting.** While the state of any member becomes another one, nobody may be in any of them: a thread that is
 //! pinned could go on to that member at any time. So the set has one door for all of its members, and a hand-over waits
@@ -160,6 +161,12 @@ impl Set {
         }
     }
 
+    /// Whether a generation with this version is about to be replaced, and isn't yet. If so, the bell will ring when it is.
+    fn is_still_published(&self, serial: usize) -> bool {
+        let changes = lock(&self.changes);
+        changes.holds > 0 && changes.living.last().is_some_and(|latest| latest.serials.contains(&serial))
+    }
+
     /// Who is asked about: those that are pinned to a generation with this version; none if there is no such generation.
     fn pinned_to(&self, serial: usize) -> Option<impl Fn(&Participant) -> bool + use<>> {
         let changes = lock(&self.changes);
@@ -179,8 +186,13 @@ impl Drop for Held {
     fn drop(&mut self) {
         let mut changes = lock(&self.set.changes);
         changes.holds -= 1;
-        if changes.holds == 0 && (changes.is_due || changes.shut_by.is_some()) {
-            self.set.publish_next(&mut changes);
+        if changes.holds == 0 {
+            if changes.is_due || changes.shut_by.is_some() {
+                self.set.publish_next(&mut changes);
+            }
+            drop(changes);
+            // Who has waited for a version that was still published.
+            self.set.participants.bell.ring();
         }
     }
 }
@@ -206,10 +218,12 @@ impl Membership {
         &self.set.door
     }
 
-    /// Whether any thread may enter the version, because it's pinned to a generation that has it. If so, the bell will
-    /// ring once one of them leaves. Meaningful for a version that no later generation will have.
+    /// Whether any thread may enter the version, because it's pinned to a generation that has it, or such a one is still
+    /// published. If so, the bell will ring once that changes. Meaningful for a version that the next generation won't
+    /// have.
     pub(super) fn is_pinned(&self, serial: usize) -> bool {
-        self.set.pinned_to(serial).is_some_and(|is_pinned| self.set.participants.is_held(is_pinned))
+        self.set.is_still_published(serial)
+            || self.set.pinned_to(serial).is_some_and(|is_pinned| self.set.participants.is_held(is_pinned))
     }
 
     /// Who is pinned to a generation with the version, with names.

@@ -176,7 +176,11 @@ fn what_is_held_back_comes_as_one_generation() {
     publish(&members, 0, 2);
     publish(&members, 1, 2);
     assert_eq!([0, 1].map(|place| number(&enter(&members[place]))), [1, 1]);
+    assert!(members[0].is_inside(serial(1, 0)), "nobody is inside, but anybody may enter it");
+    let rings = set.participants.bell.rings();
     drop(held);
+    assert!(set.participants.bell.rings() > rings, "who waits is woken");
+    assert!(!members[0].is_inside(serial(1, 0)));
     assert_eq!([0, 1, 2].map(|place| number(&enter(&members[place]))), [2, 2, 1]);
 }
 
@@ -382,10 +386,10 @@ fn threads_that_hop_and_leave_in_any_order_hold_all_that_they_may_enter() {
     for number in 2..=NUMBERS {
         publish_all(&set, &members, number);
         let before = number - 1;
-        for place in 0..MEMBERS {
+        for (place, member) in members.iter().enumerate() {
             loop {
                 let rings = set.participants.bell.rings();
-                if !members[place].is_inside(serial(before, place)) {
+                if !member.is_inside(serial(before, place)) {
                     break;
                 }
                 assert!(set.participants.bell.wait(rings, Some(in_time())), "nobody has rung");

@@ -3,22 +3,28 @@
 use std::any::TypeId;
 #[cfg(feature = "network")]
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use liveswap_state::Interface;
 use serde::Serialize;
 
 use crate::builder::Builder;
-use crate::call::CallPath;
 use crate::candidate::VersionNumber;
-use crate::control::{Allowed, Asker, Audit, Candidate, Control, Mailbox, PushRequest, Reaper, Recovery};
-use crate::error::{CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
+use crate::config::Config;
+use crate::control::{
+    Allowed, Asker, Audit, Candidate, Control, Faults, Mailbox, PushRequest, Reaper, Recovery,
+};
+use crate::error::{
+    CommitError, ModuleError, PushError, RecoverError, ReloadError, RollbackError, TakeError,
+};
 use crate::lock::lock;
 use crate::module::Module;
+use crate::modules::Modules;
+use crate::registry::Registry;
 use crate::rehearsal::Rehearsed;
 use crate::sets::SetStatus;
-use crate::status::{Board, ModuleStatus, SnapshotTaken, Status, Swap};
+use crate::status::{ConfigStatus, FolderFault, ModuleStatus, SnapshotTaken, Status, Swap};
 
 /// The host side of liveswap: loads versions, swaps them under running calls, and unmaps the old ones.
 ///
@@ -63,11 +69,13 @@ impl Drop for StopOnDrop {
 
 /// What the engine's own threads and its handles share.
 pub(crate) struct Core {
-    pub(crate) modules: Vec<Declared>,
+    pub(crate) modules: Arc<Modules>,
     pub(crate) sets: Vec<Arc<Mutex<SetStatus>>>,
     pub(crate) mailbox: Mailbox,
     pub(crate) reaper: Arc<Reaper>,
     pub(crate) audit: Audit,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) config: Arc<Config>,
     /// The most bytes that a candidate may have.
     #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "only the admin server asks"))]
     pub(crate) candidate_size_max: u64,
@@ -75,17 +83,8 @@ pub(crate) struct Core {
 
 impl std::fmt::Debug for Core {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self.modules.iter().map(|module| &module.path.module).collect();
-        formatter.debug_struct("Core").field("modules", &names).finish_non_exhaustive()
+        formatter.debug_struct("Core").field("modules", &self.modules.known()).finish_non_exhaustive()
     }
-}
-
-/// A module, as it was declared.
-pub(crate) struct Declared {
-    pub(crate) path: Arc<CallPath>,
-    pub(crate) board: Arc<Mutex<Board>>,
-    pub(crate) interface: &'static str,
-    pub(crate) interface_type: TypeId,
 }
 
 /// A push: which candidate, and what is allowed.
@@ -256,16 +255,24 @@ impl Engine {
     ///
     /// If there is no such module, or it was declared with another interface.
     pub fn module<I: Interface + ?Sized>(&self, name: &str) -> Result<Module<I>, ModuleError> {
-        let Some(declared) = self.core.modules.iter().find(|module| module.path.module == name) else {
-            let known: Vec<_> =
-                self.core.modules.iter().map(|module| format!("`{}`", module.path.module)).collect();
-            return Err(ModuleError::Unknown { module: name.to_owned(), known: known.join(", ") });
+        let Some(declared) = self.core.modules.find(name) else {
+            return Err(ModuleError::Unknown { module: name.to_owned(), known: self.core.modules.known() });
         };
         if declared.interface_type != TypeId::of::<I>() {
             let (found, expected) = (I::NAME, declared.interface);
             return Err(ModuleError::OtherInterface { module: name.to_owned(), found, expected });
         }
         Ok(Module::new(declared.path.clone()))
+    }
+
+    /// The handles of all modules with this interface, sorted by name: those that were declared, and those that were
+    /// [found](Builder::modules_from) until now.
+    pub fn modules<I: Interface + ?Sized>(&self) -> Vec<Module<I>> {
+        let all = self.core.modules.all();
+        let offering = all.filter(|module| module.interface_type == TypeId::of::<I>());
+        let mut modules: Vec<_> = offering.map(|module| Module::new(module.path.clone())).collect();
+        modules.sort_by(|one, other| one.name().cmp(other.name()));
+        modules
     }
 
     /// Pushes a candidate: verifies, loads, prepares and publishes it. Returns when it serves.
@@ -326,8 +333,24 @@ impl Engine {
 
     /// Looks through the watched folders for versions newer than the active ones, and waits until that is
     /// done. The watcher makes this unnecessary, except where a file system doesn't report changes.
-    pub fn rescan(&self) {
+    ///
+    /// Returns all that is wrong in the watched folders, sorted by path: one bad file keeps no other from being taken. What
+    /// was refused before and still lies there is in the list too.
+    pub fn rescan(&self) -> Vec<FolderFault> {
         self.core.mailbox.rescan_and_wait();
+        self.core.faults.list()
+    }
+
+    /// Reads the [configuration](crate::Builder::config) and the environment again, and has each module told whose options
+    /// are others now. Returns the names of these. The watched file makes this unnecessary, except where a file system
+    /// doesn't report changes.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be read, and then nothing has changed; or if modules don't take their options. These keep what they
+    /// had, and it's tried again the next time.
+    pub fn reload_config(&self) -> Result<Vec<String>, ReloadError> {
+        self.core.mailbox.reload_and_wait(Asker::Host)
     }
 
     /// Where the admin API is served over the network, if it is; with the port that the system has chosen, if it was
@@ -335,6 +358,12 @@ impl Engine {
     #[cfg(feature = "network")]
     pub fn network_address(&self) -> Option<SocketAddr> {
         self.triggers.iter().find_map(|trigger| trigger.network_address())
+    }
+
+    /// Which modules there are, in which versions, and what those export, all sorted by name. Doesn't wait for a swap under
+    /// way.
+    pub fn registry(&self) -> Registry {
+        Registry::of(&self.core.modules)
     }
 
     /// What is loaded, who is inside, and what has happened. Doesn't wait for a swap under way.
@@ -350,10 +379,14 @@ impl Core {
 
     pub(crate) fn status(&self) -> Status {
         let retired = self.reaper.view();
-        let modules = self.modules.iter();
-        let modules =
-            modules.map(|module| ModuleStatus::new(&module.path, &lock(&module.board), &retired)).collect();
+        let modules = self
+            .modules
+            .all()
+            .map(|module| ModuleStatus::new(&module.path, &lock(&module.board), &retired))
+            .collect();
+        let file = self.config.file().map(Path::to_owned);
+        let config = file.map(|file| ConfigStatus { file, failure: self.config.failure() });
         let sets = self.sets.iter().map(|board| lock(board).clone()).collect();
-        Status { modules, sets, audit: self.audit.status() }
+        Status { modules, sets, faults: self.faults.list(), audit: self.audit.status(), config }
     }
 }

@@ -33,7 +33,9 @@ mod admin;
 mod builder;
 mod call;
 mod candidate;
+mod config;
 mod control;
+mod dependency;
 mod engine;
 pub mod error;
 // For `ci/fuzz` and the tests: no feature asks for it.
@@ -43,8 +45,10 @@ pub mod fuzzing;
 mod host;
 mod lock;
 mod module;
+mod modules;
 mod park;
 mod probation;
+pub mod registry;
 pub mod rehearsal;
 mod reply;
 mod sets;
@@ -60,17 +64,19 @@ pub use builder::Builder;
 pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};
 pub use candidate::{
-    CandidateName, Digest, FieldManifest, FormerState, Manifest, MethodManifest, NotADigest, NotAVersion,
-    StateManifest, TypeManifest, VersionNumber, inspect, read_signature, signature_beside,
+    CandidateName, ConstantManifest, Digest, FieldManifest, FormerState, Manifest, MethodManifest,
+    NotADigest, NotAVersion, StateManifest, TypeManifest, VersionNumber, inspect, read_signature,
+    signature_beside,
 };
-pub use control::{Moment, SwapStep};
+pub use control::{Event, Moment, SwapStep};
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
 pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 pub use host::CountingAllocator;
-pub use liveswap_state::CallError;
+pub use liveswap_state::{BuiltIn, CallError};
 pub use module::Module;
 pub use park::on_thread_park;
 pub use probation::{BadProbation, Probation, Reason};
+pub use registry::Registry;
 pub use rehearsal::Rehearsal;
 pub use sets::{SetPushed, SetStatus, SetSwaps};
 pub use status::Status;

@@ -11,10 +11,12 @@ use serde::Serialize;
 pub use crate::call::suspicion::Suspicion;
 use crate::call::{CallPath, Footprint, Hold, Holding};
 use crate::candidate::VersionNumber;
+pub use crate::config::ConfigFailure;
 use crate::control::{Progress, RetiredView, Serial};
 use crate::host;
 use crate::probation::view::ProbationView;
 pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
+use crate::registry::Exports;
 use crate::sets::SetStatus;
 
 /// All modules of an engine.
@@ -26,9 +28,49 @@ pub struct Status {
     /// In the order in which they were declared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<SetStatus>,
+    /// What is wrong in the watched folders, sorted by path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FolderFault>,
     /// What became of the lines of the audit log; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditStatus>,
+    /// The configuration's file; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigStatus>,
+}
+
+/// The file that the modules' options are read from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ConfigStatus {
+    /// The file.
+    pub file: PathBuf,
+    /// Why it wasn't taken over when it was read last; left out if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<ConfigFailure>,
+}
+
+/// What became of a module's options.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OptionsStatus {
+    /// How often they have changed since the engine started.
+    pub changes: u64,
+    /// Why the options before are still in force; left out if they aren't.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<ConfigFailure>,
+}
+
+/// A file in a watched folder that was refused, or a folder there that can't be looked through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FolderFault {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The error's code.
+    pub code: &'static str,
+    /// The error's message.
+    pub message: String,
 }
 
 /// What became of the lines of the audit log since the engine started.
@@ -77,6 +119,8 @@ pub struct ModuleStatus {
     /// The exclusive call that has panicked, and may have left the state half changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspect: Option<Suspicion>,
+    /// What became of the module's options.
+    pub options: OptionsStatus,
 }
 
 /// A migration of the state.
@@ -170,6 +214,8 @@ pub struct SlotStatus {
     pub version: VersionNumber,
     /// The schema version of the state it works on.
     pub state_schema: u32,
+    /// Where it's from.
+    pub origin: Origin,
     /// How many threads are inside, in a call.
     pub in_flight: usize,
     /// The threads that are inside, and those that it has started.
@@ -180,6 +226,17 @@ pub struct SlotStatus {
     pub live_bytes: Option<usize>,
 }
 
+/// Where a version is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// It's a library that was plugged in.
+    Library,
+    /// It's [built into the host](crate::Builder::built_in): it's never unmapped.
+    BuiltIn,
+}
+
 /// A version that has left its slot.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -187,7 +244,8 @@ pub struct RetiredStatus {
     /// The version.
     pub version: VersionNumber,
     /// `draining`: calls are inside, a hook of it runs, or it is about to be unmapped. `retained`: no call is inside, and something
-    /// keeps it in memory all the same. `unmapped`: the kernel's map shows none of its code.
+    /// keeps it in memory all the same. `unmapped`: the kernel's map shows none of its code. `built-in`: no call is inside,
+    /// and it stays, because it's part of the host.
     pub state: &'static str,
     /// The threads that hold it.
     pub holders: Vec<Holder>,
@@ -295,6 +353,7 @@ pub(crate) struct Board {
     pub(crate) last_verdict: Option<VerdictStatus>,
     pub(crate) migration: Option<Arc<Progress>>,
     pub(crate) snapshots: Option<SnapshotStatus>,
+    pub(crate) options: OptionsStatus,
 }
 
 /// A version in a slot, without who is inside.
@@ -304,6 +363,8 @@ pub(crate) struct Placed {
     pub(crate) serial: Serial,
     pub(crate) version: VersionNumber,
     pub(crate) state_schema: u32,
+    pub(crate) origin: Origin,
+    pub(crate) exports: Arc<Exports>,
 }
 
 impl ModuleStatus {
@@ -332,6 +393,7 @@ impl ModuleStatus {
             migration: board.migration.as_ref().map(|progress| progress.status()),
             snapshots: board.snapshots.clone(),
             suspect: path.suspicions.current(),
+            options: board.options.clone(),
         }
     }
 }
@@ -347,6 +409,7 @@ impl SlotStatus {
             slot: placed.slot,
             version: placed.version.clone(),
             state_schema: placed.state_schema,
+            origin: placed.origin,
             in_flight: calls.len(),
             holders: calls.into_iter().chain(describe(path.methods, held)).collect(),
             live_bytes: host::live_bytes(placed.serial.0),

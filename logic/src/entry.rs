@@ -1,7 +1,7 @@
 //! The entry's functions, for one implementation of an interface.
 
 use liveswap_state::table::StateTable;
-use liveswap_state::{Context, Entry, Export, Fenced, Interface, Logic, fence};
+use liveswap_state::{Context, Entry, Export, Fenced, Interface, Logic, Options, fence};
 
 use crate::{binding, threads};
 
@@ -19,6 +19,7 @@ pub const fn entry<L: Logic, I: Interface + ?Sized>(manifest: &'static [u8], exp
         resume: resume::<L>,
         health: health::<L>,
         create: create::<L>,
+        configure: configure::<L>,
         state: StateTable::of::<L::State>(),
         teardown: teardown::<L>,
         unload: unload::<L>,
@@ -71,6 +72,18 @@ unsafe fn health<L: Logic>(state: *const (), context: &Context) -> Fenced<Result
 
 fn create<L: Logic>(context: &Context) -> Fenced<*mut ()> {
     fence::fence(|| Box::into_raw(Box::new(L::create(context))).cast())
+}
+
+/// # Safety
+///
+/// `state` is the address of a state of `L`'s, which nobody else uses until this returns.
+unsafe fn configure<L: Logic>(
+    state: *mut (),
+    options: &Options,
+    context: &Context,
+) -> Fenced<Result<(), String>> {
+    // SAFETY: the caller vouches for the address, and that nobody else uses it.
+    fence::fence(|| L::configure(unsafe { &mut *state.cast::<L::State>() }, options, context))
 }
 
 fn teardown<L: Logic>(context: &Context) -> Fenced<()> {

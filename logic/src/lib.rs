@@ -43,9 +43,12 @@
 //! functions that the host counts. Events of `tracing` and panics reach the host by themselves: a panic is logged
 //! there, with a backtrace where `RUST_BACKTRACE` asks for one. If logic replaces the panic hook, it's told of its
 //! panics and the host isn't.
+//!
+//! [`built_in!`] makes logic that is linked into the host itself, which a module may begin with.
 
 pub mod allocator;
 mod binding;
+mod built_in;
 mod entry;
 mod events;
 mod panics;
@@ -53,11 +56,16 @@ mod panics;
 pub mod threads;
 
 #[doc(hidden)]
+pub use built_in::built_in_entry;
+#[doc(hidden)]
 pub use entry::entry;
 /// For `export!`.
 #[doc(hidden)]
 pub use liveswap_state as state;
-pub use liveswap_state::{Context, Logic, SpawnError};
+pub use liveswap_state::{
+    BuiltIn, Constant, Context, Dependency, DependencyError, Logic, OptionError, OptionValue, Options,
+    SpawnError,
+};
 
 /// Exports this library's logic. Once per library.
 ///

@@ -3,25 +3,37 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Interface;
+use crate::dependency::{Dependency, DependencyError, Modules};
 use crate::spawn::Spawner;
+use crate::{Interface, Options, SharedOptions};
 
 /// Handed to each method of logic beside its state: who it is, for as long as the call lasts.
 ///
-/// The host owns it and keeps it as long as the version is loaded. Later it's also the way to the
-/// module's configuration and to other modules.
+/// The host owns it and keeps it as long as the version is loaded. It's also the way to the module's
+/// [options](Self::options) and to [other modules](Self::dependency).
 pub struct Context {
     module: String,
     version: String,
     serial: usize,
     /// None without a host.
     spawner: Option<Arc<dyn Spawner>>,
+    /// None without a host.
+    modules: Option<Arc<dyn Modules>>,
+    /// The module's, which all of its versions see.
+    options: Arc<SharedOptions>,
 }
 
 impl Context {
     /// A context for tests that call logic directly, without a host.
     pub fn new(module: impl Into<String>, version: impl Into<String>) -> Self {
-        Self { module: module.into(), version: version.into(), serial: 0, spawner: None }
+        Self {
+            module: module.into(),
+            version: version.into(),
+            serial: 0,
+            spawner: None,
+            modules: None,
+            options: Arc::default(),
+        }
     }
 
     /// The context of one load of a version. For the engine: `serial` is how the host finds what it knows of
@@ -34,6 +46,23 @@ impl Context {
         spawner: Arc<dyn Spawner>,
     ) -> Self {
         Self { serial, spawner: Some(spawner), ..Self::new(module, version) }
+    }
+
+    /// The same, with the modules that it can reach. For the engine.
+    #[doc(hidden)]
+    pub fn with_modules(self, modules: Arc<dyn Modules>) -> Self {
+        Self { modules: Some(modules), ..self }
+    }
+
+    /// The same, with the options of its module, which the host may change. For the engine.
+    #[doc(hidden)]
+    pub fn sharing_options(self, options: Arc<SharedOptions>) -> Self {
+        Self { options, ..self }
+    }
+
+    /// The same, with these options. For tests that call logic directly.
+    pub fn with_options(self, options: Options) -> Self {
+        Self { options: Arc::new(SharedOptions::new(options)), ..self }
     }
 
     /// The name of the module this version belongs to.
@@ -86,6 +115,46 @@ impl Context {
     /// ```
     pub fn spawn<I: Interface + ?Sized>(&self) -> I::Spawn<'_> {
         I::spawn(self)
+    }
+
+    /// Another module of the host's, to be called by its interface, with no link to its library.
+    ///
+    /// ```
+    /// use liveswap_state::{Context, DependencyError, interface};
+    ///
+    /// #[interface]
+    /// pub trait Chain {
+    ///     fn head(&self) -> u64;
+    /// }
+    ///
+    /// fn describe(context: &Context) -> Result<String, String> {
+    ///     let chain = context.dependency::<dyn Chain>("chain").map_err(|error| error.to_string())?;
+    ///     let head = chain.call(|chain| chain.head()).map_err(|error| error.to_string())?;
+    ///     Ok(format!("at block {head}"))
+    /// }
+    ///
+    /// // A context without a host reaches nothing.
+    /// let alone = DependencyError::NoHost { module: "chain".to_owned() };
+    /// assert_eq!(describe(&Context::new("net", "1001")), Err(alone.to_string()));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the host has no such module, or it was declared with another interface.
+    pub fn dependency<I: Interface + ?Sized>(
+        &self,
+        name: &str,
+    ) -> Result<Dependency<'_, I>, DependencyError> {
+        Dependency::find(self, name)
+    }
+
+    /// The module's options as they are now. Each change makes new ones: what is returned stays as it is.
+    pub fn options(&self) -> Arc<Options> {
+        self.options.current()
+    }
+
+    pub(crate) fn modules(&self) -> Option<&dyn Modules> {
+        self.modules.as_deref()
     }
 
     pub(crate) fn spawner(&self) -> Option<&dyn Spawner> {

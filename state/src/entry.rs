@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::table::StateTable;
-use crate::{CodePointer, Context, Fenced, HostTable, Replay};
+use crate::{CodePointer, Context, Fenced, HostTable, Options, Replay};
 
 /// The name of the symbol: a static of type [`Entry`].
 pub const ENTRY_SYMBOL: &str = "liveswap_entry";
@@ -47,6 +47,12 @@ pub struct Entry {
     pub health: unsafe fn(*const (), &Context) -> Fenced<Result<(), String>>,
     /// The [`create`](crate::Logic::create) hook; the state comes as the address of a `Box` of it.
     pub create: fn(&Context) -> Fenced<*mut ()>,
+    /// The [`configure`](crate::Logic::configure) hook.
+    ///
+    /// # Safety
+    ///
+    /// The address is of a state of the library's type, which nobody else uses until this returns.
+    pub configure: unsafe fn(*mut (), &Options, &Context) -> Fenced<Result<(), String>>,
     /// What can be done with the state, and with those that it came from.
     pub state: StateTable,
     /// The [`teardown`](crate::Logic::teardown) hook.

@@ -46,6 +46,18 @@ pub enum CallError {
         /// The method that was refused.
         method: String,
     },
+    /// The thread is inside of another module and borrows its state, and to wait for this one's would be for ever: whoever
+    /// has it waits for the former.
+    #[error(
+        "`{method}` of module `{module}` wasn't called: two threads have a module's state each and would wait for each \
+         other's: call modules in one order, or from calls that don't have a state alone"
+    )]
+    Deadlock {
+        /// The module that was called.
+        module: String,
+        /// The method that was refused.
+        method: String,
+    },
     /// The state was migrated to another shape while this unit of work was in a call that doesn't touch it. What it
     /// would do with the state now, it would do on another version than it began on.
     #[error(

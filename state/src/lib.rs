@@ -32,9 +32,12 @@
 #[cfg(test)]
 extern crate self as liveswap_state;
 
+mod built_in;
 mod codec;
 mod collections;
+mod constant;
 mod context;
+mod dependency;
 mod entry;
 mod error;
 pub mod fence;
@@ -46,6 +49,7 @@ pub mod lock;
 mod logic;
 pub mod manifest;
 mod migrate;
+mod options;
 mod portable;
 mod shape;
 pub mod sharded;
@@ -53,9 +57,14 @@ mod spawn;
 pub mod table;
 mod whitelist;
 
+pub use built_in::BuiltIn;
 pub use codec::{CodecError, Decoder, Encoder};
 pub use collections::{HashMap, HashSet};
+pub use constant::Constant;
 pub use context::Context;
+#[doc(hidden)]
+pub use dependency::{Crossing, Enterable, Entered, Modules};
+pub use dependency::{Dependency, DependencyError, Through};
 pub use entry::{BeforeBind, BindError, ENTRY_SYMBOL, Entry};
 pub use error::CallError;
 pub use fence::Fenced;
@@ -72,6 +81,9 @@ pub use logic::Logic;
 #[doc(hidden)]
 pub use migrate::Unchanged;
 pub use migrate::{Migrate, MigrateError};
+#[doc(hidden)]
+pub use options::SharedOptions;
+pub use options::{OptionError, OptionValue, Options};
 pub use portable::State;
 #[doc(hidden)]
 pub use portable::{Recursion, Recursive, assert_state};

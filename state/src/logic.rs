@@ -1,6 +1,6 @@
 //! What every implementation of an interface brings: its state and its hooks.
 
-use crate::{Context, State};
+use crate::{Constant, Context, Options, State};
 
 /// One module's logic: which state it works on, and its hooks. The methods are in the interface's own
 /// trait, `GameLogic` for an interface `Game`.
@@ -17,9 +17,27 @@ pub trait Logic: Sized + 'static {
     /// rehearsal makes recorded calls on both versions, and refuses the later one for any other difference.
     const DIFFERENCES: &'static [&'static str] = &[];
 
+    /// Values that this version makes known by name: its manifest lists them, and so does the host's registry.
+    const CONSTANTS: &'static [Constant] = &[];
+
     /// Makes the state. Called once, for the first version that a process loads; later versions find
     /// the state as it is.
     fn create(context: &Context) -> Self::State;
+
+    /// Told what is set for the module: with its first version, before that is published, and whenever it's changed while
+    /// the engine runs. It has the state alone, as a method with `&mut self` does. Other versions aren't told of what is
+    /// set already: whatever of it the state needs, this hook has put there.
+    ///
+    /// [`Context::options`] has the options at any time; here it still has those before.
+    ///
+    /// # Errors
+    ///
+    /// What can't be meant, for people to read: an [`OptionError`](crate::OptionError) as text, perhaps. A first version
+    /// is refused with it. After a change the options before stay in force, so leave the state as it was.
+    fn configure(state: &mut Self::State, options: &Options, context: &Context) -> Result<(), String> {
+        let _ = (state, options, context);
+        Ok(())
+    }
 
     /// Asked after loading and before publishing: can this version serve? It must not touch the state.
     ///

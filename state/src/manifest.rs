@@ -13,6 +13,7 @@
 //! ```json
 //! {"contract":5,"module":"logic","version":"1002","compiler":"rustc …","panic":"unwind",
 //!  "interface":"Game","methods":[{"name":"hello","access":"exclusive","fingerprint":"…"}],
+//!  "differences":[],"constants":[{"name":"PLAYERS_MAX","type":"u64","value":"64"}],
 //!  "state":{"type":"World","schema":2,"fingerprint":"…",
 //!   "from":[{"type":"World","schema":1,"fingerprint":"…","one_way":false}],
 //!   "types":[{"name":"World","schema":2,"fingerprint":"…","parameters":[],"fields":[{"name":"day","type":1}]},
@@ -28,10 +29,11 @@
 
 use xxhash_rust::const_xxh3::xxh3_64;
 
+use crate::constant::ConstantValue;
 use crate::fingerprint::{COMPILER, PANIC_STRATEGY};
 use crate::shape::Shapes;
 use crate::table::StateTable;
-use crate::{Access, CONTRACT, Export, Fingerprint, Interface, Logic, MethodSpec, Shape, State};
+use crate::{Access, CONTRACT, Constant, Export, Fingerprint, Interface, Logic, MethodSpec, Shape, State};
 
 /// The name of the ELF section.
 pub const SECTION: &str = ".liveswap";
@@ -50,6 +52,7 @@ pub struct ManifestSpec {
     interface: &'static str,
     methods: &'static [MethodSpec],
     differences: &'static [&'static str],
+    constants: &'static [Constant],
     state: StateTable,
     shape: &'static Shape,
 }
@@ -78,6 +81,7 @@ impl ManifestSpec {
             interface: I::NAME,
             methods: I::METHODS,
             differences: L::DIFFERENCES,
+            constants: L::CONSTANTS,
             state: StateTable::of::<L::State>(),
             shape: L::State::SHAPE,
         }
@@ -119,6 +123,22 @@ impl ManifestSpec {
         let mut index = 0;
         while index < self.differences.len() {
             text.push_member(if index == 0 { "" } else { "," }, self.differences[index]);
+            index += 1;
+        }
+        text.push("],\"constants\":[");
+        let mut index = 0;
+        while index < self.constants.len() {
+            let constant = &self.constants[index];
+            text.push_member(if index == 0 { "{\"name\":" } else { ",{\"name\":" }, constant.name);
+            text.push_member(",\"type\":", constant.type_name());
+            match constant.value {
+                ConstantValue::Text(value) => text.push_member(",\"value\":", value),
+                ConstantValue::Truth(true) => text.push_member(",\"value\":", "true"),
+                ConstantValue::Truth(false) => text.push_member(",\"value\":", "false"),
+                ConstantValue::Unsigned(value) => text.push_quoted_number(false, value),
+                ConstantValue::Signed(value) => text.push_quoted_number(value < 0, value.unsigned_abs()),
+            }
+            text.push("}");
             index += 1;
         }
         text.push("],\"state\":{\"type\":");
@@ -250,18 +270,28 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// A member with a text value. The value's quotes and backslashes are escaped; what else JSON wants
-    /// escaped can't occur in the name of a Rust item or of a compiler.
+    /// A member with a text value, escaped as JSON wants it.
     const fn push_member(&mut self, key: &str, value: &str) {
         self.push(key);
         self.push_byte(b'"');
         let bytes = value.as_bytes();
         let mut index = 0;
         while index < bytes.len() {
-            if matches!(bytes[index], b'"' | b'\\') {
-                self.push_byte(b'\\');
+            match bytes[index] {
+                // Only a constant's value has any.
+                control @ 0..0x20 => {
+                    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                    self.push("\\u00");
+                    self.push_byte(DIGITS[(control >> 4) as usize]);
+                    self.push_byte(DIGITS[(control & 15) as usize]);
+                }
+                other => {
+                    if matches!(other, b'"' | b'\\') {
+                        self.push_byte(b'\\');
+                    }
+                    self.push_byte(other);
+                }
             }
-            self.push_byte(bytes[index]);
             index += 1;
         }
         self.push_byte(b'"');
@@ -331,7 +361,17 @@ impl<const N: usize> Text<N> {
         self.push_byte(b'"');
     }
 
+    const fn push_quoted_number(&mut self, is_negative: bool, number: u64) {
+        self.push(if is_negative { ",\"value\":\"-" } else { ",\"value\":\"" });
+        self.push_long_number(number);
+        self.push_byte(b'"');
+    }
+
     const fn push_number(&mut self, number: u32) {
+        self.push_long_number(number as u64);
+    }
+
+    const fn push_long_number(&mut self, number: u64) {
         let mut unit = 1;
         while number / unit >= 10 {
             unit *= 10;
@@ -357,6 +397,12 @@ mod tests {
         type State = u64;
 
         const DIFFERENCES: &'static [&'static str] = &["*"];
+        const CONSTANTS: &'static [Constant] = &[
+            Constant::text("SAID", "a \"word\"\n"),
+            Constant::unsigned("MOST", u64::MAX),
+            Constant::signed("LEAST", i64::MIN),
+            Constant::truth("IS_TRUE", true),
+        ];
 
         fn create(_: &Context) -> u64 {
             0
@@ -382,7 +428,7 @@ mod tests {
         );
         assert!(
             text.contains(
-                r#""interface":"Nothing","methods":[],"differences":["*"],"state":{"type":"u64","schema":1,"fingerprint":""#
+                r#""interface":"Nothing","methods":[],"differences":["*"],"constants":[{"name":"SAID","type":"str","value":"a \"word\"\u000a"},{"name":"MOST","type":"u64","value":"18446744073709551615"},{"name":"LEAST","type":"i64","value":"-9223372036854775808"},{"name":"IS_TRUE","type":"bool","value":"true"}],"state":{"type":"u64","schema":1,"fingerprint":""#
             ),
             "{text}"
         );
@@ -390,9 +436,9 @@ mod tests {
 
     #[test]
     fn numbers_are_decimal() {
-        for number in [0, 7, 10, 1002, u32::MAX] {
-            let mut text = Text::<16>::new();
-            text.push_number(number);
+        for number in [0, 7, 10, 1002, u64::from(u32::MAX), u64::MAX] {
+            let mut text = Text::<20>::new();
+            text.push_long_number(number);
             assert_eq!(text.bytes[..text.length], *number.to_string().as_bytes());
         }
     }

@@ -127,6 +127,18 @@ pub unsafe fn hand_over<Arguments: Send + 'static>(
     handed_over
 }
 
+/// Takes nothing over, for tests of what else a context leads to.
+#[cfg(test)]
+pub(crate) struct Nowhere;
+
+#[cfg(test)]
+// SAFETY: it leaves the arguments alone, and doesn't unwind.
+unsafe impl Spawner for Nowhere {
+    unsafe fn spawn(&self, _: &MethodSpec, _: *mut ()) -> Result<(), SpawnError> {
+        Err(SpawnError::Stopped)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
@@ -146,17 +158,17 @@ mod tests {
     struct Closed;
 
     impl Enter<dyn Notes> for Closed {
-        type Gate<'entered> = Nowhere;
+        type Gate<'entered> = NoWay;
 
-        fn enter(&self) -> Result<NotesProxy<Nowhere>, CallError> {
+        fn enter(&self) -> Result<NotesProxy<NoWay>, CallError> {
             Err(CallError::NoActiveVersion { module: "notes".to_owned() })
         }
     }
 
-    struct Nowhere;
+    struct NoWay;
 
     // SAFETY: it calls nothing.
-    unsafe impl Gate for Nowhere {
+    unsafe impl Gate for NoWay {
         unsafe fn pass<R: State>(
             &self,
             _: usize,

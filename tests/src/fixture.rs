@@ -17,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fixture {
     package: &'static str,
+    module: &'static str,
     version: String,
     features: BTreeSet<&'static str>,
     optimized: bool,
@@ -39,6 +40,7 @@ impl Fixture {
     pub fn package(package: &'static str, version: &str) -> Self {
         Self {
             package,
+            module: "logic",
             version: version.to_owned(),
             features: BTreeSet::new(),
             optimized: false,
@@ -60,6 +62,11 @@ impl Fixture {
     /// Logic for probation, as the given version.
     pub fn trial(version: &str) -> Self {
         Self::package("fixture-trial", version)
+    }
+
+    /// Logic that calls other modules, as a version of the given one.
+    pub fn link(module: &'static str, version: &str) -> Self {
+        Self { module, ..Self::package("fixture-link", version) }
     }
 
     /// A shared library that is no version of anything.
@@ -122,7 +129,7 @@ impl Fixture {
         lock.lock().expect("a file can be locked");
 
         let artifact = self.cargo(&target);
-        let path = folder.join(format!("logic.v{}.so", self.version));
+        let path = folder.join(format!("{}.v{}.so", self.module, self.version));
         // Another process may be reading an earlier copy.
         let fresh = folder.join("fresh");
         fs::copy(&artifact, &fresh).expect("an artifact can be copied");
@@ -136,7 +143,11 @@ impl Fixture {
         let optimized = if self.optimized { "-optimized" } else { "" };
         let nodelete = if self.nodelete { "-nodelete" } else { "" };
         let symbols = if self.symbols { "-symbols" } else { "" };
-        [self.package, "-", &self.version, optimized, nodelete, symbols].into_iter().chain(features).collect()
+        let module = if self.module == "logic" { "" } else { self.module };
+        [self.package, module, "-", &self.version, optimized, nodelete, symbols]
+            .into_iter()
+            .chain(features)
+            .collect()
     }
 
     /// Runs cargo and returns the path of what it built.
@@ -153,6 +164,7 @@ impl Fixture {
             // For this library alone: a change of `RUSTFLAGS` would build all that it depends on anew.
             .args(self.nodelete.then_some(["--", "-Clink-arg=-Wl,-z,nodelete"]).into_iter().flatten())
             .env("LIVESWAP_FIXTURE_VERSION", &self.version)
+            .env("LIVESWAP_FIXTURE_MODULE", self.module)
             // What a debugger would want is nine tenths of such a library, and each push copies it all.
             .env("CARGO_PROFILE_DEV_STRIP", if self.symbols { "none" } else { "symbols" })
             .stderr(Stdio::inherit())

@@ -2,11 +2,14 @@
 //! happens.
 
 pub mod alone;
+pub mod commands;
 pub mod crowd;
 pub mod demo;
 pub mod fixture;
+pub mod hello;
 pub mod host;
 pub mod leaving;
+pub mod links;
 pub mod log;
 pub mod maps;
 pub mod network;

@@ -100,7 +100,7 @@ fn the_status_as_json_has_every_promised_field() {
     assert_eq!((&module["name"], &module["phase"]), (&"logic".into(), &"probation".into()));
     for (slot, version, in_flight) in [("active", "1003", 1), ("standby", "1002", 0)] {
         let slot = &module[slot];
-        assert_names(slot, &["slot", "version", "state_schema", "in_flight", "holders"]);
+        assert_names(slot, &["slot", "version", "state_schema", "origin", "in_flight", "holders"]);
         assert!(slot["slot"] == "A" || slot["slot"] == "B", "{slot}");
         assert_eq!(slot["version"], version);
         assert_eq!(slot["state_schema"], 2);

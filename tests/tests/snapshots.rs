@@ -116,6 +116,18 @@ fn snapshots_are_taken_by_themselves_and_the_latest_are_kept() {
 }
 
 #[test]
+fn an_interval_beyond_all_time_is_never() {
+    let kept = Kept::new();
+    let host =
+        Host::of::<dyn Realm>(|builder, _| builder.snapshots(kept.path()).snapshot_every(Duration::MAX));
+    host.push(world::version(1));
+    host.push(world::version(2));
+    assert_eq!(host.status().snapshots.unwrap().taken, 0);
+    host.engine.snapshot("logic").unwrap();
+    assert_eq!(host.status().snapshots.unwrap().taken, 1);
+}
+
+#[test]
 fn a_snapshot_of_an_older_schema_is_migrated_before_anybody_sees_it() {
     let kept = Kept::new();
     let host = kept.filled();

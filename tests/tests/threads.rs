@@ -397,3 +397,34 @@ fn a_logic_library_asks_the_host_for_every_thread_function() {
     let found: Vec<_> = undefined.iter().filter(|name| ties.iter().any(|tie| name.contains(tie))).collect();
     assert!(found.is_empty(), "{found:?} must be defined by `export!`");
 }
+
+#[test]
+fn p0_05_a_version_s_last_use_ends_in_its_own_hooks_once_each() {
+    let log = Log::of_this_process();
+    let host = host();
+    let hooks = |version: &str| {
+        let records = log.records().into_iter().filter(|record| record.text("version") == version);
+        let said = records.map(|record| record.text("message").to_owned());
+        said.filter(|said| ["torn down", "unloaded"].contains(&&**said)).collect::<Vec<_>>()
+    };
+    for version in ["5111", "5112", "5113"] {
+        replace_or_begin(&host, version);
+    }
+    // The code that says so is each version's own: the engine logs it under the version whose library it came from.
+    for version in ["5111", "5112"] {
+        host.wait_until_unmapped(version);
+        assert_eq!(hooks(version), ["torn down", "unloaded"]);
+    }
+    assert_eq!(hooks("5113"), [""; 0], "it serves");
+    drop(host);
+    assert_eq!(hooks("5113"), ["torn down", "unloaded"]);
+    assert_eq!((hooks("5111").len(), hooks("5112").len()), (2, 2));
+}
+
+/// Makes a version the active one, and lets its predecessor go.
+fn replace_or_begin(host: &Host, version: &str) {
+    host.push(candidate(host, version));
+    if host.status().standby.is_some() {
+        host.commit();
+    }
+}

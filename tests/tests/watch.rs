@@ -10,7 +10,7 @@ use std::{env, thread};
 
 use liveswap::Push;
 use liveswap_tests::log::Log;
-use liveswap_tests::{Fixture, Host, Patched, logic, wait_until};
+use liveswap_tests::{Fixture, Host, Patched, alone, logic, wait_until};
 use tracing::Level;
 
 /// A host with a watched folder, which holds what `prepare` puts there.
@@ -353,6 +353,28 @@ fn p0_06_a_rescan_finds_what_was_not_reported() {
     assert_eq!(host.status().phase, "empty");
     host.engine.rescan();
     assert_eq!(host.version(), "1001");
+}
+
+#[test]
+fn p0_06_the_watcher_stops_with_its_engine_and_leaves_no_thread() {
+    alone::check(|| {
+        let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+        let before = threads();
+        let mut ends = Vec::new();
+        for _ in 0..20 {
+            let host = watching(|modules| {
+                fs::copy(logic("1001"), modules.join("logic.v1001.so")).unwrap();
+            });
+            assert_eq!(host.version(), "1001", "it was there before the first call");
+            let began = Instant::now();
+            drop(host);
+            ends.push(began.elapsed());
+        }
+        // The quickest of many: a watcher that sleeps between two looks would be slow each time, a busy machine isn't.
+        let quickest = ends.iter().min().unwrap();
+        assert!(*quickest < Duration::from_millis(100), "{ends:?}");
+        wait_until("all threads have ended", || threads() == before);
+    });
 }
 
 #[test]

@@ -67,6 +67,11 @@ impl<'place> Client<'place> {
         self.ask(Method::GET, "/status", None, Vec::new())
     }
 
+    /// The registry, as the engine wrote it.
+    pub(crate) fn registry(&self) -> Result<String, Failure> {
+        self.ask(Method::GET, "/registry", None, Vec::new())
+    }
+
     /// Sends a candidate's bytes, because the host may see another file system, and the content of its signature.
     pub(crate) fn push<T: DeserializeOwned>(
         &self,

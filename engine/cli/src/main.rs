@@ -36,7 +36,7 @@ use failure::Failure;
 use meter::Meter;
 use place::Place;
 use printable::printable;
-use report::{Committed, Published, PushOutcome, Restored, SetPushed, Status, Taken, Trusted};
+use report::{Committed, Published, PushOutcome, Registry, Restored, SetPushed, Status, Taken, Trusted};
 use token::{Role, Token};
 
 /// Pushes new versions of logic into a running liveswap host, and shows what it is doing.
@@ -60,6 +60,12 @@ struct Arguments {
 enum Command {
     /// Shows what is loaded, who is inside, and what has happened.
     Status {
+        /// As JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows the modules, their versions, and what those export.
+    Registry {
         /// As JSON, for programs.
         #[arg(long)]
         json: bool,
@@ -179,6 +185,10 @@ fn run(Arguments { admin, token_file, certificate, command }: Arguments) -> Resu
         Command::Rehearse { folder } => return Ok(liveswap::rehearsal::run(folder)),
         Command::Status { json: true } => print_line(&client()?.status()?),
         Command::Status { json: false } => print(&client::parse::<Status>(&client()?.status()?)?.to_string()),
+        Command::Registry { json: true } => print_line(&client()?.registry()?),
+        Command::Registry { json: false } => {
+            print(&client::parse::<Registry>(&client()?.registry()?)?.to_string())
+        }
         Command::Push {
             files,
             set,

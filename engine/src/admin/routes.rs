@@ -24,6 +24,7 @@ use crate::engine::{Core, Published, Push, PushOutcome};
 use crate::error::{
     AcceptError, CommitError, PushError, RecoverError, RollbackError, SetPushError, TakeError,
 };
+use crate::registry::Registry;
 use crate::sets::SetPushed;
 use crate::status::{SnapshotTaken, Status};
 
@@ -48,6 +49,7 @@ pub(super) fn router(core: Arc<Core>, candidate_size_max: u64) -> Router {
     let commands = Arc::new(Semaphore::new(COMMANDS_MAX));
     Router::new()
         .route("/status", get(status))
+        .route("/registry", get(registry))
         .route("/push", post(push))
         .route("/push/{set}", post(push_set))
         .route("/rollback/{module}", post(rollback))
@@ -63,6 +65,11 @@ pub(super) fn router(core: Arc<Core>, candidate_size_max: u64) -> Router {
 /// It doesn't wait for the engine, so it is always answered.
 async fn status(State(admin): State<Admin>) -> Json<Status> {
     Json(admin.core.status())
+}
+
+/// Nor does this.
+async fn registry(State(admin): State<Admin>) -> Json<Registry> {
+    Json(Registry::of(&admin.core.modules))
 }
 
 #[derive(Deserialize)]
@@ -212,13 +219,14 @@ async fn trust(
 }
 
 async fn unknown_route() -> Failure {
-    let routes = "expected /status, /push?name=FILE, /push/SET, or one of /rollback, /commit, /snapshot, /restore and /trust \
+    let routes = "expected /status, /registry, /push?name=FILE, /push/SET, or one of /rollback, /commit, /snapshot, \
+                  /restore and /trust \
                   with /MODULE behind it";
     Failure { status: StatusCode::NOT_FOUND, code: "unknown-route", message: routes.to_owned() }
 }
 
 async fn wrong_method() -> Failure {
-    let methods = "expected GET for /status, and POST for all else".to_owned();
+    let methods = "expected GET for /status and /registry, and POST for all else".to_owned();
     Failure { status: StatusCode::METHOD_NOT_ALLOWED, code: "wrong-method", message: methods }
 }
 
@@ -305,9 +313,8 @@ impl Failure {
     /// An error of the engine's. Most say that a candidate isn't acceptable; the others are listed here.
     fn engine(code: &'static str, error: &impl Display) -> Self {
         let status = match code {
-            "busy" | "withheld" | "vetoed" | "too-many-retained" | "no-predecessor" | "nothing-to-commit" => {
-                StatusCode::CONFLICT
-            }
+            "busy" | "withheld" | "vetoed" | "too-many-retained" | "too-many-modules" | "no-predecessor"
+            | "nothing-to-commit" => StatusCode::CONFLICT,
             "pause-missed" | "cancelled" | "no-state" | "nothing-suspect" | "suspect" => StatusCode::CONFLICT,
             "no-snapshots" | "no-snapshot" => StatusCode::CONFLICT,
             "unknown-module" | "unknown-set" => StatusCode::NOT_FOUND,

@@ -1,8 +1,13 @@
 //! Building an engine.
 
 mod audit;
+mod built_in;
+mod config;
+mod events;
+mod maker;
 #[cfg(feature = "network")]
 mod network;
+mod openings;
 mod probation;
 mod rehearse;
 mod sets;
@@ -11,29 +16,30 @@ mod signatures;
 use std::any::TypeId;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
 use liveswap_state::manifest::is_name;
-use liveswap_state::{Interface, MethodSpec, Spawner};
+use liveswap_state::{BuiltIn, Interface, MethodSpec, Spawner};
 
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
 use crate::candidate::accept::CANDIDATE_SIZE_MAX;
 use crate::candidate::private::PrivateFolder;
+use crate::config::Config;
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{
-    Audit, Authority, Control, Module, Moment, Observer, Oversight, Reaper, Settings, Snapshots, Vetoes,
+    Audit, Authority, Control, Events, Faults, Moment, Observer, Opening, Openings, Reaper, Settings, Vetoes,
 };
-use crate::engine::{Core, Declared, Engine, Trigger};
+use crate::engine::{Core, Engine, Trigger};
 use crate::error::BuildError;
 use crate::host::hook::Hooks;
-use crate::probation::record::Record;
 use crate::rehearsal::Rehearsal;
 use crate::spawn::{self, Jobs};
-use crate::status::Board;
+pub(crate) use maker::Maker;
+use openings::MODULES_MAX;
 use probation::Policies;
 
 /// How many snapshots are kept, unless the host says otherwise.
@@ -57,6 +63,9 @@ const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
 pub struct Builder {
     modules: Vec<Declaration>,
     sets: Vec<sets::SetDeclaration>,
+    openings: Vec<Opening>,
+    built_ins: Vec<BuiltIn>,
+    modules_max: usize,
     private_folder: Option<PathBuf>,
     watched: Vec<PathBuf>,
     triggers: Vec<StartTrigger>,
@@ -71,6 +80,7 @@ pub struct Builder {
     hook_deadline: Duration,
     vetoes: Vetoes,
     observer: Observer,
+    events: Events,
     suspect_policy: SuspectPolicy,
     snapshots: Option<SnapshotSettings>,
     policies: Policies,
@@ -78,6 +88,7 @@ pub struct Builder {
     spawned_running_max: usize,
     spawned_waiting_max: usize,
     audit_log: Option<PathBuf>,
+    config: Config,
 }
 
 /// Where snapshots are kept, how many, and how often one is taken.
@@ -91,12 +102,25 @@ struct SnapshotSettings {
 /// Starts a trigger, once there is something for it to reach.
 type StartTrigger = Box<dyn FnOnce(&Arc<Core>) -> Result<Box<dyn Trigger>, BuildError> + Send>;
 
-struct Declaration {
+/// A module that is to be, with what only its interface's type knows.
+pub(crate) struct Declaration {
     name: String,
     interface: &'static str,
     interface_type: TypeId,
     methods: &'static [MethodSpec],
     spawner: fn(Arc<CallPath>, Arc<Jobs>) -> Arc<dyn Spawner>,
+}
+
+impl Declaration {
+    fn of<I: Interface + ?Sized>(name: String) -> Self {
+        Self {
+            name,
+            interface: I::NAME,
+            interface_type: TypeId::of::<I>(),
+            methods: I::METHODS,
+            spawner: spawn::spawner::<I>,
+        }
+    }
 }
 
 impl std::fmt::Debug for Builder {
@@ -111,6 +135,9 @@ impl Builder {
         Self {
             modules: Vec::new(),
             sets: Vec::new(),
+            openings: Vec::new(),
+            built_ins: Vec::new(),
+            modules_max: MODULES_MAX,
             private_folder: None,
             watched: Vec::new(),
             triggers: Vec::new(),
@@ -125,6 +152,7 @@ impl Builder {
             hook_deadline: Duration::from_secs(10),
             vetoes: Vetoes { max: 5, pause: Duration::from_millis(100) },
             observer: Observer::default(),
+            events: Events::default(),
             suspect_policy: SuspectPolicy::default(),
             snapshots: None,
             policies: Policies::default(),
@@ -132,24 +160,22 @@ impl Builder {
             spawned_running_max: 64,
             spawned_waiting_max: 1024,
             audit_log: None,
+            config: Config::default(),
         }
     }
 
     /// Declares a module, by the interface through which it is called. Its name is the one in its
     /// manifest, and the start of its files' names.
     pub fn module<I: Interface + ?Sized>(mut self, name: impl Into<String>) -> Self {
-        self.modules.push(Declaration {
-            name: name.into(),
-            interface: I::NAME,
-            interface_type: TypeId::of::<I>(),
-            methods: I::METHODS,
-            spawner: spawn::spawner::<I>,
-        });
+        self.modules.push(Declaration::of::<I>(name.into()));
         self
     }
 
-    /// Watches a folder: a candidate that is copied or moved there is pushed. The folder is made if it is
-    /// missing, and looked through at the start. Nothing is loaded from a folder that every user may write to.
+    /// Watches a folder: a candidate that is copied or moved there, or into a folder in it, is pushed. The folder is made
+    /// if it is missing, and looked through at the start, eight folders deep. Nothing is loaded from a folder that every
+    /// user may write to, and no link is followed out of the folder.
+    ///
+    /// What is refused is logged, and listed in the [status](crate::Status::faults) with its path.
     #[cfg(feature = "watch")]
     pub fn watch(mut self, folder: impl Into<PathBuf>) -> Self {
         // Absolute, because the process may go to another folder later. It fails for an empty path only,
@@ -174,7 +200,7 @@ impl Builder {
         })
     }
 
-    /// Looks through the watched folders at each SIGHUP.
+    /// Looks through the watched folders at each SIGHUP, and reads the [configuration](Self::config) again.
     #[cfg(feature = "signals")]
     pub fn rescan_on_hangup(self) -> Self {
         self.trigger(|core| {
@@ -348,8 +374,12 @@ impl Builder {
     ///
     /// If a declaration is wrong, or the system refuses a folder, a socket or a thread. A candidate that is
     /// refused is no error: it is logged, and the module has no active version yet.
-    pub fn build(self) -> Result<Engine, BuildError> {
+    pub fn build(mut self) -> Result<Engine, BuildError> {
         self.check()?;
+        let names: Vec<_> = self.modules.iter().map(|module| module.name.as_str()).collect();
+        self.config.grows = !self.openings.is_empty();
+        let mut options = self.config.read(&names, std::env::vars_os())?;
+        let config = Arc::new(std::mem::take(&mut self.config));
         let audit = Audit::open(self.audit_log.as_deref())?;
         let folder = match &self.private_folder {
             Some(path) => {
@@ -362,38 +392,35 @@ impl Builder {
         let reaper = Reaper::start(bell.clone(), self.drain_deadline);
         let reaper = Arc::new(reaper.map_err(system("start the reaper's thread"))?);
         let sets = self.make_sets(&bell);
-        let declared: Vec<_> = self
+        let jobs = Arc::new(Jobs::new(self.spawned_running_max, self.spawned_waiting_max));
+        let has_built_in = !self.built_ins.is_empty();
+        let maker = Maker {
+            bell: bell.clone(),
+            reaper: reaper.clone(),
+            jobs: jobs.clone(),
+            modules: Arc::default(),
+            suspect_policy: self.suspect_policy,
+            snapshots: self.snapshots,
+            policies: self.policies,
+            built_ins: self.built_ins,
+            sets,
+            records: self.private_folder.is_some().then(|| folder.path().to_owned()),
+            rehearsal: self.rehearsal.clone(),
+        };
+        let known = maker.modules.clone();
+        let under_control = maker.sets.iter().map(sets::Made::under_control).collect();
+        let boards = maker.sets.iter().map(|set| set.board.clone()).collect();
+        let made: Result<Vec<_>, BuildError> = self
             .modules
             .iter()
-            .enumerate()
-            .map(|(index, module)| Declared {
-                path: Arc::new({
-                    let path =
-                        CallPath::new(module.name.clone(), module.methods, bell.clone(), self.suspect_policy);
-                    match sets::membership(&sets, index) {
-                        Some(membership) => path.of_set(membership),
-                        None => path,
-                    }
-                }),
-                board: Arc::new(Mutex::new(Board { phase: "empty", ..Board::default() })),
-                interface: module.interface,
-                interface_type: module.interface_type,
-            })
+            .map(|module| maker.make(module, options.remove(&module.name).unwrap_or_default()))
             .collect();
-        let jobs = Arc::new(Jobs::new(self.spawned_running_max, self.spawned_waiting_max));
-        let modules = declared.iter().zip(&self.modules).map(|(module, Declaration { spawner, .. })| {
-            let spawner = spawner(module.path.clone(), jobs.clone());
-            let (path, board) = (module.path.clone(), module.board.clone());
-            let snapshots = self.open_snapshots(&path.module)?;
-            let lasts = self.private_folder.is_some();
-            let record = lasts.then(|| Record::open(folder.path(), &path.module));
-            let oversight = Oversight::new(self.policies.of(&path.module), record);
-            let (interface, reaper) = (module.interface, reaper.clone());
-            let module = Module::new(path, interface, board, reaper, spawner, snapshots, oversight);
-            Ok(module.recording(self.rehearsal.as_ref()))
-        });
-        let modules: Result<Vec<_>, BuildError> = modules.collect();
-        let modules = modules.inspect_err(|_| reaper.stop(None))?;
+        let (declared, modules): (Vec<_>, Vec<_>) =
+            made.inspect_err(|_| reaper.stop(None))?.into_iter().unzip();
+        declared.into_iter().for_each(|declared| known.add(declared));
+        let (list, modules_max) = (self.openings, self.modules_max);
+        let openings = Openings { list, modules_max, maker };
+        let faults = Arc::<Faults>::default();
         let ((running, ended), (wake, woken)) = (bounded(0), bounded(1));
         let settings = Settings {
             folder: Arc::new(folder),
@@ -409,24 +436,29 @@ impl Builder {
             hooks: Hooks::new(self.hook_deadline),
             vetoes: self.vetoes,
             observer: self.observer,
+            events: self.events,
+            faults: faults.clone(),
             rehearsal: self.rehearsal.clone().unwrap_or_default(),
             bell,
+            openings,
+            config: config.clone(),
             audit: audit.clone(),
             wake,
             ended,
         };
-        let under_control = sets.iter().map(sets::Made::under_control).collect();
         let control = Control::start(modules, under_control, settings, reaper.clone(), jobs, running, woken);
         let control = control.map_err(|error| {
             reaper.stop(None);
             system("start the control thread")(error)
         })?;
         let core = Arc::new(Core {
-            modules: declared,
-            sets: sets.into_iter().map(|set| set.board).collect(),
+            modules: known,
+            sets: boards,
             mailbox: control.mailbox.clone(),
             reaper,
             audit,
+            faults,
+            config,
             candidate_size_max: self.candidate_size_max,
         });
         // From here on, dropping the engine ends the threads.
@@ -435,23 +467,15 @@ impl Builder {
         for start in self.triggers {
             engine.add(start(&core)?);
         }
-        // It waits for what a record may have the control thread begin with, too.
-        if !self.watched.is_empty() || self.private_folder.is_some() {
+        // It waits for what the control thread may begin with, too.
+        if !self.watched.is_empty() || self.private_folder.is_some() || has_built_in {
             engine.rescan();
         }
         Ok(engine)
     }
 
-    fn open_snapshots(&self, module: &str) -> Result<Option<Snapshots>, BuildError> {
-        let Some(SnapshotSettings { folder, keep, interval, at_end }) = &self.snapshots else {
-            return Ok(None);
-        };
-        let what = format!("keep snapshots in {}", folder.display());
-        Snapshots::open(folder, module, *keep, *interval, *at_end).map(Some).map_err(system(&what))
-    }
-
     fn check(&self) -> Result<(), BuildError> {
-        if self.modules.is_empty() {
+        if self.modules.is_empty() && self.openings.is_empty() {
             return Err(BuildError::NoModule);
         }
         for (index, Declaration { name, .. }) in self.modules.iter().enumerate() {
@@ -462,6 +486,7 @@ impl Builder {
                 return Err(BuildError::DeclaredTwice { name: name.clone() });
             }
         }
+        self.check_built_ins()?;
         self.check_sets()?;
         self.policies.check(self.modules.iter().map(|module| module.name.as_str()))?;
         Ok(self.authority.check()?)

@@ -18,14 +18,15 @@ pub(super) struct SetDeclaration {
 /// A set that was made, with its members' places among the engine's modules.
 pub(super) struct Made {
     set: Arc<Set>,
+    names: Vec<String>,
     members: Vec<usize>,
     pub(super) board: Arc<Mutex<SetStatus>>,
 }
 
 impl Made {
     /// The place that a module has in it.
-    fn membership(&self, module: usize) -> Option<Membership> {
-        let place = self.members.iter().position(|member| *member == module)?;
+    fn membership(&self, module: &str) -> Option<Membership> {
+        let place = self.names.iter().position(|name| name == module)?;
         Some(Membership { set: self.set.clone(), place })
     }
 
@@ -35,7 +36,7 @@ impl Made {
 }
 
 /// The place that a module has in any set.
-pub(super) fn membership(sets: &[Made], module: usize) -> Option<Membership> {
+pub(super) fn membership(sets: &[Made], module: &str) -> Option<Membership> {
     sets.iter().find_map(|set| set.membership(module))
 }
 
@@ -88,8 +89,8 @@ impl Builder {
         let make = |SetDeclaration { name, members }: &SetDeclaration| {
             let status = SetStatus { name: name.clone(), members: members.clone(), ..SetStatus::default() };
             let set = Set::new(name.clone(), members.len(), bell.clone());
-            let members = members.iter().filter_map(position).collect();
-            Made { set: Arc::new(set), members, board: Arc::new(Mutex::new(status)) }
+            let (names, members) = (members.clone(), members.iter().filter_map(position).collect());
+            Made { set: Arc::new(set), names, members, board: Arc::new(Mutex::new(status)) }
         };
         self.sets.iter().map(make).collect()
     }

@@ -198,7 +198,7 @@ impl Announcement {
     }
 
     /// Borrows the state of this generation, shared, for `doing`; waits while the gate is closed. `outer` is what the
-    /// thread does until then.
+    /// thread does until then. `before` is asked before each wait for the end of a call.
     pub(crate) fn borrow(
         &self,
         gate: &Gate,
@@ -206,6 +206,7 @@ impl Announcement {
         doing: Doing,
         outer: Doing,
         bell: &Arc<Bell>,
+        mut before: impl FnMut() -> Result<(), Barred>,
     ) -> Result<(), Barred> {
         loop {
             self.doing.store(doing.borrowing().to_word(), Ordering::Relaxed);
@@ -217,7 +218,7 @@ impl Announcement {
             if self.give_back(outer) {
                 self.answer(bell);
             }
-            gate.wait_for(generation)?;
+            gate.wait_for(generation, &mut before)?;
         }
     }
 
@@ -367,7 +368,7 @@ mod tests {
         announcement.enter(OUTSIDE, || 1, &bell);
         announcement.ask_to_settle();
         announcement.expect();
-        announcement.borrow(&gate, FIRST, DOING, Doing::NOTHING, &bell).unwrap();
+        announcement.borrow(&gate, FIRST, DOING, Doing::NOTHING, &bell, || Ok(())).unwrap();
         assert!(announcement.give_back(Doing::NOTHING));
         announcement.answer(&bell);
         assert_eq!(bell.rings(), 1, "who waits for the state is answered");
@@ -390,7 +391,7 @@ mod tests {
         announcement.enter(OUTSIDE, || 1, &bell);
         assert!(!announcement.is_still_inside(), "nobody has asked before");
         assert!(announcement.is_still_inside());
-        announcement.borrow(&Gate::new(), FIRST, DOING, Doing::NOTHING, &bell).unwrap();
+        announcement.borrow(&Gate::new(), FIRST, DOING, Doing::NOTHING, &bell, || Ok(())).unwrap();
         announcement.give_back(Doing::NOTHING);
         announcement.answer(&bell);
         assert!(announcement.is_still_inside());

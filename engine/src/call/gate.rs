@@ -21,6 +21,8 @@ use super::turn::Turn;
 pub(crate) const FIRST: usize = 1;
 /// Open for nobody: somebody has the state alone.
 const CLOSED: usize = 0;
+/// The same, and the engine has or waits for it: not for longer than a moment.
+const CLOSED_BY_ENGINE: usize = usize::MAX - 1;
 /// Open for nobody until the engine has dealt with the state: it may be half changed.
 pub(super) const SUSPECT: usize = usize::MAX;
 
@@ -33,6 +35,8 @@ pub(crate) enum Barred {
     Superseded,
     /// A panic may have left it half changed.
     Suspect,
+    /// This thread borrows another module's state, and would wait for a thread that waits for it.
+    Deadlock,
 }
 
 pub(crate) struct Gate {
@@ -54,13 +58,26 @@ impl Gate {
         self.open_for.load(Ordering::Acquire) == generation
     }
 
-    /// Waits until the gate is open for this generation.
+    /// Whether somebody has the state alone, or is about to, and will for as long as a call takes.
+    pub(crate) fn is_closed_by_a_call(&self) -> bool {
+        self.open_for.load(Ordering::Acquire) == CLOSED
+    }
+
+    /// Waits until the gate is open for this generation. `before` is asked before each wait for the end of a call.
     #[cold]
-    pub(crate) fn wait_for(&self, generation: usize) -> Result<(), Barred> {
+    pub(crate) fn wait_for(
+        &self,
+        generation: usize,
+        before: &mut dyn FnMut() -> Result<(), Barred>,
+    ) -> Result<(), Barred> {
         loop {
             let rings = self.opened.rings();
             match self.open_for.load(Ordering::Acquire) {
-                CLOSED => self.opened.wait(rings, None),
+                CLOSED => {
+                    before()?;
+                    self.opened.wait(rings, None)
+                }
+                CLOSED_BY_ENGINE => self.opened.wait(rings, None),
                 SUSPECT => return Err(Barred::Suspect),
                 open if open == generation => return Ok(()),
                 _ => return Err(Barred::Superseded),
@@ -81,12 +98,12 @@ impl Gate {
             open if open != generation => return Err(Barred::Superseded),
             _ => {}
         }
-        self.shut();
+        self.shut(CLOSED);
         participants.wait_until_free(|other| other.announcement.doing().is_borrowing());
         Ok(closed)
     }
 
-    /// Closes the gate, whatever it's open for, and waits until nobody borrows the state; none if the deadline
+    /// Closes the gate for the engine, whatever it's open for, and waits until nobody borrows the state; none if the deadline
     /// passes first.
     pub(crate) fn close_by(
         &self,
@@ -94,7 +111,7 @@ impl Gate {
         deadline: Option<Instant>,
     ) -> Option<Closed<'_>> {
         let closed = self.take_turn(deadline)?;
-        self.shut();
+        self.shut(CLOSED_BY_ENGINE);
         participants.is_free_by(|other| other.announcement.doing().is_borrowing(), deadline).then_some(closed)
     }
 
@@ -106,9 +123,9 @@ impl Gate {
         })
     }
 
-    fn shut(&self) {
+    fn shut(&self, closed: usize) {
         // Relaxed: ordered by the heavy barrier, which pairs with the light ones in `Announcement::{borrow, borrow_again}`.
-        self.open_for.store(CLOSED, Ordering::Relaxed);
+        self.open_for.store(closed, Ordering::Relaxed);
         barrier::heavy();
     }
 

@@ -87,6 +87,30 @@ impl Guard<'_> {
     }
 }
 
+impl Guard<'_> {
+    /// Has `work` have the state alone, as an exclusive call has it, if this is in the version with this serial number and
+    /// that may have it. If it panics, that is noted as for a call of the name of `hook`.
+    pub(crate) fn seclude_state<R>(
+        &self,
+        serial: usize,
+        hook: &'static str,
+        work: impl FnOnce(*mut (), &Context) -> Fenced<R>,
+    ) -> Option<Fenced<R>> {
+        let (inside, version) = (self.inside(), self.version());
+        if version.serial != serial {
+            return None;
+        }
+        let mut alone = inside.seclude_for(Doing::NOTHING, version.generation).ok()?;
+        let outcome = work(version.state.0, &version.context);
+        if let Err(panic) = &outcome {
+            alone.suspect(suspicion(version, hook, panic));
+            drop(alone);
+            inside.path().suspicions.tell();
+        }
+        Some(outcome)
+    }
+}
+
 impl Drop for Guard<'_> {
     #[inline(always)]
     fn drop(&mut self) {
@@ -299,7 +323,7 @@ fn run_alone<R>(
     let mut alone =
         inside.seclude(method, version.generation).map_err(|why| barred(path, version, method, why))?;
     run().map_err(|panic| {
-        alone.suspect(suspicion(path, version, method, &panic));
+        alone.suspect(suspicion(version, path.methods[method].name, &panic));
         drop(alone);
         path.suspicions.tell();
         panicked(path, version, method, *panic)
@@ -325,6 +349,7 @@ fn barred(path: &CallPath, version: &Version, method: usize, why: Barred) -> Box
             let version = version.context.version().to_owned();
             CallError::Superseded { module, version, method }
         }
+        Barred::Deadlock => CallError::Deadlock { module, method },
         Barred::Suspect => {
             let by = path.suspicions.current().map_or_else(String::new, |suspicion| suspicion.method);
             CallError::Suspect { module, method, by }
@@ -332,10 +357,9 @@ fn barred(path: &CallPath, version: &Version, method: usize, why: Barred) -> Box
     })
 }
 
-fn suspicion(path: &CallPath, version: &Version, method: usize, panic: &Panic) -> Suspicion {
-    let (version, method) = (version.context.version(), path.methods[method].name);
+fn suspicion(version: &Version, method: &'static str, panic: &Panic) -> Suspicion {
     Suspicion {
-        version: version.to_owned(),
+        version: version.context.version().to_owned(),
         method: method.to_owned(),
         message: panic.message.clone(),
         location: panic.location.clone(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::CallPath;
 use super::announcement::Announcement;
 use super::bell::Bell;
+use super::deadlock::Waiting;
 use super::doing::Doing;
 use super::gate::{Barred, Closed};
 use super::local::Local;
@@ -111,7 +112,14 @@ impl<'guard> Inside<'guard> {
             self.announcement().say(doing.borrowing());
             return Ok(());
         }
-        self.announcement().borrow(&self.path().gate, generation, doing, outer, self.bell())
+        let mut waiting = None;
+        let before = || {
+            // One wait at a time.
+            drop(waiting.take());
+            waiting = Waiting::begin(self.local, false)?;
+            Ok(())
+        };
+        self.announcement().borrow(&self.path().gate, generation, doing, outer, self.bell(), before)
     }
 
     #[cold]
@@ -130,12 +138,19 @@ impl<'guard> Inside<'guard> {
 
     /// Borrows the state of this generation alone, for a call.
     pub(super) fn seclude(self, method: usize, generation: usize) -> Result<Alone<'guard>, Barred> {
+        self.seclude_for(Doing::calling(method), generation)
+    }
+
+    /// The same for what the thread then does.
+    pub(super) fn seclude_for(self, doing: Doing, generation: usize) -> Result<Alone<'guard>, Barred> {
         let outer = self.announcement().own_doing();
         if self.announcement().is_alone() || outer.is_borrowing() {
             return Err(Barred::Reentrant);
         }
+        let waiting = Waiting::begin(self.local, true)?;
         let closed = self.path().gate.close_for(generation, &self.path().participants)?;
-        self.announcement().say(Doing::calling(method).borrowing());
+        drop(waiting);
+        self.announcement().say(doing.borrowing());
         self.announcement().set_alone(true);
         Ok(Alone { inside: self, outer, closed })
     }

@@ -83,6 +83,14 @@ impl Local {
         self.announcement().is_alone() || self.pin().is_some_and(Pin::is_kept_out)
     }
 
+    pub(super) fn shared_path(&self) -> &Arc<CallPath> {
+        &self.path
+    }
+
+    pub(super) fn thread_id(&self) -> i32 {
+        self.participant.thread_id()
+    }
+
     /// Enters the published version; none if there isn't one. A nested entry stays on the outer one's.
     ///
     /// What is returned is valid as long as the thread is inside. `path` is this side's own; who calls this has it at
@@ -270,6 +278,18 @@ pub(super) fn prepare_end() {
         // SAFETY: the key was created and is never deleted.
         unsafe { libc::pthread_setspecific(key, ptr::without_provenance(1)) };
     }
+}
+
+/// Whether this thread borrows the state of a module beside this one.
+pub(super) fn borrows_beside(path: &CallPath) -> bool {
+    let borrows = |locals: &Locals| {
+        let table = locals.0.borrow();
+        // SAFETY: what the table holds is valid.
+        let mut others = table.iter().filter_map(|local| unsafe { local.as_ref() });
+        others
+            .any(|local| local.path.number != path.number && local.announcement().own_doing().is_borrowing())
+    };
+    LOCALS.try_with(borrows).unwrap_or(false)
 }
 
 /// Whether this thread is inside the version, or may enter it because of the generation of a set that it's pinned to.

@@ -12,6 +12,7 @@
 //! | [`bell`] | how a caller that leaves wakes whoever waits |
 //! | [`gate`] | exclusive calls against shared ones |
 //! | [`turn`] | exclusive calls among each other |
+//! | [`deadlock`] | threads that would wait for each other, with a state of another module in hand |
 //! | [`door`] | nobody enters for a moment, and nobody is turned away |
 //! | [`handover`] | turning the state into one of another shape, between two versions |
 //! | [`suspicion`] | what is noted when an exclusive call has panicked |
@@ -33,6 +34,7 @@
 mod announcement;
 mod barrier;
 mod bell;
+mod deadlock;
 mod doing;
 mod door;
 pub(crate) mod footprint;

@@ -36,6 +36,10 @@ impl Participant {
         Self { announcement: CachePadded::new(announcement), thread, seen: Mutex::new(None) }
     }
 
+    pub(super) fn thread_id(&self) -> i32 {
+        self.thread.id
+    }
+
     /// For how long, at least, the thread has been in the call it is in.
     fn age(&self) -> Duration {
         let mut seen = lock(&self.seen);
@@ -137,6 +141,12 @@ impl Participants {
                 return false;
             }
         }
+    }
+
+    /// The numbers of the threads that borrow the state.
+    pub(crate) fn borrowers(&self) -> Vec<i32> {
+        let borrowing = self.find(&|participant| participant.announcement.doing().is_borrowing());
+        borrowing.iter().map(|participant| participant.thread.id).collect()
     }
 
     /// Whether any thread is inside the version. The caller has passed the heavy barrier since another

@@ -53,6 +53,22 @@ pub enum AcceptError {
         /// The limit.
         limit: usize,
     },
+    /// The folder lies deeper in the watched one than is looked.
+    #[error("{folder} lies more than {limit} folders deep in the watched one, which is as far as is looked: move it up", folder = folder.display())]
+    TooDeep {
+        /// The folder.
+        folder: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
+    /// A link leads to it, out of the watched folder.
+    #[error("{path} leads out of the watched folder {folder}: put the file itself there", path = path.display(), folder = folder.display())]
+    LeadsOut {
+        /// The candidate.
+        path: PathBuf,
+        /// The watched folder.
+        folder: PathBuf,
+    },
     /// It isn't a regular file: reading a pipe or a device might never end.
     #[error("{path} isn't a regular file: push a shared library", path = path.display())]
     NotAFile {

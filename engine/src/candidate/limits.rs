@@ -7,6 +7,7 @@ use super::manifest::{Manifest, ManifestError};
 pub(super) const LENGTH_MAX: usize = 1024 * 1024;
 
 const METHODS_MAX: usize = 4096;
+const CONSTANTS_MAX: usize = 4096;
 /// Of the state and all that it consists of.
 const TYPES_MAX: usize = 4096;
 /// Of all types together.
@@ -22,9 +23,12 @@ pub(super) const VERSION_MAX: usize = 256;
 
 /// Whether every part of the manifest is within its bounds.
 pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
-    let Manifest { module, version, compiler, panic, interface, methods, differences, state, .. } = manifest;
+    let Manifest {
+        module, version, compiler, panic, interface, methods, differences, constants, state, ..
+    } = manifest;
     at_most(METHODS_MAX, "methods", methods.len())?;
     at_most(METHODS_MAX, "methods that differ", differences.len())?;
+    at_most(CONSTANTS_MAX, "constants", constants.len())?;
     at_most(TYPES_MAX, "types", state.types.len())?;
     at_most(FORMER_STATES_MAX, "former states", state.from.len())?;
     at_most(FIELDS_MAX, "fields", state.types.iter().map(|known| known.fields.len()).sum())?;
@@ -35,7 +39,15 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
     let former = state.from.iter().flat_map(|former| [&former.type_name, &former.fingerprint]);
     let types = state.types.iter().flat_map(|known| [&known.name, &known.fingerprint]);
     let fields = state.types.iter().flat_map(|known| &known.fields).map(|field| &field.name);
-    let names = own.into_iter().chain(differences).chain(methods).chain(former).chain(types).chain(fields);
+    let constants = constants.iter().flat_map(|known| [&known.name, &known.type_name, &known.value]);
+    let names = own
+        .into_iter()
+        .chain(differences)
+        .chain(methods)
+        .chain(constants)
+        .chain(former)
+        .chain(types)
+        .chain(fields);
     at_most(NAME_MAX, "bytes in a name", names.map(String::len).max().unwrap_or(0))
 }
 
@@ -46,7 +58,7 @@ pub(super) fn at_most(limit: usize, what: &'static str, found: usize) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::candidate::manifest::MethodManifest;
+    use crate::candidate::manifest::{ConstantManifest, MethodManifest};
     use crate::candidate::state::{FieldManifest, FormerState, StateManifest, TypeManifest};
 
     fn manifest() -> Manifest {
@@ -63,6 +75,7 @@ mod tests {
             interface: text("I"),
             methods: Vec::new(),
             differences: Vec::new(),
+            constants: Vec::new(),
             state,
         }
     }
@@ -79,6 +92,11 @@ mod tests {
     fn method() -> MethodManifest {
         let [name, access, fingerprint] = ["m", "shared", "f"].map(str::to_owned);
         MethodManifest { name, access, fingerprint }
+    }
+
+    fn constant() -> ConstantManifest {
+        let [name, type_name, value] = ["C", "str", "v"].map(str::to_owned);
+        ConstantManifest { name, type_name, value }
     }
 
     fn field() -> FieldManifest {
@@ -106,6 +124,7 @@ mod tests {
     #[test]
     fn every_list_is_bounded() {
         bounded("methods", METHODS_MAX, |m, count| m.methods = vec![method(); count]);
+        bounded("constants", CONSTANTS_MAX, |m, count| m.constants = vec![constant(); count]);
         bounded("types", TYPES_MAX, |m, count| m.state.types = vec![a_type(); count]);
         bounded("former states", FORMER_STATES_MAX, |m, count| m.state.from = vec![former(); count]);
         // Counted over all types.
@@ -122,7 +141,7 @@ mod tests {
     #[test]
     fn every_name_is_bounded() {
         bounded("bytes in its version", VERSION_MAX, |m, length| m.version = "1".repeat(length));
-        let places: [fn(&mut Manifest) -> &mut String; 13] = [
+        let places: [fn(&mut Manifest) -> &mut String; 15] = [
             |m| &mut m.module,
             |m| &mut m.compiler,
             |m| &mut m.panic,
@@ -134,6 +153,8 @@ mod tests {
             |m| added(&mut m.state.types[1].fields, field(), |field| &mut field.name),
             |m| added(&mut m.state.from, former(), |former| &mut former.type_name),
             |m| added(&mut m.state.from, former(), |former| &mut former.fingerprint),
+            |m| added(&mut m.constants, constant(), |constant| &mut constant.name),
+            |m| added(&mut m.constants, constant(), |constant| &mut constant.value),
             |m| added(&mut m.methods, method(), |method| &mut method.name),
             |m| added(&mut m.methods, method(), |method| &mut method.fingerprint),
         ];

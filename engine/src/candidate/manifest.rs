@@ -36,6 +36,10 @@ pub struct Manifest {
     // Missing in manifests of contracts before.
     #[serde(default)]
     pub differences: Vec<String>,
+    /// The values that it makes known by name.
+    // Missing in manifests of contracts before.
+    #[serde(default)]
+    pub constants: Vec<ConstantManifest>,
     /// The state that the logic works on.
     pub state: StateManifest,
 }
@@ -50,6 +54,19 @@ pub struct MethodManifest {
     pub access: String,
     /// The hash of its signature, in hexadecimal.
     pub fingerprint: String,
+}
+
+/// A constant, as a manifest states it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ConstantManifest {
+    /// The constant's name.
+    pub name: String,
+    /// What its type is called.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Its value, as text.
+    pub value: String,
 }
 
 /// Why a file's manifest can't be read.
@@ -106,7 +123,7 @@ pub(crate) fn read(library: &[u8]) -> Result<(Manifest, Vec<u8>), ManifestError>
 
 /// The manifest at the start of a section, and how many bytes it takes. A linker or a sanitizer may have put
 /// padding behind it.
-fn parse(section: &[u8]) -> Result<(Manifest, usize), ManifestError> {
+pub(crate) fn parse(section: &[u8]) -> Result<(Manifest, usize), ManifestError> {
     let damaged = |what: &str| ManifestError::Damaged(what.to_owned());
     let (header, text) = section
         .split_at_checked(HEADER_LENGTH)
@@ -154,6 +171,9 @@ impl fmt::Display for Manifest {
         }
         for method in &self.differences {
             row("  differs", method)?;
+        }
+        for ConstantManifest { name, type_name, value } in &self.constants {
+            row("  constant", &format_args!("{name}: {type_name} = {value}"))?;
         }
         let StateManifest { type_name, schema, fingerprint, from, .. } = &self.state;
         row("state", &format_args!("{type_name}, schema {schema}, {fingerprint}"))?;

@@ -1,7 +1,7 @@
 //! Candidates: files that ask to become versions. Nothing of one is trusted, and none of its code runs,
 //! before it has passed through here.
 //!
-//! [`folder`] says whose it is, [`accept`] takes its bytes, [`digest`] says what they are, [`signature`] who has signed
+//! [`walk`] finds it, [`folder`] says whose it is, [`accept`] takes its bytes, [`digest`] says what they are, [`signature`] who has signed
 //! them. [`private`] holds the copy of them, [`nodelete`] lets it be unmapped, [`obstacles`] finds what may still stand
 //! in the way of that. [`elf`] and [`manifest`] read it, within [`limits`], [`verify`] compares it with the host,
 //! [`mod@state`] its state with the one that is running.
@@ -22,12 +22,13 @@ pub(crate) mod private;
 pub(crate) mod signature;
 pub(crate) mod state;
 pub(crate) mod verify;
+pub(crate) mod walk;
 
 pub use accept::AcceptError;
 pub use digest::{Digest, NotADigest};
 pub use elf::ElfError;
 pub use folder::Exposure;
-pub use manifest::{Manifest, ManifestError, MethodManifest, inspect};
+pub use manifest::{ConstantManifest, Manifest, ManifestError, MethodManifest, inspect};
 pub use name::{CandidateName, NotAVersion, VersionNumber};
 pub use signature::{Demand, KeyId, SignatureError, Trusted, read_signature, signature_beside};
 pub use state::{FieldManifest, FormerState, StateManifest, TypeManifest};

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use liveswap_state::BuiltIn;
+
 use super::accept::AcceptError;
 use super::digest::Digest;
 use super::folder;
@@ -138,6 +140,8 @@ pub(crate) struct PrivateCopy {
     pub(crate) path: PathBuf,
     pub(crate) digest: Digest,
     pub(crate) obstacles: Obstacles,
+    /// It stands for an implementation that is linked into the host, and holds the manifest of that.
+    pub(crate) built_in: Option<BuiltIn>,
     /// What it holds, though somebody may clean the file away.
     content: File,
     /// Keeps the folder until its last copy is gone.
@@ -151,16 +155,33 @@ impl PrivateCopy {
         content: &mut Cow<'_, [u8]>,
         digest: Digest,
     ) -> Result<Self, AcceptError> {
+        nodelete::clear(content);
+        Self::write(folder, content, digest, Obstacles::of(content), None)
+    }
+
+    /// Makes what stands for an implementation that is linked into the host. What it is, its manifest says: that of two
+    /// builds of a host with the same manifest is taken for the same.
+    pub(crate) fn of_built_in(folder: &Arc<PrivateFolder>, built_in: BuiltIn) -> Result<Self, AcceptError> {
+        let content = built_in.entry().manifest;
+        Self::write(folder, content, Digest::of(content), Obstacles::default(), Some(built_in))
+    }
+
+    fn write(
+        folder: &Arc<PrivateFolder>,
+        content: &[u8],
+        digest: Digest,
+        obstacles: Obstacles,
+        built_in: Option<BuiltIn>,
+    ) -> Result<Self, AcceptError> {
         let path = folder.fresh();
         let unwritable = |source| AcceptError::Unwritable { path: path.clone(), source };
         let mut file = folder.create_at(&path).map_err(unwritable)?;
         // From here on the file is removed whichever way this ends.
-        nodelete::clear(content);
-        let obstacles = Obstacles::of(content);
         let copy = File::open(&path).map(|content| Self {
             path: path.clone(),
             digest,
             obstacles,
+            built_in,
             content,
             folder: folder.clone(),
         });

@@ -221,6 +221,7 @@ mod tests {
             interface: "Game".into(),
             methods: ["extra", "hit"].map(|name| method(name, "exclusive")).into(),
             differences: Vec::new(),
+            constants: Vec::new(),
             state: StateManifest {
                 type_name: "World".into(),
                 schema: 1,

@@ -5,12 +5,15 @@
 //! after it was refused or rolled back, and still be the newest. So what was refused is remembered, with all that the
 //! refusal came of, and what was rolled back.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use liveswap_state::BuiltIn;
+
 use super::audit::PushRecord;
 use super::authority::Evidence;
+use super::events::Event;
 use super::mailbox::{Allowed, Candidate, PushRequest};
 use super::module::{Module, ask, micros};
 use super::observer::SwapStep;
@@ -18,9 +21,11 @@ use super::staged::Staged;
 use super::thread::Worker;
 use super::{Asker, Settings};
 use crate::candidate::accept::{Accepted, Source, accept, is_being_written, take};
+use crate::candidate::private::PrivateCopy;
 #[cfg(feature = "watch")]
 use crate::candidate::signature::signed_by;
-use crate::candidate::{CandidateName, Digest, VerifyError, VersionNumber, folder, manifest, verify};
+use crate::candidate::walk::{refuse_outside, walk};
+use crate::candidate::{AcceptError, CandidateName, Digest, VerifyError, VersionNumber, manifest, verify};
 use crate::engine::{Published, PushOutcome};
 use crate::error::PushError;
 use crate::status::Stages;
@@ -74,7 +79,7 @@ struct Refused {
     content: Digest,
     /// The name is part of what was refused: it may have been the fault.
     name: String,
-    /// What was active. Another state, or an older version, may make the content welcome.
+    /// What was active, in the module that it is named for. Another state, or an older version, may make the content welcome.
     beside: Vec<Option<Digest>>,
     /// What it was judged by, if the signature was at fault: with another one, or once another key is trusted, the
     /// content may be welcome.
@@ -98,6 +103,11 @@ pub(super) enum Taken<T> {
 }
 
 impl Worker {
+    /// What was refused may be welcome now.
+    pub(super) fn forget_refused(&mut self) {
+        self.remembered.refused = Ring::default();
+    }
+
     /// `Ok(None)`: a watched folder offered a content that was tried before.
     pub(super) fn push(
         &mut self,
@@ -107,7 +117,7 @@ impl Worker {
         let name = request.candidate.name();
         self.while_busy(format!("{name} is being pushed"), |thread| {
             let mut record = thread.settings.audit.begin_push();
-            let push = |thread: &mut Self, staged, stages| thread.push_staged(staged, stages);
+            let push = |thread: &mut Self, staged, stages| thread.push_staged(staged, stages, request);
             let outcome = thread.take_in(request, &name, origin, &mut record, push);
             let outcome = outcome.map(|taken| {
                 taken.map(|taken| match taken {
@@ -118,15 +128,39 @@ impl Worker {
             if let Err(error) = &outcome {
                 tell(|| tracing::warn!(candidate = name, asker = %request.asker, code = error.code(), "refused: {error}"));
             }
+            thread.tell_outcome(&name, &outcome);
             thread.settings.audit.pushed(request, &record, &outcome);
             outcome
         })
     }
 
+    fn tell_outcome(&self, name: &str, outcome: &Result<Option<PushOutcome>, PushError>) {
+        match outcome {
+            Ok(Some(PushOutcome::Published(published))) => self.settings.events.tell(|| Event::Reloaded {
+                module: published.module.clone(),
+                from: published.swap.from.clone(),
+                to: published.swap.to.clone(),
+            }),
+            Ok(_) => {}
+            Err(error) => self.settings.events.tell(|| Event::Failed {
+                candidate: name.to_owned(),
+                code: error.code(),
+                message: error.to_string(),
+            }),
+        }
+    }
+
     /// Has the candidate's module push it, alone.
-    fn push_staged(&mut self, staged: Staged, stages: Stages) -> Result<Published, PushError> {
-        let Some(index) = self.position(staged.module()) else { return Err(self.unknown(staged.module())) };
-        self.push_member(index, staged, stages)
+    fn push_staged(
+        &mut self,
+        staged: Staged,
+        stages: Stages,
+        request: &PushRequest,
+    ) -> Result<Option<Published>, PushError> {
+        match self.position(staged.module()) {
+            Some(index) => self.push_member(index, staged, stages).map(Some),
+            None => self.push_new(staged, stages, request),
+        }
     }
 
     pub(super) fn position(&self, module: &str) -> Option<usize> {
@@ -145,14 +179,14 @@ impl Worker {
         name: &str,
         origin: Origin,
         record: &mut PushRecord,
-        hand_on: impl FnOnce(&mut Self, Staged, Stages) -> Result<T, PushError>,
+        hand_on: impl FnOnce(&mut Self, Staged, Stages) -> Result<Option<T>, PushError>,
     ) -> Result<Option<Taken<T>>, PushError> {
         let named = CandidateName::parse(name);
         let mut concerns = named.as_ref().map(|name| name.module.clone());
         record.module.clone_from(&concerns);
         let started = Instant::now();
         if let (Candidate::File(path), Asker::Folder(_)) = (&request.candidate, &request.asker) {
-            folder::refuse_open(path).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
+            self.refuse_outside(path).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         }
         ask(&self.settings, None, SwapStep::Accept)
             .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
@@ -162,11 +196,20 @@ impl Worker {
             .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         record.see(&taken.content);
         let digest = taken.digest;
-        let beside = self.modules.iter().map(Module::active_digest).collect();
+        let is_beside = |module: &&Module| named.as_ref().is_none_or(|named| named.module == module.name());
+        let beside = self.modules.iter().filter(is_beside).map(Module::active_digest).collect();
         let refused = Refused { content: digest, name: name.to_owned(), beside, evidence: None };
         let unsigned = Refused { evidence: Some(proof.evidence()), ..refused.clone() };
         if origin != Origin::Asked && self.remembered.refused.contains(&unsigned) {
             return Ok(pass_over(name, origin));
+        }
+        let is_active = self.modules.iter().any(|module| module.active_digest() == Some(digest));
+        let is_remembered =
+            self.remembered.refused.contains(&refused) || self.remembered.withdrawn.contains(&digest);
+        if let (Candidate::File(path), Asker::Folder(_), false) =
+            (&request.candidate, &request.asker, is_active || is_remembered)
+        {
+            self.settings.events.tell(|| Event::Seen { path: path.clone() });
         }
         // Of one that isn't signed as it must be, nothing more is read, and nothing is told.
         if let Err(error) = proof.check(name, &taken.content) {
@@ -183,9 +226,7 @@ impl Worker {
             }
             return Ok(Some(Taken::Unchanged { module: module.name().to_owned(), version }));
         }
-        if origin != Origin::Asked
-            && (self.remembered.refused.contains(&refused) || self.remembered.withdrawn.contains(&digest))
-        {
+        if origin != Origin::Asked && is_remembered {
             return Ok(pass_over(name, origin));
         }
         let accepted =
@@ -210,11 +251,22 @@ impl Worker {
             }
         }
         self.note_withdrawn();
-        if outcome.is_ok() {
-            // Whoever asks for what was rolled back takes that back.
-            self.remembered.withdrawn.remove(&digest);
+        match outcome? {
+            Some(handed) => {
+                // Whoever asks for what was rolled back takes that back.
+                self.remembered.withdrawn.remove(&digest);
+                Ok(Some(Taken::Handed(handed)))
+            }
+            None => Ok(pass_over(name, origin)),
         }
-        outcome.map(|handed| Some(Taken::Handed(handed)))
+    }
+
+    /// Refuses a file of a watched folder that doesn't lie within it, or lies where everybody may write.
+    fn refuse_outside(&self, path: &Path) -> Result<(), AcceptError> {
+        let roots = self.settings.watched.iter().filter(|root| path.starts_with(root));
+        let root = roots.max_by_key(|root| root.as_os_str().len());
+        // Only a watched folder offers, so there is one.
+        refuse_outside(root.map_or_else(|| path.parent().unwrap_or(path), PathBuf::as_path), path)
     }
 
     pub(super) fn count_refused(&self, module: Option<&str>) {
@@ -228,6 +280,11 @@ impl Worker {
         for withdrawn in self.modules.iter_mut().flat_map(Module::take_withdrawn) {
             self.remembered.withdrawn.add(withdrawn);
         }
+    }
+
+    /// A watched folder needn't offer this content again.
+    pub(super) fn withdraw(&mut self, digest: Digest) {
+        self.remembered.withdrawn.add(digest);
     }
 
     /// Pushes what was put into a watched folder. If that is a signature, the file beside it may have been refused for
@@ -245,7 +302,7 @@ impl Worker {
     /// editor's or a copy's temporary file isn't anybody's mistake.
     fn offer(&mut self, path: PathBuf, origin: Origin) {
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        let candidate = Candidate::File(path);
+        let candidate = Candidate::File(path.clone());
         if CandidateName::parse(&candidate.name()).is_some() {
             // What is refused has been logged and counted; nobody waits for the outcome.
             let request = PushRequest {
@@ -254,37 +311,44 @@ impl Worker {
                 allowed: Allowed::default(),
                 asker: Asker::Folder(folder),
             };
-            let _ = self.push(&request, origin);
+            match self.push(&request, origin) {
+                Ok(Some(_)) => self.settings.faults.clear(&path),
+                // It was tried before: what there was to say against it still holds.
+                Ok(None) => {}
+                Err(error) => self.settings.faults.note(&path, error.code(), error.to_string()),
+            }
         }
     }
 
-    /// Offers, for each module, the newest file that is newer than what is active; if it's refused, the
+    /// Offers, for each module, the newest file that is as new as what is active or newer; if it's refused, the
     /// next older one.
     pub(super) fn rescan(&mut self) {
-        let mut found = Vec::new();
-        for folder in &self.settings.watched {
-            match folder::list(folder) {
-                Ok(files) => found.extend(
-                    files
-                        .into_iter()
-                        .filter_map(|path| Some((CandidateName::parse(path.file_name()?.to_str()?)?, path))),
-                ),
-                Err(error) => {
-                    let (folder, code) = (folder.display(), error.code());
-                    tell(|| tracing::warn!(%folder, code, %error, "can't look through the watched folder"));
-                }
-            }
+        let walked: Vec<_> = self.settings.watched.iter().map(|folder| walk(folder)).collect();
+        let there: HashSet<_> = walked.iter().flat_map(|walked| &walked.files).collect();
+        self.settings.faults.keep(|path| there.contains(&path.to_owned()));
+        for (path, error) in walked.iter().flat_map(|walked| &walked.faults) {
+            let (folder, code) = (path.display(), error.code());
+            tell(|| tracing::warn!(%folder, code, %error, "can't look through the watched folder"));
+            self.settings.faults.note(path, code, error.to_string());
         }
-        found.sort_by(|(one, _), (other, _)| other.version.cmp(&one.version));
+        let files = walked.into_iter().flat_map(|walked| walked.files);
+        let named = |path: PathBuf| Some((CandidateName::parse(path.file_name()?.to_str()?)?, path));
+        let mut found: Vec<_> = files.filter_map(named).collect();
+        // By path among those of one version, so that what is taken doesn't depend on the order of a walk.
+        found.sort_by(|(one, here), (other, there)| other.version.cmp(&one.version).then(here.cmp(there)));
         for (name, path) in found {
-            let Some(module) = self.modules.iter().find(|module| module.name() == name.module) else {
-                continue;
+            let module = self.modules.iter().find(|module| module.name() == name.module);
+            let is_wanted = match module {
+                // One of the same number may have other bytes, and whoever put it there should hear of it.
+                Some(module) => module.active_number().is_none_or(|active| name.version >= active),
+                None => self.settings.openings.covers(&path),
             };
-            if module.active_number().is_none_or(|active| name.version > active) {
+            if is_wanted {
                 if is_being_written(&path) {
                     tell(
                         || tracing::info!(path = %path.display(), "not ready: somebody is still writing it"),
                     );
+                    self.settings.events.tell(|| Event::NotReady { path: path.clone() });
                 } else {
                     self.offer(path, Origin::Scanned);
                 }
@@ -300,10 +364,27 @@ pub(super) fn stage(
     named: Option<&CandidateName>,
     allowed: Allowed,
 ) -> Result<(Staged, Stages), PushError> {
+    if let Source::Kept(PrivateCopy { built_in: Some(built_in), .. }) = source {
+        return stage_built_in(settings, *built_in, allowed);
+    }
     let started = Instant::now();
     let accepted = accept(&settings.folder, source, settings.candidate_size_max)?;
     let stages = Stages { accept: Some(micros(started.elapsed())), ..Stages::default() };
     read(settings, accepted, named, allowed, stages)
+}
+
+/// The same for an implementation that is linked into the host.
+pub(super) fn stage_built_in(
+    settings: &Settings,
+    built_in: BuiltIn,
+    allowed: Allowed,
+) -> Result<(Staged, Stages), PushError> {
+    let copy = PrivateCopy::of_built_in(&settings.folder, built_in)?;
+    let section = built_in.entry().manifest;
+    let (manifest, _) = manifest::parse(section).map_err(VerifyError::from)?;
+    let readable = verify::readable(manifest, None)?;
+    let staged = Staged::new(readable, section.to_vec(), copy, allowed, settings.bell.clone());
+    Ok((staged, Stages::default()))
 }
 
 fn read(

@@ -3,6 +3,9 @@
 //! `dlclose` answers 0 whether or not the library leaves memory: a destructor that is registered for a
 //! thread, a unique symbol or a handle that somebody else holds keeps it mapped. So [`Library::unmap`] believes
 //! only the process's own memory map.
+//!
+//! An implementation that is built into the host goes through here too: its handle is the program's own, and closing that
+//! unmaps nothing.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -11,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use libloading::os::unix::{Library as Handle, RTLD_LOCAL, RTLD_NOW};
-use liveswap_state::{BeforeBind, BindError, Context, ENTRY_SYMBOL, Entry};
+use liveswap_state::{BeforeBind, BindError, BuiltIn, Context, ENTRY_SYMBOL, Entry};
 use thiserror::Error;
 
 use crate::call::Footprint;
@@ -54,6 +57,8 @@ pub(crate) struct Library {
     handle: ManuallyDrop<Handle>,
     path: PathBuf,
     obstacles: Obstacles,
+    /// It's no library, but linked into the host.
+    built_in: Option<BuiltIn>,
     /// The kernel's account of the process's memory, opened while there was a descriptor to be had.
     maps: File,
     /// What its constructors did behind the host's back; none if it couldn't be asked.
@@ -76,6 +81,8 @@ struct Connected {
 pub(crate) enum Unmapped {
     /// None of its code is mapped any more.
     Gone,
+    /// It's built into the host, and stays for good.
+    BuiltIn,
     /// It is still mapped.
     Retained {
         /// Why, as far as that is known.
@@ -109,13 +116,17 @@ impl Library {
         // Now, not lazily: a missing symbol must show here and not in the middle of a call. Local: two
         // versions have symbols of the same names.
         let maps = File::open("/proc/self/maps").map_err(LoadError::NoMap)?;
-        // SAFETY: constructors may run; verifying came first, as the caller vouches.
-        let handle = unsafe { Handle::open(Some(&copy.path), RTLD_NOW | RTLD_LOCAL) }
-            .map_err(|error| LoadError::Refused(error.to_string()))?;
+        let opened = match copy.built_in {
+            Some(_) => Ok(Handle::this()),
+            // SAFETY: constructors may run; verifying came first, as the caller vouches.
+            None => unsafe { Handle::open(Some(&copy.path), RTLD_NOW | RTLD_LOCAL) },
+        };
+        let handle = opened.map_err(|error| LoadError::Refused(error.to_string()))?;
         Ok(Self {
             handle: ManuallyDrop::new(handle),
             path: copy.path.clone(),
             obstacles: copy.obstacles.clone(),
+            built_in: copy.built_in,
             maps,
             before_bind: None,
             connected: ManuallyDrop::new(None),
@@ -135,10 +146,14 @@ impl Library {
         context: Arc<Context>,
         footprint: Arc<Footprint>,
     ) -> Result<(), LoadError> {
-        // SAFETY: the manifest vouches for the symbol's type. The entry is copied out; the references in it
-        // point into the mapping, which this `Library` owns.
-        let entry =
-            unsafe { self.handle.get::<*const Entry>(ENTRY_SYMBOL.as_bytes()).map(|symbol| **symbol) };
+        let entry = match self.built_in {
+            Some(built_in) => Ok(*built_in.entry()),
+            // SAFETY: the manifest vouches for the symbol's type. The entry is copied out; the references in it
+            // point into the mapping, which this `Library` owns.
+            None => unsafe {
+                self.handle.get::<*const Entry>(ENTRY_SYMBOL.as_bytes()).map(|symbol| **symbol)
+            },
+        };
         let Ok(entry) = entry else {
             // Not made with `export!`: what it uses of the C library's, its symbols show.
             self.before_bind = Some(BeforeBind::default());
@@ -149,8 +164,10 @@ impl Library {
         }
         host::own_blocks::begin(context.serial(), entry.alignment);
         self.before_bind = Some((entry.before_bind)());
-        // SAFETY: the manifest is inside of the library, which is mapped. What has just run touches a thread-local.
-        unsafe { footprint.locate(entry.manifest.as_ptr().addr()) };
+        if self.built_in.is_none() {
+            // SAFETY: the manifest is inside of the library, which is mapped. What has just run touches a thread-local.
+            unsafe { footprint.locate(entry.manifest.as_ptr().addr()) };
+        }
         // SAFETY: the first call into the library that does anything. The host table is a static; the context is
         // kept below, and lives until after the library is closed.
         let bound = unsafe { (entry.bind)(&host::TABLE, &*Arc::as_ptr(&context)) };
@@ -212,6 +229,11 @@ impl Library {
     pub(crate) fn unmap(mut self) -> Unmapped {
         if let Some(reason) = self.must_stay() {
             return self.retained(reason);
+        }
+        if self.built_in.is_some() {
+            // The program's own handle, which was never opened, is never closed.
+            self.clean_up();
+            return Unmapped::BuiltIn;
         }
         if let Some(connected) = self.connected.as_ref() {
             connected.footprint.begin_close();

@@ -14,7 +14,9 @@ use super::Asker;
 use crate::candidate::VersionNumber;
 use crate::candidate::accept::Source;
 use crate::engine::{Published, PushOutcome};
-use crate::error::{CommitError, PushError, RecoverError, RollbackError, SetPushError, TakeError};
+use crate::error::{
+    CommitError, PushError, RecoverError, ReloadError, RollbackError, SetPushError, TakeError,
+};
 use crate::host::hook;
 use crate::lock::lock;
 use crate::reply;
@@ -103,6 +105,7 @@ pub(super) enum Command {
     Commit(String, Asker, Reply<VersionNumber, CommitError>),
     Snapshot(String, Asker, Reply<SnapshotTaken, TakeError>),
     Recover(String, Recovery, Asker, Reply<(), RecoverError>),
+    Reload(Asker, Reply<Vec<String>, ReloadError>),
     /// A file in a watched folder was completed.
     #[cfg(feature = "watch")]
     Notice(PathBuf),
@@ -116,6 +119,8 @@ pub(crate) struct Mailbox {
     commands: Sender<Command>,
     /// Holds at most one wish for a look through the watched folders: one look serves all who wish for it.
     rescans: Sender<()>,
+    /// The same for the configuration, which is to be read again.
+    reloads: Sender<()>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -143,6 +148,8 @@ pub(super) struct Inbox {
     pub(super) commands: Receiver<Command>,
     /// Wishes for a look through the watched folders.
     pub(super) rescans: Receiver<()>,
+    /// Wishes that the configuration be read again.
+    pub(super) reloads: Receiver<()>,
     shared: Arc<Shared>,
 }
 
@@ -176,9 +183,11 @@ impl Mailbox {
     /// A mailbox, and what comes out of it.
     pub(super) fn new() -> (Self, Inbox) {
         let ((commands, received), (rescans, wished)) = (bounded(WAITING_MAX), bounded(1));
+        let (reloads, wished_anew) = bounded(1);
         let shared = Arc::<Shared>::default();
-        let inbox = Inbox { commands: received, rescans: wished, shared: shared.clone() };
-        (Self { commands, rescans, shared }, inbox)
+        let inbox =
+            Inbox { commands: received, rescans: wished, reloads: wished_anew, shared: shared.clone() };
+        (Self { commands, rescans, reloads, shared }, inbox)
     }
 
     pub(crate) fn push(&self, request: PushRequest) -> Result<PushOutcome, PushError> {
@@ -224,6 +233,18 @@ impl Mailbox {
     pub(crate) fn recover(&self, module: String, how: Recovery, asker: Asker) -> Result<(), RecoverError> {
         let busy = |waits_for| PushError::Busy { waits_for }.into();
         self.ask(|reply| Command::Recover(module, how, asker, reply), busy, PushError::Stopped.into())
+    }
+
+    pub(crate) fn reload_and_wait(&self, asker: Asker) -> Result<Vec<String>, ReloadError> {
+        let busy = |waits_for| ReloadError::Busy { waits_for };
+        self.ask(|reply| Command::Reload(asker, reply), busy, ReloadError::Stopped)
+    }
+
+    /// Asks for the configuration to be read again. Never waits.
+    #[cfg(any(feature = "watch", feature = "signals"))]
+    pub(crate) fn reload(&self) {
+        // A full channel holds the same wish already.
+        let _ = self.reloads.try_send(());
     }
 
     /// A file in a watched folder was completed. Never waits.

@@ -7,6 +7,9 @@
 //! | [`audit`] | writes down who has asked for what, and what became of it |
 //! | [`authority`] | who must sign what they push |
 //! | [`thread`] | carries out what comes in, one command after the other |
+//! | [`admission`] | making modules of what is found |
+//! | [`events`] | what the host is told of candidates |
+//! | [`faults`] | what is wrong in the watched folders |
 //! | [`intake`] | takes in what is pushed, and looks through the watched folders |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
@@ -23,13 +26,17 @@
 //! | [`staged`] | a candidate on its way |
 //! | [`library`] | the one place for `dlopen` and `dlclose` |
 //! | [`reaper`] | drains and unmaps what has left its slot |
+//! | [`reload`] | reads the modules' options again |
 //! | [`departure`] | what is left to do for such a version |
 
+mod admission;
 mod asker;
 mod audit;
 mod authority;
 mod capture;
 mod departure;
+mod events;
+mod faults;
 mod intake;
 mod library;
 mod mailbox;
@@ -39,6 +46,7 @@ mod observer;
 mod pace;
 mod progress;
 mod reaper;
+mod reload;
 mod restore;
 mod sets;
 mod staged;
@@ -56,15 +64,20 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+pub use admission::AdmissionError;
+pub(crate) use admission::{Opening, Openings};
 pub(crate) use asker::Asker;
 pub(crate) use audit::Audit;
 pub use audit::AuditError;
 pub(crate) use authority::Authority;
+pub use events::Event;
+pub(crate) use events::Events;
+pub(crate) use faults::Faults;
 pub use library::LoadError;
 pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
 pub use migration::MigrationError;
-pub(crate) use module::{Module, Oversight, Snapshots};
-pub use module::{PrepareError, YieldError};
+pub use module::{ConfigureError, PrepareError, YieldError};
+pub(crate) use module::{Module, Oversight, Services, Snapshots};
 pub(crate) use observer::Observer;
 pub use observer::{Moment, SwapStep};
 pub(crate) use progress::Progress;
@@ -78,6 +91,7 @@ pub(crate) use trial::rehearse;
 
 use crate::call::Bell;
 use crate::candidate::private::PrivateFolder;
+use crate::config::Config;
 use crate::host::hook::Hooks;
 use crate::rehearsal::Rehearsal;
 
@@ -116,9 +130,17 @@ pub(crate) struct Settings {
     pub(crate) vetoes: Vetoes,
     /// Asked before each step, and told after.
     pub(crate) observer: Observer,
+    /// Told what becomes of candidates.
+    pub(crate) events: Events,
+    /// What is wrong in the watched folders.
+    pub(crate) faults: Arc<Faults>,
     /// How candidates are rehearsed, if they are.
     pub(crate) rehearsal: Rehearsal,
     pub(crate) bell: Arc<Bell>,
+    /// What may become a module by itself.
+    pub(crate) openings: Openings,
+    /// Where the modules' options come from.
+    pub(crate) config: Arc<Config>,
     /// Where all that is asked for is written down.
     pub(crate) audit: Audit,
     /// Wakes the control thread to look after what goes on by itself.

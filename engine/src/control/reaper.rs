@@ -63,6 +63,8 @@ enum RetiredState {
     Retained(String, Option<Box<Remains>>),
     /// No segment of it is mapped any more; this is what it had allocated and nobody had freed by then.
     Unmapped { live_bytes: Option<usize> },
+    /// It's built into the host: nobody is inside any more, and that is all there was to wait for.
+    BuiltIn,
 }
 
 impl Retired {
@@ -110,7 +112,7 @@ impl Retired {
         match self.state {
             RetiredState::Draining(_) | RetiredState::Leaving(_) => self.holders().iter().any(lasts),
             RetiredState::Retained(..) => true,
-            RetiredState::Busy | RetiredState::Unmapped { .. } => false,
+            RetiredState::Busy | RetiredState::Unmapped { .. } | RetiredState::BuiltIn => false,
         }
     }
 
@@ -122,13 +124,18 @@ impl Retired {
                 Some(sooner(stop.deadline, Some(stop.grace)))
             }
             RetiredState::Draining(_) | RetiredState::Leaving(_) | RetiredState::Busy => Some(stop.deadline),
-            RetiredState::Retained(..) | RetiredState::Unmapped { .. } => None,
+            RetiredState::Retained(..) | RetiredState::Unmapped { .. } | RetiredState::BuiltIn => None,
         }
+    }
+
+    /// Whether there is nothing left to do for it.
+    fn is_over(&self) -> bool {
+        matches!(self.state, RetiredState::Unmapped { .. } | RetiredState::BuiltIn)
     }
 
     fn view(&self) -> RetiredView {
         let holders = match self.state {
-            RetiredState::Unmapped { .. } => Vec::new(),
+            RetiredState::Unmapped { .. } | RetiredState::BuiltIn => Vec::new(),
             _ => self.holders(),
         };
         let is_left = |holder: &Holding| matches!(holder.hold, Hold::Destructors | Hold::Thread);
@@ -139,6 +146,7 @@ impl Retired {
             RetiredState::Draining(_) | RetiredState::Leaving(_) | RetiredState::Busy => ("draining", None),
             RetiredState::Retained(reason, _) => ("retained", Some(reason.clone())),
             RetiredState::Unmapped { .. } => ("unmapped", None),
+            RetiredState::BuiltIn => ("built-in", None),
         };
         let live_bytes = match self.state {
             RetiredState::Unmapped { live_bytes } => live_bytes,
@@ -272,7 +280,7 @@ impl Reaper {
     /// How many retired versions are kept in memory, and a description of all that are still there.
     fn resident(&self) -> (usize, Vec<String>) {
         let retired = lock(&self.shared.retired);
-        let resident = retired.iter().filter(|entry| !matches!(entry.state, RetiredState::Unmapped { .. }));
+        let resident = retired.iter().filter(|entry| !entry.is_over());
         let described: Vec<_> = resident.map(|entry| (entry.is_kept(), entry.describe())).collect();
         let held = described.iter().filter(|(is_kept, _)| *is_kept).count();
         (held, described.into_iter().map(|(_, description)| description).collect())
@@ -421,14 +429,18 @@ impl Shared {
         let Some(place) = retired.iter().position(|entry| entry.serial == serial) else { return };
         let entry = &mut retired[place];
         let (module, version) = (entry.path.module.clone(), entry.version.clone());
-        let reason = match outcome {
+        let (said, reason) = match outcome {
             Unmapped::Gone => {
                 entry.state = RetiredState::Unmapped { live_bytes };
-                None
+                ("unmapped", None)
+            }
+            Unmapped::BuiltIn => {
+                entry.state = RetiredState::BuiltIn;
+                ("drained, and built into the host", None)
             }
             Unmapped::Retained { reason, remains } => {
                 entry.state = RetiredState::Retained(reason.clone(), Some(remains));
-                Some(reason)
+                ("retained in memory", Some(reason))
             }
         };
         // Closing one library makes the loader look at the others too.
@@ -443,8 +455,8 @@ impl Shared {
         drop(retired);
         self.bell.ring();
         tell(|| match reason {
-            None => tracing::info!(module, %version, live_bytes, "unmapped"),
-            Some(reason) => tracing::warn!(module, %version, reason, "retained in memory"),
+            None => tracing::info!(module, %version, live_bytes, "{said}"),
+            Some(reason) => tracing::warn!(module, %version, reason, "{said}"),
         });
     }
 
@@ -476,7 +488,7 @@ impl Shared {
 
 /// Forgets versions that are gone: those that never were in a slot, and of the others the oldest.
 fn forget(retired: &mut Vec<Retired>) {
-    let is_gone = |entry: &Retired| matches!(entry.state, RetiredState::Unmapped { .. });
+    let is_gone = Retired::is_over;
     retired.retain(|entry| entry.was_published || !is_gone(entry));
     let mut gone = retired.iter().filter(|entry| is_gone(entry)).count();
     retired.retain(|entry| {

@@ -107,7 +107,7 @@ impl Worker {
         let (mut outcomes, mut candidates, mut seen) = (Vec::new(), Vec::new(), Vec::new());
         for (place, (request, record)) in requests.iter().zip(records).enumerate() {
             let file = request.candidate.name();
-            let stage = |_: &mut Self, staged: Staged, stages| Ok((staged, stages));
+            let stage = |_: &mut Self, staged: Staged, stages| Ok(Some((staged, stages)));
             let taken = self.take_in(request, &file, Origin::Asked, record, stage);
             let taken = taken.map_err(|error| refused(request, Box::new(error)))?;
             let module = match taken.expect("only what a watched folder offers is passed over") {

@@ -47,11 +47,7 @@ impl Control {
     ) -> std::io::Result<Self> {
         let (mailbox, inbox) = Mailbox::new();
         for module in &modules {
-            let wake = settings.wake.clone();
-            // If it's full, somebody else has woken the thread.
-            module.path.suspicions.listen(move || {
-                let _ = wake.try_send(());
-            });
+            listen(module, &settings);
         }
         let worker = Worker {
             modules,
@@ -88,6 +84,15 @@ impl Control {
     }
 }
 
+/// Has the thread woken when a state may be half changed.
+pub(super) fn listen(module: &Module, settings: &Settings) {
+    let wake = settings.wake.clone();
+    // If it's full, somebody else has woken the thread.
+    module.path.suspicions.listen(move || {
+        let _ = wake.try_send(());
+    });
+}
+
 /// What the thread works on.
 pub(super) struct Worker {
     pub(super) modules: Vec<Module>,
@@ -100,11 +105,12 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, Inbox { commands, rescans, .. }: &Inbox, woken: &Receiver<()>) {
+    fn run(mut self, Inbox { commands, rescans, reloads, .. }: &Inbox, woken: &Receiver<()>) {
         *lock(&self.shared.control_thread) = Some(thread::current().id());
         let ended = self.settings.ended.clone();
         for module in &mut self.modules {
             module.return_to_recorded(&self.settings);
+            module.begin_with_built_in(&self.settings);
         }
         loop {
             self.tend();
@@ -122,6 +128,7 @@ impl Worker {
                 },
                 // An error would say that the mailbox is gone, which the commands say too.
                 recv(rescans) -> _ => self.rescan(),
+                recv(reloads) -> _ => self.reload_by_itself(),
             }
         }
         let deadline = deadline_in(self.settings.drain_deadline);
@@ -176,6 +183,10 @@ impl Worker {
             Command::Recover(name, how, asker, reply) => {
                 let outcome = self.recover(&name, how);
                 self.settings.audit.recovered(&asker, &name, how, &outcome);
+                answer(reply, outcome);
+            }
+            Command::Reload(asker, reply) => {
+                let outcome = self.reload(&asker);
                 answer(reply, outcome);
             }
             #[cfg(feature = "watch")]

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 #[cfg(feature = "network")]
 use super::NetworkError;
-use super::{AuditError, BadProbation, SetError, SignatureError};
+use super::{AuditError, BadProbation, ConfigError, SetError, SignatureError, VerifyError};
 
 /// Why an engine could not be built.
 #[derive(Debug, Error)]
@@ -25,6 +25,15 @@ pub enum BuildError {
         /// The name.
         name: String,
     },
+    /// What is built in doesn't fit the module that it's for.
+    #[error("a version that is built in doesn't fit: {0}")]
+    BuiltIn(#[from] VerifyError),
+    /// A module has two versions that are built in.
+    #[error("module `{name}` has two versions that are built in: a module begins with one")]
+    BuiltInTwice {
+        /// The module.
+        name: String,
+    },
     /// A policy is for a module that isn't declared.
     #[error("found a policy for module `{name}`, expected one of {known}: declare it with `Builder::module`")]
     PolicyOfNone {
@@ -39,6 +48,9 @@ pub enum BuildError {
     /// A policy can't be meant.
     #[error("the policy for a probation can't be meant: {0}")]
     Policy(#[from] BadProbation),
+    /// The modules' options can't be read, or are set for a module that isn't declared.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The audit log can't be written.
     #[error(transparent)]
     Audit(#[from] AuditError),

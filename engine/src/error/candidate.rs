@@ -16,6 +16,8 @@ impl AcceptError {
             Self::Unreadable { .. } => "unreadable",
             Self::OpenFolder { .. } => "open-folder",
             Self::TooManyFiles { .. } => "too-many-files",
+            Self::TooDeep { .. } => "too-deep",
+            Self::LeadsOut { .. } => "leads-out",
             Self::NotAFile { .. } => "not-a-file",
             Self::TooLarge { .. } => "too-large",
             Self::Unwritable { .. } => "unwritable",
@@ -82,6 +84,7 @@ impl PrepareError {
             Self::SelfTest { .. } => "self-test-failed",
             Self::Panicked { .. } => "prepare-panicked",
             Self::Restore(error) => error.code(),
+            Self::Configure(error) => error.code(),
             Self::NoResult(error) => error.code(),
         }
     }

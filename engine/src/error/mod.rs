@@ -24,7 +24,11 @@ pub use crate::admin::{NetworkError, TokensError};
 pub use crate::candidate::{
     AcceptError, Demand, ElfError, Exposure, KeyId, ManifestError, SignatureError, Trusted, VerifyError,
 };
-pub use crate::control::{AuditError, LoadError, MigrationError, PrepareError, RestoreError, YieldError};
+pub use crate::config::error::{ConfigError, ReloadError};
+pub use crate::control::{
+    AdmissionError, AuditError, ConfigureError, LoadError, MigrationError, PrepareError, RestoreError,
+    YieldError,
+};
 pub use crate::host::hook::NoResult;
 pub use crate::probation::{BadProbation, RecordError};
 pub use crate::rehearsal::report::RehearsalError;

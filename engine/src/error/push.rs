@@ -5,8 +5,8 @@
 use thiserror::Error;
 
 use super::{
-    AcceptError, LoadError, MigrationError, PrepareError, RecordError, RehearsalError, SignatureError,
-    VerifyError, YieldError,
+    AcceptError, AdmissionError, LoadError, MigrationError, PrepareError, RecordError, RehearsalError,
+    SignatureError, VerifyError, YieldError,
 };
 use crate::control::SwapStep;
 
@@ -49,6 +49,9 @@ pub enum PushError {
     /// The next start can't be told that the candidate is on probation.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The candidate's module isn't there, and can't be made.
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
     /// A swap is under way.
     #[error("{waits_for}: push again when that is done")]
     Busy {
@@ -85,6 +88,7 @@ impl PushError {
             Self::Migrate(error) => error.code(),
             Self::Withheld { .. } => "withheld",
             Self::Record(error) => error.code(),
+            Self::Admission(error) => error.code(),
             Self::Busy { .. } => "busy",
             Self::TooManyRetained { .. } => "too-many-retained",
             Self::Stopped => "stopped",

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{PushError, RestoreError};
+use super::{ConfigureError, PushError, RestoreError};
 use crate::snapshot::error::DraftError;
 
 /// Why a snapshot could not be taken.
@@ -152,6 +152,9 @@ pub enum RecoverError {
     /// The active version can't begin with the snapshot.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// The state of the snapshot doesn't take what is set for the module.
+    #[error(transparent)]
+    Configure(#[from] ConfigureError),
     /// It can't be done now.
     #[error(transparent)]
     NotNow(#[from] PushError),
@@ -167,6 +170,7 @@ impl RecoverError {
             Self::NoSnapshot { .. } => "no-snapshot",
             Self::NothingSuspect { .. } => "nothing-suspect",
             Self::Restore(error) => error.code(),
+            Self::Configure(error) => error.code(),
             Self::NotNow(error) => error.code(),
         }
     }

@@ -47,6 +47,21 @@ pub(crate) fn begin(serial: usize, alignment: usize) {
     lock(&BLOCKS).crossing.insert(serial, alignment);
 }
 
+/// From here on the load also hands over what is aligned as far as this, by calling another module.
+pub(crate) fn crosses(serial: usize, alignment: usize) {
+    // Others are never noted by their alignment, so mostly there is nothing to do, and no lock to take.
+    if alignment <= USUAL {
+        return;
+    }
+    let mut blocks = lock(&BLOCKS);
+    let Blocks { crossing, own } = &mut *blocks;
+    let Some(crossing) = crossing.get_mut(&serial).filter(|crossing| **crossing < alignment) else { return };
+    *crossing = alignment;
+    // What it has already may be about to be handed over. Blocks that are so from the library's own account are of a usual
+    // alignment, as far as anybody knows; one that isn't is lost with the library.
+    own.retain(|_, (owner, layout)| *owner != serial || !may_be_own(*layout) || layout.align() > alignment);
+}
+
 /// The load with this serial has allocated a block.
 ///
 /// # Safety
@@ -105,6 +120,30 @@ mod tests {
 
     fn is_known(memory: *mut u8) -> bool {
         lock(&BLOCKS).own.contains_key(&memory.addr())
+    }
+
+    #[test]
+    fn what_a_load_hands_over_to_another_module_isnt_its_own_any_more() {
+        const SERIAL: usize = usize::MAX - 2;
+        begin(SERIAL, 16);
+        // SAFETY: both have a size.
+        let [handed_over, kept] = [64, 128].map(|alignment| unsafe { std::alloc::alloc(layout(alignment)) });
+        // SAFETY: just allocated, with these layouts.
+        unsafe {
+            note(SERIAL, handed_over, layout(64));
+            note(SERIAL, kept, layout(128));
+        }
+        assert!(is_known(handed_over));
+        crosses(SERIAL, 64);
+        assert!(!is_known(handed_over) && is_known(kept));
+        crosses(SERIAL, 32);
+        // SAFETY: no code of a load of this number runs; the first block is nobody's but this test's.
+        unsafe {
+            note(SERIAL, handed_over, layout(64));
+            assert!(!is_known(handed_over), "it hands over no less than before");
+            free(SERIAL);
+            std::alloc::dealloc(handed_over, layout(64));
+        }
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub(crate) struct Order {
     pub(crate) processor_max_s: Option<u64>,
     /// The methods whose calls aren't made, because the active version doesn't bear it.
     pub(crate) excluded: Vec<String>,
+    /// What is set for the module, as TOML.
+    pub(crate) options: String,
 }
 
 /// What the child says.
@@ -112,6 +114,7 @@ pub(crate) enum Doing {
     Load,
     Prepare,
     Create,
+    Configure,
     Restore,
     SelfTest,
     Migrate,
@@ -146,6 +149,7 @@ impl fmt::Display for Stage {
             Doing::Load => write!(formatter, "loading {version}"),
             Doing::Prepare => write!(formatter, "in `prepare` of {version}"),
             Doing::Create => write!(formatter, "in `create` of {version}"),
+            Doing::Configure => write!(formatter, "in `configure` of {version}"),
             Doing::Restore => write!(formatter, "making the state's copy with {version}"),
             Doing::SelfTest => write!(formatter, "in `self_test` of {version}"),
             Doing::Migrate => write!(formatter, "migrating the state's copy to the shape of {version}"),

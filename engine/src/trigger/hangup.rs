@@ -1,4 +1,4 @@
-//! SIGHUP: the operator asks for a look through the watched folders.
+//! SIGHUP: the operator asks for a look through the watched folders, and at the configuration.
 
 use std::io;
 use std::thread::JoinHandle;
@@ -22,9 +22,13 @@ impl Hangup {
     pub(crate) fn start(mailbox: Mailbox) -> io::Result<Self> {
         let mut signals = Signals::new([SIGHUP])?;
         let handle = signals.handle();
-        let thread = std::thread::Builder::new()
-            .name("liveswap-hangup".into())
-            .spawn(move || signals.forever().for_each(|_| mailbox.rescan()))?;
+        let thread = std::thread::Builder::new().name("liveswap-hangup".into()).spawn(move || {
+            for _ in signals.forever() {
+                // First: what is in the folders may need what is set now.
+                mailbox.reload();
+                mailbox.rescan();
+            }
+        })?;
         Ok(Self { handle, thread: Some(thread) })
     }
 }

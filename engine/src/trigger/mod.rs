@@ -1,5 +1,7 @@
 //! Triggers: what pushes by itself. Each ends in the control thread's mailbox, as every push does.
 
+#[cfg(feature = "watch")]
+pub(crate) mod config;
 #[cfg(feature = "signals")]
 pub(crate) mod hangup;
 #[cfg(feature = "watch")]

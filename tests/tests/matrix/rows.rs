@@ -168,7 +168,7 @@ impl Row {
             set_mode(&keys, 0o700);
             OWNER.trust(&keys);
             let builder = builder.trusted_keys(keys).require_signatures(demands);
-            let builder = builder.hook_deadline(Duration::from_millis(500));
+            let builder = builder.hook_deadline(Duration::from_secs(2));
             let vetoes = NonZeroU32::new(2).expect("it isn't zero");
             let builder = builder.vetoes_max(vetoes, Duration::from_millis(5));
             if probation { builder.probation(Probation::default()) } else { builder }

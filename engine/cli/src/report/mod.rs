@@ -4,10 +4,12 @@
 //! over, and stages it adds are shown as they come.
 //!
 //! This module has the answers to commands, with [`rehearsal`] as a part of a push's, [`status`] what `GET /status`
-//! answers, with [`migration`] and [`snapshots`] as parts of it, and [`probation`].
+//! answers, with [`migration`] and [`snapshots`] as parts of it, and [`probation`]; [`registry`] is what `GET /registry`
+//! answers.
 
 mod migration;
 mod probation;
+mod registry;
 mod rehearsal;
 mod snapshots;
 mod status;
@@ -20,6 +22,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 
 pub(crate) use migration::{Migration, Stage};
+pub(crate) use registry::Registry;
 use rehearsal::Rehearsed;
 pub(crate) use snapshots::Taken;
 pub(crate) use status::Status;

@@ -15,7 +15,37 @@ pub(crate) struct Status {
     pub(crate) modules: Vec<Module>,
     #[serde(default)]
     sets: Vec<Set>,
+    #[serde(default)]
+    faults: Vec<Fault>,
     audit: Option<Audit>,
+    config: Option<Config>,
+}
+
+/// The file that the modules' options are read from.
+#[derive(Deserialize)]
+struct Config {
+    file: String,
+    failure: Option<Failure>,
+}
+
+/// Why options aren't in force.
+#[derive(Deserialize)]
+struct Failure {
+    message: String,
+}
+
+/// What became of a module's options.
+#[derive(Default, Deserialize)]
+struct Options {
+    failure: Option<Failure>,
+}
+
+/// What is wrong in a watched folder.
+#[derive(Deserialize)]
+struct Fault {
+    path: String,
+    code: String,
+    message: String,
 }
 
 /// Modules that can be swapped as one.
@@ -58,6 +88,8 @@ pub(crate) struct Module {
     pub(crate) migration: Option<Migration>,
     snapshots: Option<Snapshots>,
     suspect: Option<Suspicion>,
+    #[serde(default)]
+    options: Options,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +97,9 @@ struct Slot {
     slot: String,
     version: String,
     state_schema: u32,
+    /// Missing in what engines before say.
+    #[serde(default)]
+    origin: String,
     in_flight: usize,
     holders: Vec<Holder>,
     live_bytes: Option<u64>,
@@ -131,8 +166,17 @@ impl Display for Status {
         for set in &self.sets {
             writeln!(formatter, "\n{set}")?;
         }
-        match &self.audit {
-            Some(audit) => writeln!(formatter, "\n{audit}"),
+        for Fault { path, code, message } in &self.faults {
+            writeln!(formatter, "\n{path}: {code}: {message}")?;
+        }
+        if let Some(audit) = &self.audit {
+            writeln!(formatter, "\n{audit}")?;
+        }
+        match &self.config {
+            Some(Config { file, failure: None }) => writeln!(formatter, "\nconfiguration: {file}"),
+            Some(Config { file, failure: Some(Failure { message }) }) => {
+                writeln!(formatter, "\nconfiguration: {file}: not in force: {message}")
+            }
             None => Ok(()),
         }
     }
@@ -171,9 +215,10 @@ impl Display for Module {
         writeln!(formatter, "{name}: {phase}")?;
         for (role, slot) in [("active", active), ("standby", standby)] {
             match slot {
-                Some(Slot { slot, version, state_schema, in_flight, holders, live_bytes }) => {
+                Some(Slot { slot, version, state_schema, origin, in_flight, holders, live_bytes }) => {
+                    let origin = if origin == "built-in" { "  built-in" } else { "" };
                     let live = live_bytes.map(|bytes| format!("  {} live", size(bytes))).unwrap_or_default();
-                    let what = format!("{slot}  schema {state_schema}  {in_flight} in flight{live}");
+                    let what = format!("{slot}  schema {state_schema}  {in_flight} in flight{live}{origin}");
                     row(formatter, role, format_args!("{version:<10} {what}"))?;
                     lines(formatter, holders)?;
                 }
@@ -196,6 +241,9 @@ impl Display for Module {
         }
         if let Some(suspicion) = suspect {
             row(formatter, "suspect", suspicion)?;
+        }
+        if let Some(Failure { message }) = &self.options.failure {
+            row(formatter, "options", format_args!("not in force: {message}"))?;
         }
         if let Some(migration) = migration {
             row(formatter, "migration", migration)?;

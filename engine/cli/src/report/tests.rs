@@ -285,3 +285,29 @@ logic: probation
     assert!(told.contains("1 committed, 2 rolled back (1 by health), 0 refused"), "{told}");
     assert!(!module(&verdict(r#""verdict": "committed""#), some).contains("verdict"));
 }
+
+#[test]
+fn a_registry_shows_what_each_version_exports() {
+    let registry: Registry = serde_json::from_str(
+        r#"{"modules": [
+            {"name": "empty", "interface": "Game", "active": null, "standby": null},
+            {"name": "logic", "interface": "Game", "later": 1,
+             "active": {"version": "1002", "origin": "library",
+                        "functions": [{"name": "hit", "access": "exclusive", "fingerprint": "f"}],
+                        "constants": [{"name": "GREETING", "type": "str", "value": "two\nlines"}],
+                        "types": [{"name": "World", "schema": 2, "fingerprint": "f"}]},
+             "standby": {"version": "1", "origin": "built-in", "functions": [], "constants": [], "types": []}}]}"#,
+    )
+    .unwrap();
+    let expected = [
+        "empty: Game",
+        "  active     none",
+        "logic: Game",
+        "  active     1002 library",
+        "    function hit exclusive",
+        r"    constant GREETING: str = two\nlines",
+        "    type     World, schema 2",
+        "  standby    1 built-in",
+    ];
+    assert_eq!(registry.to_string().lines().collect::<Vec<_>>(), expected);
+}

@@ -120,7 +120,8 @@ impl Model {
         announcement.borrow_again(doing);
         if !self.gate.admits(version) {
             self.give_back(caller);
-            announcement.borrow(&self.gate, version, doing, Doing::NOTHING, &self.participants.bell)?;
+            let bell = &self.participants.bell;
+            announcement.borrow(&self.gate, version, doing, Doing::NOTHING, bell, || Ok(()))?;
         }
         // SAFETY: loom checks that nobody writes the cell meanwhile.
         let value = self.states[version].with(|state| unsafe { *state });

@@ -6,7 +6,9 @@ use super::super::{Asker, PushRequest, Recovery};
 use super::{Action, Audit, Entry, Outcome};
 use crate::candidate::VersionNumber;
 use crate::engine::{Published, PushOutcome};
-use crate::error::{CommitError, PushError, RecoverError, RollbackError, SetPushError, TakeError};
+use crate::error::{
+    CommitError, PushError, RecoverError, ReloadError, RollbackError, SetPushError, TakeError,
+};
 use crate::status::SnapshotTaken;
 
 /// What becomes known of a push while it is taken in.
@@ -132,6 +134,14 @@ impl Audit {
             Err(error) => Outcome::refused(error.code(), error),
         };
         self.note(&Entry::new(asker, Action::Snapshot, Some(module), told));
+    }
+
+    pub(in crate::control) fn reloaded(&self, asker: &Asker, outcome: &Result<Vec<String>, ReloadError>) {
+        let told = match outcome {
+            Ok(_) => Outcome::Reloaded,
+            Err(error) => Outcome::refused(error.code(), error),
+        };
+        self.note(&Entry::new(asker, Action::Reload, None, told));
     }
 
     pub(in crate::control) fn recovered(

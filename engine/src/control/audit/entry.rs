@@ -47,6 +47,7 @@ pub(crate) enum Action {
     Snapshot,
     Restore,
     Trust,
+    Reload,
 }
 
 /// What became of it.
@@ -60,6 +61,7 @@ pub(crate) enum Outcome {
     Taken,
     Restored,
     Trusted,
+    Reloaded,
     Refused { code: &'static str, message: String },
 }
 

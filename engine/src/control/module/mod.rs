@@ -3,7 +3,9 @@
 //! | module | what it holds |
 //! |---|---|
 //! | this one | a module's versions, and what becomes of them |
+//! | [`built_in`] | beginning with what is built into the host |
 //! | [`commands`] | what is asked of it: a push, a rollback, a commit |
+//! | [`configure`] | telling it what is set for it |
 //! | [`steps`] | the steps that a candidate is taken through |
 //! | [`yielding`] | asking the version that serves to hand over, and telling it what has become of that |
 //! | [`rehearse`] | the one that is taken in a process of its own |
@@ -13,7 +15,9 @@
 //! | [`suspect`] | what is done about a state that may be half changed |
 //! | [`together`] | its part in the swap of a set |
 
+mod built_in;
 mod commands;
+mod configure;
 mod migrate;
 mod probation;
 mod rehearse;
@@ -26,7 +30,7 @@ mod yielding;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use liveswap_state::{CodePointer, Spawner};
+use liveswap_state::{BuiltIn, CodePointer, Modules, SharedOptions, Spawner};
 
 use super::departure::Departure;
 use super::library::Library;
@@ -44,11 +48,13 @@ use crate::candidate::{Digest, Manifest, VersionNumber};
 use crate::engine::Migrated;
 use crate::error::PushError;
 use crate::lock::lock;
+use crate::registry::Exports;
 use crate::rehearsal::Rehearsed;
 use crate::rehearsal::recorder::Recorder;
 use crate::status::{Board, Placed, Stages, Suspicion};
 use crate::tell::tell;
 pub(crate) use commands::{PushBegun, RollbackBegun};
+pub use configure::ConfigureError;
 pub(crate) use probation::Oversight;
 pub(crate) use snapshots::Snapshots;
 pub use steps::PrepareError;
@@ -63,6 +69,7 @@ pub(crate) struct Loaded {
     pub(crate) serial: Serial,
     pub(crate) number: VersionNumber,
     manifest: Manifest,
+    exports: Arc<Exports>,
     copy: Arc<PrivateCopy>,
     library: Library,
     /// The code of the host's methods, in their order.
@@ -93,6 +100,17 @@ impl Loaded {
     }
 }
 
+/// What the contexts of a module's versions lead to.
+#[derive(Clone)]
+pub(crate) struct Services {
+    /// What they spawn through.
+    pub(crate) spawner: Arc<dyn Spawner>,
+    /// The modules that they reach.
+    pub(crate) modules: Arc<dyn Modules>,
+    /// What is set for the module.
+    pub(crate) options: Arc<SharedOptions>,
+}
+
 /// Why the machine came to rest without having done what was asked.
 enum Halt {
     Refused(Refusal),
@@ -104,8 +122,7 @@ pub(crate) struct Module {
     interface: &'static str,
     board: Arc<Mutex<Board>>,
     reaper: Arc<Reaper>,
-    /// What the versions spawn through.
-    spawner: Arc<dyn Spawner>,
+    services: Services,
     phase: Phase,
     /// The versions in the slots.
     loaded: Vec<Loaded>,
@@ -148,6 +165,8 @@ pub(crate) struct Module {
     /// The veto that the push under way has overridden.
     forced: Option<String>,
     oversight: Oversight,
+    /// What it begins with, if the host has linked it in.
+    built_in: Option<BuiltIn>,
 }
 
 impl Module {
@@ -156,7 +175,7 @@ impl Module {
         interface: &'static str,
         board: Arc<Mutex<Board>>,
         reaper: Arc<Reaper>,
-        spawner: Arc<dyn Spawner>,
+        services: Services,
         snapshots: Option<Snapshots>,
         oversight: Oversight,
     ) -> Self {
@@ -165,7 +184,7 @@ impl Module {
             interface,
             board,
             reaper,
-            spawner,
+            services,
             phase: Phase::EMPTY,
             loaded: Vec::new(),
             staged: None,
@@ -189,6 +208,7 @@ impl Module {
             to_tell: Vec::new(),
             forced: None,
             oversight,
+            built_in: None,
         }
     }
 
@@ -366,6 +386,7 @@ impl Module {
         self.loaded.push(Loaded {
             serial,
             number,
+            exports: Arc::new(Exports::of(&manifest)),
             manifest,
             copy,
             library,
@@ -410,6 +431,8 @@ impl Module {
                 serial: loaded.serial,
                 version: loaded.number.clone(),
                 state_schema: loaded.manifest.state.schema,
+                origin: loaded.origin(),
+                exports: loaded.exports.clone(),
             })
         };
         let mut board = lock(&self.board);

@@ -20,6 +20,7 @@ use super::super::capture::{Capturing, Copied};
 use super::super::staged::Staged;
 use super::Module;
 use crate::call::{Hold, owed};
+use crate::config::value;
 use crate::error::{PushError, RehearsalError, TakeError};
 use crate::rehearsal::order::{CALLS, Order, STATE};
 use crate::rehearsal::recorder::Recorder;
@@ -79,16 +80,18 @@ impl Module {
 
     fn order(&self, staged: &Staged, state: StateCopy, settings: &Settings) -> Order {
         let Rehearsal { memory_max, processor_max, .. } = settings.rehearsal;
+        let has_state = self.state.is_some();
         Order {
             parent: rustix::process::getpid().as_raw_nonzero().get(),
             candidate: staged.copy.path.clone(),
             // Without a state, the candidate begins with one of its own.
-            running: self.active().filter(|_| self.state.is_some()).map(|active| active.copy.path.clone()),
+            running: self.active().filter(|it| has_state && !it.is_built_in()).map(|it| it.copy.path.clone()),
             has_state: state != StateCopy::Created,
             candidate_size_max: settings.candidate_size_max,
             memory_max,
             processor_max_s: processor_max.map(|time| time.as_secs().max(1)),
             excluded: Vec::new(),
+            options: value::table(&self.services.options.current()).to_string(),
         }
     }
 
@@ -118,6 +121,10 @@ impl Module {
     ) -> Result<(StateCopy, Option<String>), PushError> {
         if self.state.is_none() {
             return Ok((StateCopy::Created, None));
+        }
+        if self.active().is_some_and(super::Loaded::is_built_in) {
+            let reason = "the version that serves is built into the host, and another process can't load it";
+            return Ok((StateCopy::Created, Some(reason.to_owned())));
         }
         let until = Instant::now() + settings.rehearsal.deadline / 3;
         if self.sweep.as_ref().is_some_and(|sweep| !sweep.wait(Some(until))) {

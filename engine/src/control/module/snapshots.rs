@@ -256,12 +256,14 @@ impl Module {
         let moment = self.moment(settings);
         let (Some(snapshots), Some(moment)) = (&mut self.snapshots, moment) else { return };
         let now = Instant::now();
-        let due = snapshots.interval.map(|interval| *snapshots.due.get_or_insert(now + interval));
-        let is_due = due.is_some_and(|due| now >= due) && is_trusted;
+        // None for an interval beyond all time, too.
+        let next = snapshots.interval.and_then(|interval| now.checked_add(interval));
+        snapshots.due = snapshots.due.or(next);
+        let is_due = snapshots.due.is_some_and(|due| now >= due) && is_trusted;
         if snapshots.under_way.is_some() || !is_at_rest || (!is_due && snapshots.asked.is_empty()) {
             return;
         }
-        snapshots.due = snapshots.interval.and_then(|interval| now.checked_add(interval));
+        snapshots.due = next;
         snapshots.waiting.append(&mut snapshots.asked);
         if is_stuck {
             let reason = "a part of it can't be migrated".to_owned();

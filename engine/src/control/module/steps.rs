@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use liveswap_state::{Context, Spawner, fence::Panic};
+use liveswap_state::{Context, fence::Panic};
 use thiserror::Error;
 
 use super::super::Settings;
@@ -13,7 +13,8 @@ use super::super::restore::RestoreError;
 use super::super::staged::Staged;
 use super::super::state::State;
 use super::super::transition::Step;
-use super::{Module, micros};
+use super::configure::{ConfigureError, configure};
+use super::{Module, Services, micros};
 use crate::call::StatePointer;
 use crate::candidate::VerifyError;
 use crate::candidate::state::{Way, way};
@@ -50,6 +51,9 @@ pub enum PrepareError {
     /// There is a snapshot of the state, and the version can't begin with it.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// It doesn't take what is set for the module.
+    #[error(transparent)]
+    Configure(#[from] ConfigureError),
     /// A hook has no result.
     #[error(transparent)]
     NoResult(#[from] NoResult),
@@ -71,7 +75,7 @@ impl Module {
             Step::Verify => self.with_staged(|module, staged| module.verify(staged, settings)),
             Step::Rehearse => self.with_staged(|module, staged| module.rehearse(staged, settings)),
             Step::Load => {
-                self.with_staged(|module, staged| Ok(load(staged, module.spawner.clone(), settings)?))
+                self.with_staged(|module, staged| Ok(load(staged, module.services.clone(), settings)?))
             }
             Step::Prepare => self.with_staged(|module, staged| Ok(module.prepare(staged, settings)?)),
             Step::Yield => self.ask_to_yield(settings),
@@ -160,6 +164,7 @@ impl Module {
             Some(restored) => restored,
             None => create(library, settings)?,
         };
+        let pointer = configure(library, settings, pointer, self.services.options.current())?;
         staged.created = Some(State::first(pointer, manifest.clone(), self.first_generation));
         Ok(())
     }
@@ -201,9 +206,12 @@ fn create(library: &Library, settings: &Settings) -> Result<StatePointer, Prepar
 }
 
 /// Maps the candidate, and binds it to the host. Its constructors may never return, so that is a hook too.
-fn load(staged: &mut Staged, spawner: Arc<dyn Spawner>, settings: &Settings) -> Result<(), LoadError> {
+fn load(staged: &mut Staged, services: Services, settings: &Settings) -> Result<(), LoadError> {
     let Readable { manifest, version } = &staged.readable;
-    let context = Context::of_load(&manifest.module, version.to_string(), staged.serial.0, spawner);
+    let Services { spawner, modules, options } = services;
+    let context = Context::of_load(&manifest.module, version.to_string(), staged.serial.0, spawner)
+        .with_modules(modules)
+        .sharing_options(options);
     let (methods, context) = (manifest.methods.len(), Arc::new(context));
     let (copy, section, footprint) = (staged.copy.clone(), staged.section.clone(), staged.footprint.clone());
     let load = move || -> Result<_, LoadError> {

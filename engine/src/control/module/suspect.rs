@@ -2,6 +2,7 @@
 
 use super::super::state::destroy;
 use super::super::{Asker, Recovery, Settings};
+use super::configure::configure;
 use super::{Module, Sweep};
 use crate::call::HandOver;
 use crate::call::suspicion::SuspectPolicy;
@@ -65,6 +66,9 @@ impl Module {
             .transpose();
         self.snapshots = snapshots;
         let fresh = restored?.flatten().ok_or(RecoverError::NoSnapshot { module })?;
+        // What was set when the snapshot was taken may be other than what is now.
+        let active = self.active().expect("as above");
+        let fresh = configure(&active.library, settings, fresh, self.services.options.current())?;
         let begun = self.retry(settings, |deadline| HandOver::begin(&self.path, &from, deadline));
         let active = self.active().expect("as above");
         let mut hand_over = match begun {

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use liveswap_state::{CodecError, Decoder, State as _};
+use liveswap_state::{CodecError, Decoder, SharedOptions, State as _};
 
 use super::departure::Departure;
 use super::migration::{Migration, MigrationError, unfence};
@@ -24,6 +24,7 @@ use super::restore::{migrate, restore_here};
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
 use crate::candidate::state::{Way, way};
+use crate::config::value;
 use crate::host::hook;
 use crate::rehearsal::child::Speaker;
 use crate::rehearsal::order::{CALLS, Doing, Message, Order, Passed, STATE, Side, Stage};
@@ -70,10 +71,15 @@ impl<'order> Trial<'order> {
     /// Loads and prepares both versions.
     fn begin(folder: &'order Path, order: &'order Order, speaker: &'order Speaker) -> Result<Self, Failure> {
         let bell = Arc::new(Bell::new());
+        let options: toml::Table = order.options.parse().map_err(|error: toml::de::Error| {
+            failed(&Stage { side: Side::Candidate, doing: Doing::Configure }, error.to_string())
+        })?;
+        let options = Arc::new(SharedOptions::new(value::options(options)));
         let begin = |side, library: &Path| {
             let stage = Stage { side, doing: Doing::Load };
             speaker.begin(&stage);
-            let subject = Subject::load(side, folder, library, order.candidate_size_max, bell.clone());
+            let subject =
+                Subject::load(side, folder, library, order.candidate_size_max, bell.clone(), options.clone());
             let subject = subject.map_err(|reason| failed(&stage, reason))?;
             let stage = Stage { side, doing: Doing::Prepare };
             speaker.begin(&stage);
@@ -115,7 +121,15 @@ impl<'order> Trial<'order> {
         let stage = self.step(subject.side, Doing::Create);
         let (create, context) = (subject.library.entry().create, subject.library.context());
         let created = unfence(hook::call(&subject.footprint, "create", || create(context)));
-        created.map_err(|error| failed(&stage, error.to_string()))
+        let created = created.map_err(|error| failed(&stage, error.to_string()))?;
+        let stage = self.step(subject.side, Doing::Configure);
+        let (configure, options) = (subject.library.entry().configure, context.options());
+        // SAFETY: it was made just now, of this type, and is nobody else's.
+        let configure = || unsafe { configure(created, &options, context) };
+        let configured = unfence(hook::call(&subject.footprint, "configure", configure));
+        let configured = configured.map_err(|error| error.to_string()).and_then(|answer| answer);
+        configured.map_err(|reason| failed(&stage, reason))?;
+        Ok(created)
     }
 
     /// A copy of the state, as the active version has it.

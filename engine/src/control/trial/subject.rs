@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use liveswap_state::{Context, Fenced, MethodSpec, SpawnError, Spawner};
+use liveswap_state::{
+    Context, DependencyError, Enterable, Fenced, MethodSpec, Modules, SharedOptions, SpawnError, Spawner,
+};
 
 use super::super::Serial;
 use super::super::library::Library;
@@ -34,6 +36,7 @@ impl Subject {
         library: &Path,
         size_max: u64,
         bell: Arc<Bell>,
+        options: Arc<SharedOptions>,
     ) -> Result<Self, String> {
         let own = folder.join(match side {
             Side::Running => "running",
@@ -48,7 +51,9 @@ impl Subject {
         let footprint = Footprint::new(serial.0, bell);
         // SAFETY: the host has verified it, and so has this.
         let mut library = unsafe { Library::open(&copy) }.map_err(|error| error.to_string())?;
-        let context = Context::of_load(&manifest.module, number.to_string(), serial.0, Arc::new(Nowhere));
+        let context = Context::of_load(&manifest.module, number.to_string(), serial.0, Arc::new(Nowhere))
+            .with_modules(Arc::new(Nowhere))
+            .sharing_options(options);
         let (methods, context) = (manifest.methods.len(), Arc::new(context));
         // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
         let connected = hook::call(&footprint, "bind", || unsafe {
@@ -90,12 +95,25 @@ impl Subject {
     }
 }
 
-/// What logic spawns in a rehearsal, nobody runs.
+/// What logic spawns in a rehearsal, nobody runs, and there is no other module.
 struct Nowhere;
 
 // SAFETY: it leaves the arguments alone, and doesn't unwind.
 unsafe impl Spawner for Nowhere {
     unsafe fn spawn(&self, _: &MethodSpec, _: *mut ()) -> Result<(), SpawnError> {
         Err(SpawnError::Stopped)
+    }
+}
+
+// SAFETY: it finds nothing, and doesn't unwind.
+unsafe impl Modules for Nowhere {
+    fn find(
+        &self,
+        _: usize,
+        module: &str,
+        _: &str,
+        _: &[MethodSpec],
+    ) -> Result<&dyn Enterable, DependencyError> {
+        Err(DependencyError::Rehearsal { module: module.to_owned() })
     }
 }

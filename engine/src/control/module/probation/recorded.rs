@@ -140,7 +140,11 @@ impl Module {
         let returned = content.map_err(PushError::from).and_then(|content| {
             let source = Source::Left { name: &file, content: &content, digest };
             let allowed = Allowed { older: true, ..Allowed::default() };
-            let (staged, stages) = intake::stage(settings, source, Some(&name), allowed)?;
+            let (staged, stages) = match self.built_in_of(digest) {
+                // Of that, only the manifest was kept.
+                Some(built_in) => intake::stage_built_in(settings, built_in, allowed)?,
+                None => intake::stage(settings, source, Some(&name), allowed)?,
+            };
             self.oversight.returns = true;
             let returned = self.push(staged, stages, settings);
             self.oversight.returns = false;

@@ -48,7 +48,7 @@ pub(crate) struct Published {
     #[serde(flatten)]
     swap: Swap,
     committed: Option<String>,
-    pub(crate) migrated: Option<Migrated>,
+    pub(crate) migrated: Option<Box<Migrated>>,
     rehearsal: Option<Box<Rehearsed>>,
     /// The set that was swapped with it as one.
     set: Option<String>,

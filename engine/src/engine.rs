@@ -18,24 +18,28 @@ use crate::control::{
 use crate::error::{
     CommitError, ModuleError, PushError, RecoverError, ReloadError, RollbackError, TakeError,
 };
+use crate::lifecycle::LifecyclePhase;
 use crate::lock::lock;
 use crate::module::Module;
-use crate::modules::Modules;
+use crate::modules::{Declared, Modules};
 use crate::registry::Registry;
 use crate::rehearsal::Rehearsed;
 use crate::sets::SetStatus;
 use crate::status::{ConfigStatus, FolderFault, ModuleStatus, SnapshotTaken, Status, Swap};
+#[cfg(feature = "signals")]
+use crate::trigger::end::EndSignal;
 
 /// The host side of liveswap: loads versions, swaps them under running calls, and unmaps the old ones.
 ///
-/// It is made with [`Engine::builder`]. Dropping it ends it: no more calls enter, those in flight are
-/// waited for (up to [`Builder::drain_deadline`]), the state is dropped, the libraries leave memory.
+/// It is made with [`Engine::builder`]. Dropping it ends it: the modules that have started are stopped in the reverse
+/// order, no more calls enter, those in flight are waited for (up to [`Builder::drain_deadline`]), the state is dropped,
+/// the libraries leave memory.
 ///
 /// All of its methods may be called from any thread.
 pub struct Engine {
     /// Dropped first: triggers must not come any more when control ends.
-    triggers: Vec<Box<dyn Trigger>>,
-    core: Arc<Core>,
+    pub(crate) triggers: Vec<Box<dyn Trigger>>,
+    pub(crate) core: Arc<Core>,
     _control: StopOnDrop,
 }
 
@@ -55,6 +59,12 @@ pub(crate) trait Trigger: Send + Sync + std::fmt::Debug {
     /// Where it listens on the network, if it does.
     #[cfg(feature = "network")]
     fn network_address(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Waits until it's asked to end the host, if it can be.
+    #[cfg(feature = "signals")]
+    fn wait_for_end(&self) -> Option<EndSignal> {
         None
     }
 }
@@ -186,6 +196,14 @@ pub enum PushOutcome {
         /// The module.
         module: String,
         /// Its active version.
+        version: VersionNumber,
+    },
+    /// The candidate is kept until its module is initialized, which the host does
+    /// [by hand](crate::Builder::start_by_hand).
+    Waiting {
+        /// The module.
+        module: String,
+        /// The candidate's version.
         version: VersionNumber,
     },
 }
@@ -377,13 +395,18 @@ impl Core {
         self.mailbox.push(push.0)
     }
 
+    /// How far a module is, if there is one of that name.
+    pub(crate) fn lifecycle(&self, name: &str) -> Option<LifecyclePhase> {
+        self.modules.find(name).map(|module| lock(&module.board).lifecycle)
+    }
+
     pub(crate) fn status(&self) -> Status {
         let retired = self.reaper.view();
-        let modules = self
-            .modules
-            .all()
-            .map(|module| ModuleStatus::new(&module.path, &lock(&module.board), &retired))
-            .collect();
+        let status = |module: &Declared| {
+            let work = module.work.status();
+            ModuleStatus::new(&module.path, &lock(&module.board), &retired, work)
+        };
+        let modules = self.modules.all().map(status).collect();
         let file = self.config.file().map(Path::to_owned);
         let config = file.map(|file| ConfigStatus { file, failure: self.config.failure() });
         let sets = self.sets.iter().map(|board| lock(board).clone()).collect();

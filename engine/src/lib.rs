@@ -39,10 +39,13 @@ mod dependency;
 mod engine;
 pub mod error;
 // For `ci/fuzz` and the tests: no feature asks for it.
+mod foreign;
 #[cfg(any(test, liveswap_fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod lease;
+mod lifecycle;
 mod lock;
 mod module;
 mod modules;
@@ -56,15 +59,16 @@ mod snapshot;
 mod spawn;
 pub mod status;
 mod tell;
+mod timer;
 mod trigger;
 
 #[cfg(feature = "network")]
 pub use admin::NetworkAdmin;
-pub use builder::Builder;
+pub use builder::{Builder, Pool, Registration};
 pub use call::Guard;
 pub use call::suspicion::{SuspectPolicy, Suspicion};
 pub use candidate::{
-    CandidateName, ConstantManifest, Digest, FieldManifest, FormerState, Manifest, MethodManifest,
+    Abi, CandidateName, ConstantManifest, Digest, FieldManifest, FormerState, Manifest, MethodManifest,
     NotADigest, NotAVersion, StateManifest, TypeManifest, VersionNumber, inspect, read_signature,
     signature_beside,
 };
@@ -72,7 +76,10 @@ pub use control::{Event, Moment, SwapStep};
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
 pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
 pub use host::CountingAllocator;
-pub use liveswap_state::{BuiltIn, CallError};
+pub use host::output::Output;
+pub use lease::Lease;
+pub use lifecycle::{LifecycleError, LifecyclePhase};
+pub use liveswap_state::{BuiltIn, CallError, Lane};
 pub use module::Module;
 pub use park::on_thread_park;
 pub use probation::{BadProbation, Probation, Reason};
@@ -80,3 +87,5 @@ pub use registry::Registry;
 pub use rehearsal::Rehearsal;
 pub use sets::{SetPushed, SetStatus, SetSwaps};
 pub use status::Status;
+#[cfg(feature = "signals")]
+pub use trigger::end::EndSignal;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use liveswap_state::{CallError, Interface, Passage};
 
-use crate::call::{CallPath, Guard};
+use crate::call::{self, CallPath, Guard, Labelled};
+use crate::lease::Lease;
 
 /// A module of an engine, by its interface. Cheap to clone; may be used from any thread.
 ///
@@ -68,6 +69,41 @@ impl<I: Interface + ?Sized> Module<I> {
         }
     }
 
+    /// The same, under a name: while it lasts, the status and the drain's log name it by that, beside the thread's. For a
+    /// thread of a pool, whose own name says nothing. It costs two locks that hardly anybody else takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub fn call_named<R>(
+        &self,
+        name: &Arc<str>,
+        work: impl FnOnce(&I::Proxy<Guard<'_>>) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
+        let _labelled = Labelled::new(&self.path, name);
+        self.call(work)
+    }
+
+    /// Leases the active version, or the one that this thread is inside of: see [`Lease`]. While the state is turned into
+    /// one of another shape, this waits until that is done.
+    ///
+    /// `name` is what the status and the drain's log call it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no active version.
+    pub fn lease(&self, name: impl Into<Arc<str>>) -> Result<Lease<I>, CallError> {
+        match call::Lease::take(&self.path, name.into()) {
+            Ok(lease) => Ok(Lease::new(lease)),
+            Err(error) => Err(*error),
+        }
+    }
+
+    /// The same for a thread that mustn't wait. None if [`lease`](Self::lease) would have to, or would answer an error.
+    pub fn try_lease(&self, name: impl Into<Arc<str>>) -> Option<Lease<I>> {
+        call::Lease::try_take(&self.path, name.into()).map(Lease::new)
+    }
+
     /// Enters the active version until what is returned is dropped. Drop it soon: until then, that version
     /// can't leave memory.
     ///
@@ -88,7 +124,7 @@ impl<I: Interface + ?Sized> Module<I> {
     }
 
     #[inline(always)]
-    fn proxy(guard: Guard<'_>) -> I::Proxy<Guard<'_>> {
+    pub(crate) fn proxy(guard: Guard<'_>) -> I::Proxy<Guard<'_>> {
         // SAFETY: `I` is what the module was declared with, which `Engine::module` has compared, and a version
         // is accepted only if it offers exactly its methods.
         I::proxy(unsafe { Passage::new(guard) })

@@ -12,6 +12,7 @@ use std::iter::successors;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::call::CallPath;
+use crate::spawn::Work;
 use crate::status::Board;
 
 /// A module, as it was declared.
@@ -20,6 +21,8 @@ pub(crate) struct Declared {
     pub(crate) board: Arc<Mutex<Board>>,
     pub(crate) interface: &'static str,
     pub(crate) interface_type: TypeId,
+    /// What it does in the background.
+    pub(crate) work: Arc<Work>,
 }
 
 /// All modules of an engine, in the order in which they came.
@@ -65,11 +68,13 @@ mod tests {
     use super::*;
     use crate::call::Bell;
     use crate::call::suspicion::SuspectPolicy;
+    use crate::spawn::{Bounds, Jobs};
 
     fn declared(name: &str) -> Declared {
         let path = CallPath::new(name.to_owned(), &[], Arc::new(Bell::new()), SuspectPolicy::default());
         let (board, interface_type) = (Arc::default(), TypeId::of::<()>());
-        Declared { path: Arc::new(path), board, interface: "Nothing", interface_type }
+        let work = Jobs::new(Bounds { running_max: 1, waiting_max: 0 }, 0).add_module(name, None);
+        Declared { path: Arc::new(path), board, interface: "Nothing", interface_type, work }
     }
 
     #[test]

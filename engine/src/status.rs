@@ -14,6 +14,7 @@ use crate::candidate::VersionNumber;
 pub use crate::config::ConfigFailure;
 use crate::control::{Progress, RetiredView, Serial};
 use crate::host;
+use crate::lifecycle::LifecyclePhase;
 use crate::probation::view::ProbationView;
 pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
 use crate::registry::Exports;
@@ -94,6 +95,11 @@ pub struct ModuleStatus {
     /// `empty`, `serving`, `probation`, `verifying`, `rehearsing`, `loading`, `preparing`, `yielding`, `checking`,
     /// `handing-over` or `stopped`.
     pub phase: &'static str,
+    /// How far the module is in its life: `registered`, `initialized`, `started` or `stopped`.
+    pub lifecycle: LifecyclePhase,
+    /// Why it isn't further, if that has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle_failure: Option<String>,
     /// The version that calls enter.
     pub active: Option<SlotStatus>,
     /// The predecessor, loaded and ready to take over again.
@@ -121,6 +127,67 @@ pub struct ModuleStatus {
     pub suspect: Option<Suspicion>,
     /// What became of the module's options.
     pub options: OptionsStatus,
+    /// What it does in the background.
+    pub work: WorkStatus,
+}
+
+/// A module's work in the background: spawned calls, timers and ticks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct WorkStatus {
+    /// Whether the module has a [pool](crate::Builder::pool) of its own. If not, the two bounds below are those of all modules
+    /// together that have none.
+    pub has_own_pool: bool,
+    /// How many calls may run at once.
+    pub running_max: usize,
+    /// How many may wait in each lane.
+    pub waiting_max: usize,
+    /// What runs and waits.
+    pub lanes: LanesStatus,
+    /// How many calls and timers were refused, since the engine started.
+    pub refused: u64,
+    /// How many timers are set and haven't begun.
+    pub timers: usize,
+    /// How many there may be.
+    pub timers_max: usize,
+    /// In the order in which the host has declared them.
+    pub ticks: Vec<TickStatus>,
+}
+
+/// The lanes of a module's work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LanesStatus {
+    /// What goes first, ticks among it.
+    pub high: LaneStatus,
+    /// What isn't said to be in another, and timers.
+    pub normal: LaneStatus,
+    /// What can wait.
+    pub low: LaneStatus,
+}
+
+/// The module's calls in one lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LaneStatus {
+    /// How many run.
+    pub running: usize,
+    /// How many wait.
+    pub waiting: usize,
+}
+
+/// What became of a [tick](crate::Builder::tick) since the engine started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TickStatus {
+    /// How often it's due, in milliseconds.
+    pub period_ms: u64,
+    /// How many times it has begun.
+    pub begun: u64,
+    /// How many times it has failed.
+    pub failed: u64,
+    /// How many times it was due and didn't begin, because the one before was still under way, or for want of a thread.
+    pub skipped: u64,
 }
 
 /// A migration of the state.
@@ -216,9 +283,9 @@ pub struct SlotStatus {
     pub state_schema: u32,
     /// Where it's from.
     pub origin: Origin,
-    /// How many threads are inside, in a call.
+    /// How many threads are inside, in a call. Who leases the version isn't counted.
     pub in_flight: usize,
-    /// The threads that are inside, and those that it has started.
+    /// The threads that are inside, who leases it, and the threads that it has started.
     pub holders: Vec<Holder>,
     /// The bytes that this version's code has allocated and that are still in use. Left out unless the host
     /// has installed a [`CountingAllocator`](crate::CountingAllocator).
@@ -247,7 +314,7 @@ pub struct RetiredStatus {
     /// keeps it in memory all the same. `unmapped`: the kernel's map shows none of its code. `built-in`: no call is inside,
     /// and it stays, because it's part of the host.
     pub state: &'static str,
-    /// The threads that hold it.
+    /// Who holds it.
     pub holders: Vec<Holder>,
     /// Why it is retained.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -259,19 +326,22 @@ pub struct RetiredStatus {
     pub live_bytes: Option<usize>,
 }
 
-/// A thread that holds a version.
+/// Who holds a version: a thread, or a lease.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Holder {
-    /// The thread's name, as the kernel has it: its first 15 bytes.
+    /// What the host calls it: the name of a lease, or of a [named call](crate::Module::call_named). Left out of others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The thread's name, as the kernel has it: its first 15 bytes. Empty for a lease.
     pub thread: String,
-    /// The kernel's number for it.
+    /// The kernel's number for it; 0 for a lease.
     pub thread_id: i32,
     /// How it holds the version. `call`: it is inside. `destructors`: a call on it has left something, such as a
     /// thread-local, whose destructor it runs at its next call of the engine or at its end. `thread`: the version
-    /// has started it. `hook`: it runs a hook of the version's.
+    /// has started it. `hook`: it runs a hook of the version's. `lease`: no thread does, but a [lease](crate::Lease).
     pub holds_by: &'static str,
-    /// The method or the hook that it is in; none between two calls of one guard, and for `destructors` and `thread`.
+    /// The method or the hook that it is in; none between two calls of one guard, and for `destructors`, `thread` and `lease`.
     pub method: Option<&'static str>,
     /// For how long, in milliseconds. For a call at least: counted from when somebody first looked, which a publish
     /// does.
@@ -345,6 +415,8 @@ pub struct Stages {
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     pub(crate) phase: &'static str,
+    pub(crate) lifecycle: LifecyclePhase,
+    pub(crate) lifecycle_failure: Option<String>,
     pub(crate) active: Option<Placed>,
     pub(crate) standby: Option<Placed>,
     pub(crate) swaps: SwapCounts,
@@ -368,11 +440,13 @@ pub(crate) struct Placed {
 }
 
 impl ModuleStatus {
-    pub(crate) fn new(path: &CallPath, board: &Board, retired: &[RetiredView]) -> Self {
+    pub(crate) fn new(path: &CallPath, board: &Board, retired: &[RetiredView], work: WorkStatus) -> Self {
         let placed = |placed: &Option<Placed>| placed.as_ref().map(|placed| SlotStatus::new(path, placed));
         Self {
             name: path.module.clone(),
             phase: board.phase,
+            lifecycle: board.lifecycle,
+            lifecycle_failure: board.lifecycle_failure.clone(),
             active: placed(&board.active),
             standby: placed(&board.standby),
             retired: retired
@@ -394,13 +468,15 @@ impl ModuleStatus {
             snapshots: board.snapshots.clone(),
             suspect: path.suspicions.current(),
             options: board.options.clone(),
+            work,
         }
     }
 }
 
 impl SlotStatus {
     fn new(path: &CallPath, placed: &Placed) -> Self {
-        let calls = describe(path.methods, path.holders(placed.serial.0));
+        let calls = path.holders(placed.serial.0);
+        let in_flight = calls.iter().filter(|holding| holding.hold != Hold::Lease).count();
         let footprint = Footprint::find(placed.serial.0);
         let mut held = footprint.map_or_else(Vec::new, |footprint| footprint.holders());
         // What a thread will settle by itself is nobody's concern as long as the version is in use.
@@ -410,15 +486,18 @@ impl SlotStatus {
             version: placed.version.clone(),
             state_schema: placed.state_schema,
             origin: placed.origin,
-            in_flight: calls.len(),
-            holders: calls.into_iter().chain(describe(path.methods, held)).collect(),
+            in_flight,
+            holders: describe(path.methods, calls.into_iter().chain(held)),
             live_bytes: host::live_bytes(placed.serial.0),
         }
     }
 }
 
-pub(crate) fn describe(methods: &'static [MethodSpec], holdings: Vec<Holding>) -> Vec<Holder> {
-    let describe = |Holding { thread, thread_id, hold, age }| {
+pub(crate) fn describe(
+    methods: &'static [MethodSpec],
+    holdings: impl IntoIterator<Item = Holding>,
+) -> Vec<Holder> {
+    let describe = |Holding { label, thread, thread_id, hold, age }| {
         let (holds_by, method) = match hold {
             Hold::Call(method) => {
                 let method = method.and_then(|method: usize| methods.get(method));
@@ -426,10 +505,11 @@ pub(crate) fn describe(methods: &'static [MethodSpec], holdings: Vec<Holding>) -
             }
             Hold::Destructors => ("destructors", None),
             Hold::Thread => ("thread", None),
+            Hold::Lease => ("lease", None),
             Hold::Hook(hook) | Hold::Awaited(hook) => ("hook", Some(hook)),
         };
         let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        Holder { thread, thread_id, holds_by, method, age_ms }
+        Holder { label: label.as_deref().map(str::to_owned), thread, thread_id, holds_by, method, age_ms }
     };
     holdings.into_iter().map(describe).collect()
 }

@@ -20,6 +20,10 @@ pub const fn entry<L: Logic, I: Interface + ?Sized>(manifest: &'static [u8], exp
         health: health::<L>,
         create: create::<L>,
         configure: configure::<L>,
+        initialize: initialize::<L>,
+        start: start::<L>,
+        stop: stop::<L>,
+        took_over: took_over::<L>,
         state: StateTable::of::<L::State>(),
         teardown: teardown::<L>,
         unload: unload::<L>,
@@ -72,6 +76,34 @@ unsafe fn health<L: Logic>(state: *const (), context: &Context) -> Fenced<Result
 
 fn create<L: Logic>(context: &Context) -> Fenced<*mut ()> {
     fence::fence(|| Box::into_raw(Box::new(L::create(context))).cast())
+}
+
+/// # Safety
+///
+/// `state` is the address of a state of `L`'s, which nobody else has until this returns.
+unsafe fn initialize<L: Logic>(state: *mut (), context: &Context) -> Fenced<Result<(), String>> {
+    // SAFETY: the caller vouches for the address, and that nobody else has the state.
+    fence::fence(|| L::initialize(unsafe { &mut *state.cast::<L::State>() }, context))
+}
+
+/// # Safety
+///
+/// As [`initialize`].
+unsafe fn start<L: Logic>(state: *mut (), context: &Context) -> Fenced<Result<(), String>> {
+    // SAFETY: as in `initialize`.
+    fence::fence(|| L::start(unsafe { &mut *state.cast::<L::State>() }, context))
+}
+
+/// # Safety
+///
+/// As [`initialize`].
+unsafe fn stop<L: Logic>(state: *mut (), context: &Context) -> Fenced<()> {
+    // SAFETY: as in `initialize`.
+    fence::fence(|| L::stop(unsafe { &mut *state.cast::<L::State>() }, context))
+}
+
+fn took_over<L: Logic>(context: &Context) -> Fenced<()> {
+    fence::fence(|| L::took_over(context))
 }
 
 /// # Safety

@@ -63,9 +63,30 @@ pub use entry::entry;
 #[doc(hidden)]
 pub use liveswap_state as state;
 pub use liveswap_state::{
-    BuiltIn, Constant, Context, Dependency, DependencyError, Logic, OptionError, OptionValue, Options,
-    SpawnError,
+    BuiltIn, Constant, Context, Dependency, DependencyError, Lane, Logic, OptionError, OptionValue, Options,
+    SpawnError, TimerId,
 };
+
+/// Puts out text as `println!` does, but so that the host knows whose it is.
+///
+/// The first argument is the call's [`Context`], the rest are those of `format!`. Where it goes, the host says
+/// (`Builder::on_output`): to its standard output, unless set otherwise, with the module's name before each line. What
+/// one `output!` puts out stays together, whatever other threads and modules put out at the time.
+///
+/// ```
+/// use liveswap_logic::{Context, output};
+///
+/// fn welcome(context: &Context, player: &str) {
+///     output!(context, "{player} has joined");
+/// }
+/// # welcome(&Context::new("game", "1001"), "ada");
+/// ```
+#[macro_export]
+macro_rules! output {
+    ($context:expr, $($text:tt)+) => {
+        $crate::Context::output($context, ::core::format_args!($($text)+))
+    };
+}
 
 /// Exports this library's logic. Once per library.
 ///

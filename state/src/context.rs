@@ -1,11 +1,14 @@
 //! The context: what each call of logic is told about itself, and its way to the host.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::dependency::{Dependency, DependencyError, Modules};
+use crate::output::OutputSink;
 use crate::spawn::Spawner;
-use crate::{Interface, Options, SharedOptions};
+use crate::{After, Interface, Lane, Options, SharedOptions, TimerId};
 
 /// Handed to each method of logic beside its state: who it is, for as long as the call lasts.
 ///
@@ -21,6 +24,9 @@ pub struct Context {
     modules: Option<Arc<dyn Modules>>,
     /// The module's, which all of its versions see.
     options: Arc<SharedOptions>,
+    /// None where output goes nowhere.
+    output: Option<Arc<dyn OutputSink>>,
+    foreign: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl Context {
@@ -33,6 +39,8 @@ impl Context {
             spawner: None,
             modules: None,
             options: Arc::default(),
+            output: None,
+            foreign: OnceLock::new(),
         }
     }
 
@@ -60,6 +68,12 @@ impl Context {
         Self { options, ..self }
     }
 
+    /// The same, with a place for what this version puts out. For the engine.
+    #[doc(hidden)]
+    pub fn with_output(self, output: Arc<dyn OutputSink>) -> Self {
+        Self { output: Some(output), ..self }
+    }
+
     /// The same, with these options. For tests that call logic directly.
     pub fn with_options(self, options: Options) -> Self {
         Self { options: Arc::new(SharedOptions::new(options)), ..self }
@@ -81,6 +95,12 @@ impl Context {
         self.serial
     }
 
+    /// What the engine keeps for a library that isn't written in Rust. Set once, before the first call.
+    #[doc(hidden)]
+    pub fn foreign(&self) -> &OnceLock<Box<dyn Any + Send + Sync>> {
+        &self.foreign
+    }
+
     /// Spawns calls of this module: work that the caller doesn't wait for, and that must not pin a version.
     ///
     /// What is returned has each method of the interface whose arguments are all owned. Calling one hands its
@@ -90,7 +110,8 @@ impl Context {
     /// spawned by an exclusive call waits until that has returned.
     ///
     /// Its result is dropped, and if it fails, that is logged. The host runs so many at once and lets so many
-    /// wait, and refuses what is beyond. Calls that wait when the engine ends are dropped. What a hook spawns
+    /// wait, and refuses what is beyond; so it does for each module that has a pool of its own, and for all others
+    /// together. Calls that wait when the engine ends are dropped. What a hook spawns
     /// may start before its version is published: on the predecessor, or on none, and then it's dropped too.
     ///
     /// A thread of logic's own instead, from `std::thread::spawn`, runs the code of the version that
@@ -113,8 +134,63 @@ impl Context {
     /// let refused = leave(&Context::new("game", "1001"), "ada".to_owned());
     /// assert_eq!(refused, Err(SpawnError::NoHost { method: "save".to_owned() }));
     /// ```
-    pub fn spawn<I: Interface + ?Sized>(&self) -> I::Spawn<'_> {
-        I::spawn(self)
+    pub fn spawn<I: Interface + ?Sized>(&self) -> I::Spawn<'_, Lane> {
+        self.spawn_in::<I>(Lane::Normal)
+    }
+
+    /// The same, in another lane: what waits in a higher one goes first.
+    pub fn spawn_in<I: Interface + ?Sized>(&self, lane: Lane) -> I::Spawn<'_, Lane> {
+        I::spawn(self, lane)
+    }
+
+    /// Sets timers: as [`spawn`](Self::spawn), but the call is made when this time has passed. Each gives a
+    /// [`TimerId`], by which it can be [called off](Self::cancel_timer).
+    ///
+    /// The host keeps the arguments meanwhile, and no version with them: the call is made on the version that is active
+    /// then. It goes through the module's pool, whatever waits there, so it may come later than that, and never sooner.
+    /// Where the module has no version yet, it waits for the first one. Timers that are left when the engine ends are
+    /// dropped: they aren't kept in snapshots.
+    ///
+    /// The host lets a module have so many timers at once, and refuses what is beyond. A time of more than a hundred
+    /// years is one of a hundred years.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use liveswap_state::{Context, SpawnError, TimerId, interface};
+    ///
+    /// #[interface]
+    /// pub trait Game {
+    ///     fn throw_out(&mut self, player: String);
+    /// }
+    ///
+    /// fn join(context: &Context, player: String) -> Result<TimerId, SpawnError> {
+    ///     context.after::<dyn Game>(Duration::from_secs(600)).throw_out(player)
+    /// }
+    ///
+    /// // A context without a host keeps nothing.
+    /// assert!(join(&Context::new("game", "1001"), "ada".to_owned()).is_err());
+    /// ```
+    pub fn after<I: Interface + ?Sized>(&self, delay: Duration) -> I::Spawn<'_, After> {
+        I::spawn(self, After(delay))
+    }
+
+    /// Calls off a timer of this module's, whichever version has set it. True if its call won't be made then; false if
+    /// that has begun, or there is no such timer any more.
+    pub fn cancel_timer(&self, timer: TimerId) -> bool {
+        self.spawner().is_some_and(|host| host.cancel_timer(timer))
+    }
+
+    /// Puts out text, as `println!` does, but so that the host knows whose it is. For `liveswap_logic::output!`.
+    ///
+    /// The host decides where it goes: to its standard output with the module's name before each line, unless it says
+    /// otherwise. Without a host it goes nowhere, and so it does in a rehearsal.
+    pub fn output(&self, text: fmt::Arguments<'_>) {
+        let Some(output) = &self.output else { return };
+        match text.as_str() {
+            Some(text) => output.put(self, text),
+            None => output.put(self, &text.to_string()),
+        }
     }
 
     /// Another module of the host's, to be called by its interface, with no link to its library.

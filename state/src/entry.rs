@@ -53,6 +53,26 @@ pub struct Entry {
     ///
     /// The address is of a state of the library's type, which nobody else uses until this returns.
     pub configure: unsafe fn(*mut (), &Options, &Context) -> Fenced<Result<(), String>>,
+    /// The [`initialize`](crate::Logic::initialize) hook.
+    ///
+    /// # Safety
+    ///
+    /// The address is of a state of the library's type, which nobody else has until this returns.
+    pub initialize: unsafe fn(*mut (), &Context) -> Fenced<Result<(), String>>,
+    /// The [`start`](crate::Logic::start) hook.
+    ///
+    /// # Safety
+    ///
+    /// As [`initialize`](Self::initialize).
+    pub start: unsafe fn(*mut (), &Context) -> Fenced<Result<(), String>>,
+    /// The [`stop`](crate::Logic::stop) hook.
+    ///
+    /// # Safety
+    ///
+    /// As [`initialize`](Self::initialize).
+    pub stop: unsafe fn(*mut (), &Context) -> Fenced<()>,
+    /// The [`took_over`](crate::Logic::took_over) hook.
+    pub took_over: fn(&Context) -> Fenced<()>,
     /// What can be done with the state, and with those that it came from.
     pub state: StateTable,
     /// The [`teardown`](crate::Logic::teardown) hook.

@@ -72,6 +72,18 @@ pub enum CallError {
         /// The method that was refused.
         method: String,
     },
+    /// A call was made through a lease by a thread that is inside another version of the same module already. It can't be
+    /// in both.
+    #[error(
+        "module `{module}` was called through a lease of version {leased} from within a call of another version: make \
+         the call after the outer one has returned, or through the same lease"
+    )]
+    InsideAnother {
+        /// The module that was called.
+        module: String,
+        /// The version that is leased.
+        leased: String,
+    },
     /// An exclusive call has panicked and may have left the state half changed, and the host wants no calls on it.
     #[error(
         "`{method}` of module `{module}` wasn't called: `{by}` has panicked before and may have left the state half \

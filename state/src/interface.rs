@@ -25,7 +25,7 @@ use std::marker::PhantomData;
 
 use crate::fingerprint::COMPILER;
 use crate::spawn::{Enter, Job};
-use crate::{CallError, CodecError, Context, Encoder, Fenced, Fingerprint, Logic, State};
+use crate::{CallError, CodecError, Context, Encoder, Fenced, Fingerprint, Logic, State, When};
 
 /// What a method does to the state, and so which calls may run beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,9 +173,9 @@ pub unsafe trait Interface: 'static {
     /// A proxy whose calls go through `passage`.
     fn proxy<G: Gate>(passage: Passage<Self, G>) -> Self::Proxy<G>;
     /// What logic spawns calls through.
-    type Spawn<'context>;
-    /// What spawns through the host of `context`; see [`Context::spawn`].
-    fn spawn(context: &Context) -> Self::Spawn<'_>;
+    type Spawn<'context, W: When>;
+    /// What spawns through the host of `context`, to run `when`; see [`Context::spawn`].
+    fn spawn<W: When>(context: &Context, when: W) -> Self::Spawn<'_, W>;
     /// The call of the method with this number, to be made through `module`.
     ///
     /// # Safety

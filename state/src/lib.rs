@@ -7,6 +7,7 @@
 //! - [`State`] and its derive: the types that may outlive the version that made them;
 //! - [`interface`](macro@interface): one trait that gives the host a typed proxy and the logic a checked
 //!   export;
+//! - [`Bytes`]: the interface of logic that is written in C or C++;
 //! - [`Migrate`]: how state of one shape becomes state of another, and [`Sharded`]: large collections that are
 //!   migrated a part at a time;
 //! - [`Fingerprint`]: how the two sides find out, without running anything, that they mean the same;
@@ -29,10 +30,10 @@
 //! ```
 
 // What the macros write names this crate from outside.
-#[cfg(test)]
 extern crate self as liveswap_state;
 
 mod built_in;
+mod bytes;
 mod codec;
 mod collections;
 mod constant;
@@ -50,14 +51,17 @@ mod logic;
 pub mod manifest;
 mod migrate;
 mod options;
+mod output;
 mod portable;
 mod shape;
 pub mod sharded;
 mod spawn;
 pub mod table;
+mod when;
 mod whitelist;
 
 pub use built_in::BuiltIn;
+pub use bytes::{Bytes, BytesLogic, BytesProxy, BytesSpawn};
 pub use codec::{CodecError, Decoder, Encoder};
 pub use collections::{HashMap, HashSet};
 pub use constant::Constant;
@@ -84,6 +88,7 @@ pub use migrate::{Migrate, MigrateError};
 #[doc(hidden)]
 pub use options::SharedOptions;
 pub use options::{OptionError, OptionValue, Options};
+pub use output::OutputSink;
 pub use portable::State;
 #[doc(hidden)]
 pub use portable::{Recursion, Recursive, assert_state};
@@ -94,3 +99,6 @@ pub use spawn::SpawnError;
 pub use spawn::{Enter, Job, Spawner, hand_over};
 #[doc(hidden)]
 pub use table::Origin;
+#[doc(hidden)]
+pub use when::{After, When};
+pub use when::{Lane, TimerId};

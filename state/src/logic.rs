@@ -60,6 +60,45 @@ pub trait Logic: Sized + 'static {
         Ok(())
     }
 
+    /// Called once in an engine's life, on the state of the module's first version, before that version serves: the
+    /// place to make ready what the module needs, once it has its state. The modules that it
+    /// requires (`Registration::requires` of the host's) are initialized by then. A later version isn't asked again: this belongs to
+    /// the module, not to a version.
+    ///
+    /// # Errors
+    ///
+    /// A reason, for people to read. The push is refused with it, the state is dropped, and the next version that is
+    /// pushed is asked instead.
+    fn initialize(state: &mut Self::State, context: &Context) -> Result<(), String> {
+        let _ = (state, context);
+        Ok(())
+    }
+
+    /// Called once in an engine's life, when the module serves, and the modules that it requires have started. It has
+    /// the state alone, as a method with `&mut self` has: calls wait meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// A reason, for people to read. The module goes on serving, as one that is initialized and hasn't started; the next
+    /// version that is published is asked again.
+    fn start(state: &mut Self::State, context: &Context) -> Result<(), String> {
+        let _ = (state, context);
+        Ok(())
+    }
+
+    /// Called when the engine ends, or the host stops the module, if it had started: in the reverse order of the starts.
+    /// Nobody calls the module any more, and the modules that it requires still serve.
+    fn stop(state: &mut Self::State, context: &Context) {
+        let _ = (state, context);
+    }
+
+    /// This version has been published in the place of another: beside [`yielded`](Self::yielded), which the other one
+    /// hears. The first version of a module takes nothing over, and isn't told; nor is one that takes over again by a
+    /// rollback, which [resumes](Self::resume), unless it had to be loaded once more.
+    fn took_over(context: &Context) {
+        let _ = context;
+    }
+
     /// Asked of the version that serves, when a successor is ready: can it hand over now? It goes on serving
     /// meanwhile. Afterwards it's told what has become of it: [`yielded`](Self::yielded) or [`resume`](Self::resume).
     ///

@@ -5,7 +5,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 8 | [`MAGIC`] |
-//! | 4 | the format, [`FORMAT`], little-endian |
+//! | 4 | the format, [`FORMAT`] or [`FOREIGN_FORMAT`], little-endian |
 //! | 4 | length of the text, little-endian |
 //! | 8 | XXH3-64 of the text, little-endian |
 //! | … | the text: one JSON object |
@@ -41,6 +41,9 @@ pub const SECTION: &str = ".liveswap";
 pub const MAGIC: [u8; 8] = *b"LIVESWAP";
 /// The format described above.
 pub const FORMAT: u32 = 1;
+/// The format of a library in C: the same, but the checksum is 0, as no preprocessor could compute one, and the text is
+/// that of `LIVESWAP_EXPORT`.
+pub const FOREIGN_FORMAT: u32 = 2;
 /// The length of all that stands before the text, in bytes.
 pub const HEADER_LENGTH: usize = 24;
 

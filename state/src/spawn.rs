@@ -11,9 +11,11 @@
 //! the address into a [`Job`], a closure that is its own code. From there on nothing of the version that
 //! spawned is needed, neither for the call nor for freeing the arguments.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
-use crate::{CallError, Context, Gate, Interface, MethodSpec};
+use crate::{CallError, Context, Gate, Interface, Lane, MethodSpec, TimerId, When};
 
 /// Why a call can't be spawned. Its arguments are gone.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -39,16 +41,30 @@ pub enum SpawnError {
         /// The method that was asked for.
         method: String,
     },
-    /// As many spawned calls run and wait as the host allows.
+    /// As many spawned calls run, and as many wait in this lane, as the host allows.
     #[error(
-        "{running} spawned calls are running and {waiting} are waiting, which is the bound: spawn again when \
-         some are done, or raise the host's `spawned_running_max` or `spawned_waiting_max`"
+        "{running} spawned calls are running and {waiting} are waiting in lane `{lane}`, which is the bound: spawn \
+         again when some are done, or give the module a larger pool with the host's `Builder::pool`, or raise \
+         `spawned_running_max` or `spawned_waiting_max` if it has none"
     )]
     Full {
         /// How many may run at once.
         running: usize,
-        /// How many may wait.
+        /// How many may wait in the lane.
         waiting: usize,
+        /// The lane.
+        lane: Lane,
+    },
+    /// The module has set as many timers as the host allows.
+    #[error(
+        "module `{module}` has {timers} timers, which is the bound: set it when some are over, call one off, or raise \
+         the host's `timers_max`"
+    )]
+    TooManyTimers {
+        /// The module.
+        module: String,
+        /// How many it may have.
+        timers: usize,
     },
     /// The system gave the host no thread.
     #[error("the system gives the host no thread: {reason}: raise its limits, or spawn less at once")]
@@ -61,6 +77,20 @@ pub enum SpawnError {
     Stopped,
 }
 
+impl SpawnError {
+    /// The error's code, for programs. It doesn't change.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoHost { .. } => "no-host",
+            Self::UnknownMethod { .. } => "unknown-method",
+            Self::Full { .. } => "full",
+            Self::TooManyTimers { .. } => "too-many-timers",
+            Self::NoThread { .. } => "no-thread",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// A spawned call, as the host keeps it: calling it makes the call, dropping it frees the arguments.
 #[doc(hidden)]
 pub type Job = Box<dyn FnOnce() -> Result<(), CallError> + Send>;
@@ -69,10 +99,11 @@ pub type Job = Box<dyn FnOnce() -> Result<(), CallError> + Send>;
 ///
 /// # Safety
 ///
-/// If [`spawn`](Spawner::spawn) returns an error, it has left the arguments alone. It doesn't unwind.
+/// If [`spawn`](Spawner::spawn) or [`spawn_after`](Spawner::spawn_after) returns an error, it has left the arguments
+/// alone. None of this unwinds.
 #[doc(hidden)]
 pub unsafe trait Spawner: Send + Sync {
-    /// Takes over a call.
+    /// Takes over a call, to make it when its lane has room for it.
     ///
     /// # Errors
     ///
@@ -82,7 +113,26 @@ pub unsafe trait Spawner: Send + Sync {
     ///
     /// `arguments` comes from `Box::into_raw` of the tuple of the arguments that the fingerprint of `method`
     /// states. All of them are owned and `Send`. If it's taken over, the caller doesn't use it any more.
-    unsafe fn spawn(&self, method: &MethodSpec, arguments: *mut ()) -> Result<(), SpawnError>;
+    unsafe fn spawn(&self, lane: Lane, method: &MethodSpec, arguments: *mut ()) -> Result<(), SpawnError>;
+
+    /// Takes over a call, to make it after a time.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Safety
+    ///
+    /// As [`spawn`](Self::spawn).
+    unsafe fn spawn_after(
+        &self,
+        delay: Duration,
+        method: &MethodSpec,
+        arguments: *mut (),
+    ) -> Result<TimerId, SpawnError>;
+
+    /// Calls a timer off. False if there is none that hasn't begun.
+    fn cancel_timer(&self, timer: TimerId) -> bool;
 }
 
 /// What a [`Job`] enters its module through, once it runs: the host's handle of a module with the interface
@@ -109,17 +159,18 @@ pub trait Enter<I: Interface + ?Sized>: Send + 'static {
 ///
 /// `Arguments` is the tuple of the arguments of `method`, in their order, and all of them are owned.
 #[doc(hidden)]
-pub unsafe fn hand_over<Arguments: Send + 'static>(
+pub unsafe fn hand_over<Arguments: Send + 'static, W: When>(
     context: &Context,
+    when: W,
     method: &MethodSpec,
     arguments: Arguments,
-) -> Result<(), SpawnError> {
+) -> Result<W::Receipt, SpawnError> {
     let Some(spawner) = context.spawner() else {
         return Err(SpawnError::NoHost { method: method.name.to_owned() });
     };
     let arguments = Box::into_raw(Box::new(arguments));
     // SAFETY: from a box of the arguments, as the caller vouches; used below only if the host left it alone.
-    let handed_over = unsafe { spawner.spawn(method, arguments.cast()) };
+    let handed_over = unsafe { when.hand_over(spawner, method, arguments.cast()) };
     if handed_over.is_err() {
         // SAFETY: from the box above, and on an error it's still ours.
         drop(unsafe { Box::from_raw(arguments) });
@@ -134,8 +185,16 @@ pub(crate) struct Nowhere;
 #[cfg(test)]
 // SAFETY: it leaves the arguments alone, and doesn't unwind.
 unsafe impl Spawner for Nowhere {
-    unsafe fn spawn(&self, _: &MethodSpec, _: *mut ()) -> Result<(), SpawnError> {
+    unsafe fn spawn(&self, _: Lane, _: &MethodSpec, _: *mut ()) -> Result<(), SpawnError> {
         Err(SpawnError::Stopped)
+    }
+
+    unsafe fn spawn_after(&self, _: Duration, _: &MethodSpec, _: *mut ()) -> Result<TimerId, SpawnError> {
+        Err(SpawnError::Stopped)
+    }
+
+    fn cancel_timer(&self, _: TimerId) -> bool {
+        false
     }
 }
 
@@ -187,15 +246,35 @@ mod tests {
 
     // SAFETY: on an error the arguments haven't been looked at.
     unsafe impl Spawner for Keeper {
-        unsafe fn spawn(&self, method: &MethodSpec, arguments: *mut ()) -> Result<(), SpawnError> {
+        unsafe fn spawn(
+            &self,
+            lane: Lane,
+            method: &MethodSpec,
+            arguments: *mut (),
+        ) -> Result<(), SpawnError> {
             let mut jobs = self.jobs.lock().unwrap();
             if jobs.len() == self.limit {
-                return Err(SpawnError::Full { running: 0, waiting: self.limit });
+                return Err(SpawnError::Full { running: 0, waiting: self.limit, lane });
             }
             let number = <dyn Notes>::METHODS.iter().position(|known| known == method).unwrap();
             // SAFETY: the arguments are those of the method, which was just found to be this one.
             jobs.push(unsafe { <dyn Notes>::job(number, arguments, Closed) });
             Ok(())
+        }
+
+        unsafe fn spawn_after(
+            &self,
+            delay: Duration,
+            method: &MethodSpec,
+            arguments: *mut (),
+        ) -> Result<TimerId, SpawnError> {
+            // SAFETY: the same promise.
+            unsafe { self.spawn(Lane::Normal, method, arguments) }?;
+            Ok(TimerId::of(delay.as_secs()))
+        }
+
+        fn cancel_timer(&self, timer: TimerId) -> bool {
+            timer.number() == 3
         }
     }
 
@@ -217,8 +296,25 @@ mod tests {
         let (context, _) = host(0);
         let text = Arc::new("text".to_owned());
         let spawned = context.spawn::<dyn Notes>().keep(text.clone(), 1);
-        assert_eq!(spawned, Err(SpawnError::Full { running: 0, waiting: 0 }));
+        assert_eq!(spawned, Err(SpawnError::Full { running: 0, waiting: 0, lane: Lane::Normal }));
+        let spawned = context.spawn_in::<dyn Notes>(Lane::Low).keep(text.clone(), 1);
+        assert_eq!(spawned, Err(SpawnError::Full { running: 0, waiting: 0, lane: Lane::Low }));
         assert_eq!(Arc::strong_count(&text), 1);
+    }
+
+    #[test]
+    fn a_timer_is_set_through_the_same_methods_and_is_called_off_by_what_they_give() {
+        let (context, keeper) = host(1);
+        let after = |seconds| context.after::<dyn Notes>(Duration::from_secs(seconds));
+        assert_eq!(after(3).keep(Arc::default(), 1), Ok(TimerId::of(3)));
+        assert!(context.cancel_timer(TimerId::of(3)) && !context.cancel_timer(TimerId::of(4)));
+        assert_eq!(keeper.jobs.lock().unwrap().len(), 1);
+        assert_eq!(after(3).forget().map_err(|error| error.code()), Err("full"));
+
+        let alone = Context::new("notes", "1");
+        let refused = alone.after::<dyn Notes>(Duration::ZERO).forget();
+        assert_eq!(refused, Err(SpawnError::NoHost { method: "forget".to_owned() }));
+        assert!(!alone.cancel_timer(TimerId::of(3)));
     }
 
     #[test]

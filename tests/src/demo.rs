@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use http::{Answer, Connection};
-pub use parts::{Parts, cargo, command, workspace};
+pub use parts::{Parts, cargo, command, program, workspace};
 pub use process::Process;
 pub use rustix::process::Signal;
 

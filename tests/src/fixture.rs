@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
+use crate::host::MODULE;
+
 /// A variation of a fixture package.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fixture {
@@ -40,7 +42,7 @@ impl Fixture {
     pub fn package(package: &'static str, version: &str) -> Self {
         Self {
             package,
-            module: "logic",
+            module: MODULE,
             version: version.to_owned(),
             features: BTreeSet::new(),
             optimized: false,
@@ -64,9 +66,14 @@ impl Fixture {
         Self::package("fixture-trial", version)
     }
 
+    /// A version of a module of that name, whose hooks keep a diary.
+    pub fn life(module: &'static str, version: &str) -> Self {
+        Self::package("fixture-life", version).module(module)
+    }
+
     /// Logic that calls other modules, as a version of the given one.
     pub fn link(module: &'static str, version: &str) -> Self {
-        Self { module, ..Self::package("fixture-link", version) }
+        Self::package("fixture-link", version).module(module)
     }
 
     /// A shared library that is no version of anything.
@@ -77,6 +84,12 @@ impl Fixture {
     /// The version that it's built as.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// A version of that module.
+    pub fn module(mut self, name: &'static str) -> Self {
+        self.module = name;
+        self
     }
 
     /// With a cargo feature of the package.
@@ -143,7 +156,7 @@ impl Fixture {
         let optimized = if self.optimized { "-optimized" } else { "" };
         let nodelete = if self.nodelete { "-nodelete" } else { "" };
         let symbols = if self.symbols { "-symbols" } else { "" };
-        let module = if self.module == "logic" { "" } else { self.module };
+        let module = if self.module == MODULE { "" } else { self.module };
         [self.package, module, "-", &self.version, optimized, nodelete, symbols]
             .into_iter()
             .chain(features)

@@ -6,6 +6,7 @@ pub mod commands;
 pub mod crowd;
 pub mod demo;
 pub mod fixture;
+pub mod foreign;
 pub mod hello;
 pub mod host;
 pub mod leaving;
@@ -20,6 +21,7 @@ pub mod signing;
 pub mod threads;
 pub mod trial;
 pub mod wait;
+pub mod work;
 pub mod world;
 
 pub use fixture::{Fixture, logic};

@@ -1,9 +1,11 @@
 //! Versions that are built into the host: found as all others are, and replaced and returned to like them.
 
 use std::path::Path;
+use std::time::Duration;
 
+use liveswap::rehearsal::StateCopy;
 use liveswap::status::Origin;
-use liveswap::{BuildError, BuiltIn, Engine, Push, PushOutcome};
+use liveswap::{BuildError, BuiltIn, Engine, Push, PushOutcome, Rehearsal};
 use liveswap_logic::{Context, Logic, built_in};
 use liveswap_tests::commands::{command, command_as, put};
 use shell_api::{Command, CommandLogic, Outcome};
@@ -135,6 +137,21 @@ fn a_panic_of_a_built_in_version_is_an_error_of_its_call() {
     let error = echo.call(|echo| echo.run(&many)).unwrap_err();
     assert!(error.to_string().contains("too much to whisper"), "{error}");
     assert_eq!(says(&engine), whispers());
+}
+
+#[test]
+fn a_candidate_is_rehearsed_beside_it_with_a_state_of_its_own() {
+    let rehearsal =
+        Rehearsal::new().program(liveswap_tests::demo::command()).deadline(Duration::from_secs(60));
+    let builder = Engine::builder().module::<dyn Command>("echo").built_in(built_in_2()).rehearse(rehearsal);
+    let engine = builder.build().unwrap();
+    let push = Push::content("echo.v3.so", command_as("echo", "3").bytes().to_vec()).rehearse(true);
+    let PushOutcome::Published(published) = engine.push(push).unwrap() else { panic!("it's new") };
+    let rehearsed = published.rehearsal.unwrap();
+    assert_eq!((rehearsed.state, rehearsed.compared), (StateCopy::Created, 0));
+    let reason = rehearsed.state_reason.unwrap();
+    assert!(reason.contains("built into the host"), "{reason}");
+    assert_eq!(says(&engine).1, "3");
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn the_status_as_json_has_every_promised_field() {
 fn the_status_as_a_table_names_slots_versions_and_holders() {
     let demo = Demo::start();
     let table = done(demo.liveswap(&["status"]));
-    assert!(table.starts_with("logic: serving\n  active     1001 "), "{table}");
+    assert!(table.starts_with("logic: serving\n  lifecycle  started\n  active     1001 "), "{table}");
     assert!(table.contains("\n  standby    -\n"), "{table}");
     let slow = std::thread::spawn({
         let mut connection = demo.connect();
@@ -162,7 +162,7 @@ fn the_status_as_a_table_names_slots_versions_and_holders() {
     wait_until("the call is inside", || demo.status()["active"]["in_flight"] == 1);
     migrated(push(&demo, NEWER));
     let table = done(demo.liveswap(&["status"]));
-    assert!(table.starts_with("logic: probation\n  active     1002 "), "{table}");
+    assert!(table.starts_with("logic: probation\n  lifecycle  started\n  active     1002 "), "{table}");
     assert!(table.contains("\n  standby    1001 ") && table.contains("in `slow` for "), "{table}");
     assert!(table.contains("0 committed, 0 rolled back, 0 refused"), "{table}");
     assert!(table.contains("1001 -> 1002 in "), "{table}");

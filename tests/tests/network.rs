@@ -91,6 +91,8 @@ fn who_may_look_may_do_nothing_else() {
         let refused = client.ask(Some(READ), "POST", &format!("/{command}/logic"), b"");
         assert_eq!(refused.code(), (403, "forbidden"), "{command}");
     }
+    let registry = client.ask(Some(READ), "GET", "/registry", b"");
+    assert_eq!((registry.status, &registry.body["modules"][0]["active"]["version"]), (200, &"1001".into()));
     assert_eq!(client.ask(Some(READ), "POST", "/status", b"").code(), (403, "forbidden"));
     assert_eq!(client.ask(Some(READ), "GET", "/nothing", b"").code(), (403, "forbidden"));
     assert_eq!(host.version(), "1001");

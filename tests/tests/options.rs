@@ -237,6 +237,31 @@ fn a_rehearsal_has_the_options() {
     assert!(refused.to_string().contains("in `configure` of the candidate"), "{refused}");
 }
 
+/// The file is a link out of the folder that is watched, so that nobody but who asks sees what is written. The signal goes
+/// to all engines of a process, so the test has one of its own.
+#[test]
+fn p4_05_a_hangup_has_the_configuration_read_again() {
+    alone::check(|| {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let file = elsewhere.path().join("config.toml");
+        write(&file, &greeting("one"));
+        let host = Links::with(|builder, folder| {
+            let link = folder.join("config.toml");
+            std::os::unix::fs::symlink(&file, &link).unwrap();
+            builder.config(link).rescan_on_hangup()
+        });
+        host.push(Fixture::link(CHAIN, "1001").build());
+        // What the start has wished for is done.
+        assert_eq!(host.engine.reload_config().unwrap(), [""; 0]);
+        write(&file, &greeting("two"));
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::HUP).unwrap();
+        wait_until("it's in force", || option(&host, CHAIN, "greeting") == Ok("two".to_owned()));
+        write(&file, &greeting("three"));
+        assert_eq!(host.engine.reload_config().unwrap(), [CHAIN]);
+        assert_eq!(notes(&host, CHAIN).len(), 3);
+    });
+}
+
 /// Logic can be tried with options and without a host.
 #[test]
 fn a_context_for_tests_has_the_options_that_it_is_given() {

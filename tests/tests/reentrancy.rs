@@ -175,7 +175,7 @@ fn p0_12_a_subscriber_on_the_control_thread_that_pushes_is_told_that_it_is_busy(
 #[test]
 fn p0_12_a_subscriber_on_the_control_thread_that_rescans_doesn_t_wait_for_itself() {
     let reached = Reached::new();
-    let times = reached.react("6201", |engine, _| engine.rescan());
+    let times = reached.react("6201", |engine, _| drop(engine.rescan()));
     reached.push("6201");
     assert!(times.load(Ordering::SeqCst) > 0);
     assert_eq!(reached.host.version(), "6201");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fixture_api::{Errand, Latch, Task};
 use liveswap::status::Holder;
-use liveswap_state::SpawnError;
+use liveswap_state::{Lane, SpawnError};
 use liveswap_tests::host::MODULE;
 use liveswap_tests::log::{Log, Record, Value};
 use liveswap_tests::{Fixture, Host, logic, maps, wait_until};
@@ -102,7 +102,7 @@ fn beyond_the_bound_a_spawn_is_refused_and_its_arguments_are_freed() {
     let second = spawn_errand(&host);
     let third = Arc::new(Errand::default());
     let refused = spawn(&host, Task::Errand(third.clone()));
-    assert_eq!(refused, Err(SpawnError::Full { running: 1, waiting: 1 }.to_string()));
+    assert_eq!(refused, Err(SpawnError::Full { running: 1, waiting: 1, lane: Lane::Normal }.to_string()));
     assert_eq!(Arc::strong_count(&third), 1);
 
     release(&first);

@@ -285,7 +285,7 @@ fn p0_04_an_unknown_module_is_an_error_that_names_the_known_ones() {
     let host = Host::new();
     let error = host.engine.module::<dyn Game>("chat").unwrap_err();
     assert!(matches!(error, ModuleError::Unknown { .. }));
-    assert_eq!(error.to_string(), "unable to find module: chat: the host has `logic`");
+    assert_eq!(error.to_string(), "unable to find plugin: chat");
     assert!(matches!(host.engine.rollback("chat"), Err(RollbackError::UnknownModule { .. })));
     assert_eq!(host.engine.commit("chat").unwrap_err().code(), "unknown-module");
 }

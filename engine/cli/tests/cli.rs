@@ -69,7 +69,7 @@ fn impostor(socket: &Path, answer: &'static [u8]) -> std::thread::JoinHandle<()>
 fn the_status_is_shown_in_both_forms() {
     let (_folder, socket, _engine) = engine();
     let table = done(ask(&socket, &["status"]));
-    assert!(table.starts_with("logic: empty\n  active     -\n"), "{table}");
+    assert!(table.starts_with("logic: empty\n  lifecycle  registered\n  active     -\n"), "{table}");
     let json: serde_json::Value = serde_json::from_str(&done(ask(&socket, &["status", "--json"]))).unwrap();
     assert_eq!(json["modules"][0]["name"], "logic");
 }

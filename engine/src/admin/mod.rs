@@ -8,6 +8,7 @@
 //! | request | what it does | answer |
 //! |---|---|---|
 //! | `GET /status` | looks, without waiting for a swap | the [`Status`](crate::Status) |
+//! | `GET /registry` | the same, for what versions export | the [`Registry`](crate::Registry) |
 //! | `POST /push?name=logic.v1002.so` | pushes the library in the body | a [`PushOutcome`](crate::PushOutcome) |
 //! | `POST /push/{set}` | pushes the libraries in the body as one | a [`SetPushed`](crate::SetPushed) |
 //! | `POST /rollback/{module}` | returns to the predecessor | a [`Published`](crate::Published) |
@@ -134,7 +135,7 @@ fn runtime() -> io::Result<runtime::Runtime> {
         .max_blocking_threads(COMMANDS_MAX)
         .enable_all()
         // A subscriber may have called the engine on this thread.
-        .on_thread_park(owed::settle_all)
+        .on_thread_park(owed::settle_own)
         .build()
 }
 

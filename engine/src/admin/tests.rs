@@ -71,6 +71,16 @@ fn the_status_of_an_engine_without_versions() {
 }
 
 #[test]
+fn the_registry_of_an_engine_without_versions() {
+    let (_folder, socket, _engine) = engine();
+    let (status, body) = ask(&socket, "GET", "/registry", b"");
+    assert_eq!(status, 200);
+    let module = &body["modules"][0];
+    assert!(module["name"] == "logic" && module["active"].is_null(), "{module}");
+    assert_eq!(code(&ask(&socket, "POST", "/registry", b"")), (405, "wrong-method"));
+}
+
+#[test]
 fn what_isnt_done_has_a_status_and_a_code() {
     let (_folder, socket, _engine) = engine();
     let ask = |method: &str, target: &str, body: &[u8]| ask(&socket, method, target, body);

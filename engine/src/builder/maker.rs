@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use liveswap_state::{BuiltIn, Options, SharedOptions};
 
+use super::pools::Pools;
 use super::probation::Policies;
 use super::{Declaration, SnapshotSettings, built_in, sets, system};
 use crate::call::suspicion::SuspectPolicy;
@@ -27,6 +28,7 @@ pub(crate) struct Maker {
     pub(super) suspect_policy: SuspectPolicy,
     pub(super) snapshots: Option<SnapshotSettings>,
     pub(super) policies: Policies,
+    pub(super) pools: Pools,
     pub(super) built_ins: Vec<BuiltIn>,
     pub(super) sets: Vec<sets::Made>,
     /// The folder of the records of probations, if it lasts.
@@ -41,14 +43,15 @@ impl Maker {
         declaration: &Declaration,
         options: Options,
     ) -> Result<(Declared, Module), BuildError> {
-        let Declaration { name, interface, interface_type, methods, spawner } = declaration;
+        let Declaration { name, interface, interface_type, methods, spawner, .. } = declaration;
         let path = CallPath::new(name.clone(), methods, self.bell.clone(), self.suspect_policy);
         let path = Arc::new(match sets::membership(&self.sets, name) {
             Some(membership) => path.of_set(membership),
             None => path,
         });
+        let work = self.jobs.add_module(name, self.pools.of(name));
         let board = Arc::new(Mutex::new(Board { phase: "empty", ..Board::default() }));
-        let spawner = spawner(path.clone(), self.jobs.clone());
+        let spawner = spawner(path.clone(), work.clone());
         let snapshots = self.open_snapshots(name)?;
         let record = self.records.as_ref().map(|folder| Record::open(folder, name));
         let oversight = Oversight::new(self.policies.of(name), record);
@@ -56,10 +59,10 @@ impl Maker {
         let services = Services { spawner, modules: self.modules.clone(), options };
         let (reaper, shown) = (self.reaper.clone(), board.clone());
         let module = Module::new(path.clone(), interface, shown, reaper, services, snapshots, oversight);
-        let module =
-            module.recording(self.rehearsal.as_ref()).with_built_in(built_in::of(&self.built_ins, name));
+        let module = module.recording(self.rehearsal.as_ref()).working(work.clone());
+        let module = module.with_built_in(built_in::of(&self.built_ins, name));
         let (interface, interface_type) = (*interface, *interface_type);
-        Ok((Declared { path, board, interface, interface_type }, module))
+        Ok((Declared { path, board, interface, interface_type, work }, module))
     }
 
     fn open_snapshots(&self, module: &str) -> Result<Option<Snapshots>, BuildError> {

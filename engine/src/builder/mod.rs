@@ -4,14 +4,19 @@ mod audit;
 mod built_in;
 mod config;
 mod events;
+mod lifecycle;
 mod maker;
 #[cfg(feature = "network")]
 mod network;
 mod openings;
+mod output;
+mod pools;
 mod probation;
+mod registration;
 mod rehearse;
 mod sets;
 mod signatures;
+mod timers;
 
 use std::any::TypeId;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -31,16 +36,22 @@ use crate::config::Config;
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{
-    Audit, Authority, Control, Events, Faults, Moment, Observer, Opening, Openings, Reaper, Settings, Vetoes,
+    Audit, Authority, Control, Events, Faults, LifecycleSettings, Moment, Observer, Opening, Openings,
+    Reaper, Settings, Vetoes,
 };
 use crate::engine::{Core, Engine, Trigger};
 use crate::error::BuildError;
 use crate::host::hook::Hooks;
+use crate::host::output::Outputs;
 use crate::rehearsal::Rehearsal;
-use crate::spawn::{self, Jobs};
+use crate::spawn::{self, Bounds, Jobs, Work};
 pub(crate) use maker::Maker;
 use openings::MODULES_MAX;
+pub use pools::Pool;
+use pools::Pools;
 use probation::Policies;
+pub use registration::Registration;
+use timers::Ticks;
 
 /// How many snapshots are kept, unless the host says otherwise.
 const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
@@ -63,6 +74,7 @@ const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
 pub struct Builder {
     modules: Vec<Declaration>,
     sets: Vec<sets::SetDeclaration>,
+    starts_by_hand: bool,
     openings: Vec<Opening>,
     built_ins: Vec<BuiltIn>,
     modules_max: usize,
@@ -87,6 +99,9 @@ pub struct Builder {
     rehearsal: Option<Rehearsal>,
     spawned_running_max: usize,
     spawned_waiting_max: usize,
+    pools: Pools,
+    ticks: Ticks,
+    output: Outputs,
     audit_log: Option<PathBuf>,
     config: Config,
 }
@@ -108,7 +123,9 @@ pub(crate) struct Declaration {
     interface: &'static str,
     interface_type: TypeId,
     methods: &'static [MethodSpec],
-    spawner: fn(Arc<CallPath>, Arc<Jobs>) -> Arc<dyn Spawner>,
+    spawner: fn(Arc<CallPath>, Arc<Work>) -> Arc<dyn Spawner>,
+    /// The names of the modules that it requires.
+    required: Vec<String>,
 }
 
 impl Declaration {
@@ -119,6 +136,7 @@ impl Declaration {
             interface_type: TypeId::of::<I>(),
             methods: I::METHODS,
             spawner: spawn::spawner::<I>,
+            required: Vec::new(),
         }
     }
 }
@@ -135,6 +153,7 @@ impl Builder {
         Self {
             modules: Vec::new(),
             sets: Vec::new(),
+            starts_by_hand: false,
             openings: Vec::new(),
             built_ins: Vec::new(),
             modules_max: MODULES_MAX,
@@ -159,13 +178,17 @@ impl Builder {
             rehearsal: None,
             spawned_running_max: 64,
             spawned_waiting_max: 1024,
+            pools: Pools::default(),
+            ticks: Ticks::default(),
+            output: Outputs::default(),
             audit_log: None,
             config: Config::default(),
         }
     }
 
     /// Declares a module, by the interface through which it is called. Its name is the one in its
-    /// manifest, and the start of its files' names.
+    /// manifest, and the start of its files' names. Short for one that requires no other; see
+    /// [`register`](Self::register).
     pub fn module<I: Interface + ?Sized>(mut self, name: impl Into<String>) -> Self {
         self.modules.push(Declaration::of::<I>(name.into()));
         self
@@ -354,15 +377,16 @@ impl Builder {
         self
     }
 
-    /// How many calls that logic has spawned may run at once, those of all modules together; one at least.
-    /// Each has a thread while it runs. What is beyond waits. 64, unless set.
+    /// How many calls that logic has spawned may run at once, those of all modules together that have no
+    /// [pool](Self::pool) of their own; one at least. Each has a thread while it runs. What is beyond waits. 64, unless
+    /// set.
     pub fn spawned_running_max(mut self, calls: usize) -> Self {
         self.spawned_running_max = calls.max(1);
         self
     }
 
-    /// How many calls that logic has spawned may wait, those of all modules together. What is beyond is
-    /// refused. 1,024, unless set.
+    /// How many calls that logic has spawned may wait in each [`Lane`](liveswap_state::Lane), those of all modules
+    /// together that have no [pool](Self::pool) of their own. What is beyond is refused. 1,024, unless set.
     pub fn spawned_waiting_max(mut self, calls: usize) -> Self {
         self.spawned_waiting_max = calls;
         self
@@ -376,6 +400,7 @@ impl Builder {
     /// refused is no error: it is logged, and the module has no active version yet.
     pub fn build(mut self) -> Result<Engine, BuildError> {
         self.check()?;
+        let graph = self.graph()?;
         let names: Vec<_> = self.modules.iter().map(|module| module.name.as_str()).collect();
         self.config.grows = !self.openings.is_empty();
         let mut options = self.config.read(&names, std::env::vars_os())?;
@@ -392,7 +417,8 @@ impl Builder {
         let reaper = Reaper::start(bell.clone(), self.drain_deadline);
         let reaper = Arc::new(reaper.map_err(system("start the reaper's thread"))?);
         let sets = self.make_sets(&bell);
-        let jobs = Arc::new(Jobs::new(self.spawned_running_max, self.spawned_waiting_max));
+        let (running_max, waiting_max) = (self.spawned_running_max, self.spawned_waiting_max);
+        let jobs = Arc::new(Jobs::new(Bounds { running_max, waiting_max }, self.ticks.timers_max));
         let has_built_in = !self.built_ins.is_empty();
         let maker = Maker {
             bell: bell.clone(),
@@ -402,6 +428,7 @@ impl Builder {
             suspect_policy: self.suspect_policy,
             snapshots: self.snapshots,
             policies: self.policies,
+            pools: self.pools,
             built_ins: self.built_ins,
             sets,
             records: self.private_folder.is_some().then(|| folder.path().to_owned()),
@@ -439,6 +466,7 @@ impl Builder {
             events: self.events,
             faults: faults.clone(),
             rehearsal: self.rehearsal.clone().unwrap_or_default(),
+            output: Arc::new(self.output.clone()),
             bell,
             openings,
             config: config.clone(),
@@ -446,7 +474,9 @@ impl Builder {
             wake,
             ended,
         };
-        let control = Control::start(modules, under_control, settings, reaper.clone(), jobs, running, woken);
+        let lifecycle = LifecycleSettings { graph, starts_by_hand: self.starts_by_hand };
+        let control =
+            Control::start(modules, under_control, lifecycle, settings, reaper.clone(), jobs, running, woken);
         let control = control.map_err(|error| {
             reaper.stop(None);
             system("start the control thread")(error)
@@ -463,6 +493,7 @@ impl Builder {
         });
         // From here on, dropping the engine ends the threads.
         let mut engine = Engine::new(core.clone(), control);
+        self.ticks.start(&core)?;
         // Watching begins before the first look, so that no file falls between the two.
         for start in self.triggers {
             engine.add(start(&core)?);
@@ -478,17 +509,25 @@ impl Builder {
         if self.modules.is_empty() && self.openings.is_empty() {
             return Err(BuildError::NoModule);
         }
-        for (index, Declaration { name, .. }) in self.modules.iter().enumerate() {
+        for (index, Declaration { name, interface, interface_type, .. }) in self.modules.iter().enumerate() {
             if !is_name(name) {
                 return Err(BuildError::BadName { name: name.clone() });
             }
-            if self.modules[..index].iter().any(|earlier| earlier.name == *name) {
-                return Err(BuildError::DeclaredTwice { name: name.clone() });
+            if let Some(earlier) = self.modules[..index].iter().find(|earlier| earlier.name == *name) {
+                if earlier.interface_type == *interface_type {
+                    return Err(BuildError::DeclaredTwice { name: name.clone() });
+                }
+                let (expected, found) = (earlier.interface, *interface);
+                return Err(BuildError::OtherInterface { name: name.clone(), found, expected });
             }
         }
         self.check_built_ins()?;
         self.check_sets()?;
-        self.policies.check(self.modules.iter().map(|module| module.name.as_str()))?;
+        let names = self.modules.iter().map(|module| module.name.as_str());
+        self.policies.check(names.clone())?;
+        self.pools.check(names)?;
+        let modules = self.modules.iter();
+        self.ticks.check(modules.map(|it| (it.name.as_str(), it.interface, it.interface_type)))?;
         Ok(self.authority.check()?)
     }
 }

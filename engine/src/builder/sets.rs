@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::Builder;
 use crate::call::Bell;
 use crate::call::set::{Membership, Set};
-use crate::control::ModuleSet;
+use crate::control::SetMembers;
 use crate::error::{BuildError, SetError};
 use crate::sets::SetStatus;
 
@@ -15,11 +15,10 @@ pub(super) struct SetDeclaration {
     members: Vec<String>,
 }
 
-/// A set that was made, with its members' places among the engine's modules.
+/// A set that was made.
 pub(super) struct Made {
     set: Arc<Set>,
     names: Vec<String>,
-    members: Vec<usize>,
     pub(super) board: Arc<Mutex<SetStatus>>,
 }
 
@@ -30,8 +29,8 @@ impl Made {
         Some(Membership { set: self.set.clone(), place })
     }
 
-    pub(super) fn under_control(&self) -> ModuleSet {
-        ModuleSet::new(self.set.clone(), self.members.clone(), self.board.clone())
+    pub(super) fn under_control(&self) -> SetMembers {
+        SetMembers { set: self.set.clone(), names: self.names.clone(), board: self.board.clone() }
     }
 }
 
@@ -85,12 +84,10 @@ impl Builder {
     }
 
     pub(super) fn make_sets(&self, bell: &Arc<Bell>) -> Vec<Made> {
-        let position = |name: &String| self.modules.iter().position(|module| module.name == *name);
         let make = |SetDeclaration { name, members }: &SetDeclaration| {
             let status = SetStatus { name: name.clone(), members: members.clone(), ..SetStatus::default() };
             let set = Set::new(name.clone(), members.len(), bell.clone());
-            let (names, members) = (members.clone(), members.iter().filter_map(position).collect());
-            Made { set: Arc::new(set), names, members, board: Arc::new(Mutex::new(status)) }
+            Made { set: Arc::new(set), names: members.clone(), board: Arc::new(Mutex::new(status)) }
         };
         self.sets.iter().map(make).collect()
     }

@@ -124,10 +124,7 @@ impl Announcement {
         mut published: impl FnMut() -> usize,
         bell: &Arc<Bell>,
     ) -> usize {
-        // Relaxed: whoever watched has looked at an earlier entry.
-        if self.wanted.load(Ordering::Relaxed) & WATCH != 0 {
-            self.wanted.fetch_and(!WATCH, Ordering::Relaxed);
-        }
+        self.forget_watch();
         let mut version = if guess == OUTSIDE { published() } else { guess };
         while version != OUTSIDE {
             // Release: as `clear`, for whoever waits for another version.
@@ -142,6 +139,21 @@ impl Announcement {
             version = now;
         }
         OUTSIDE
+    }
+
+    /// Enters a version that somebody keeps from being unmapped until this thread has left it again. So there is no need
+    /// for it to be published, nor for a second look.
+    pub(crate) fn enter_held(&self, version: usize) {
+        self.forget_watch();
+        // Release: as `clear`, for whoever waits for another version.
+        self.version.store(version, Ordering::Release);
+    }
+
+    fn forget_watch(&self) {
+        // Relaxed: whoever watched has looked at an earlier entry.
+        if self.wanted.load(Ordering::Relaxed) & WATCH != 0 {
+            self.wanted.fetch_and(!WATCH, Ordering::Relaxed);
+        }
     }
 
     /// Leaves the version that was entered. True if somebody wants something of the thread, which it then has to

@@ -32,9 +32,11 @@ pub(crate) struct Footprint {
     pub(crate) serial: usize,
     /// Rings when an entry is taken out.
     bell: Arc<Bell>,
-    /// Nobody enters this load any more, so its thread-locals aren't needed again. The Release store in
-    /// [`retire`](Self::retire) pairs with the Acquire load in [`is_retired`](Self::is_retired).
+    /// Nobody enters this load any more, but through a lease. The Release store in [`retire`](Self::retire) pairs with the
+    /// Acquire load in [`is_retired`](Self::is_retired).
     retired: AtomicBool,
+    /// Nobody enters it any more at all, so its thread-locals aren't needed again. The same, in [`drain`](Self::drain).
+    drained: AtomicBool,
     /// The library is being closed.
     closing: AtomicBool,
     /// An address inside the library, if threads can be made new to it.
@@ -76,6 +78,7 @@ impl Footprint {
             serial,
             bell,
             retired: AtomicBool::new(false),
+            drained: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             address: OnceLock::new(),
             left: Mutex::new(Left::default()),
@@ -221,10 +224,20 @@ impl Footprint {
         lock(&self.left).lost
     }
 
-    /// Nobody enters this load again: asks all threads to settle what they owe to it. Those that are still inside
-    /// do so when they leave.
+    /// Nobody enters this load again, but through a lease: asks all threads to settle what they owe to it. Those that are
+    /// still inside do so when they leave.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
+        self.ask_to_settle();
+    }
+
+    /// Nobody enters it again at all. Asks those threads once more that can't be made new to it.
+    pub(crate) fn drain(&self) {
+        self.drained.store(true, Ordering::Release);
+        self.ask_to_settle();
+    }
+
+    fn ask_to_settle(&self) {
         for entry in &lock(&self.left).entries {
             if entry.hold == Hold::Destructors {
                 entry.thread.ask_to_settle();
@@ -234,6 +247,11 @@ impl Footprint {
 
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)
+    }
+
+    /// Whether threads are to settle what they owe to it: so that they can come back to it, or once nobody does.
+    pub(super) fn is_due(&self) -> bool {
+        self.is_retired() && (self.address().is_some() || self.drained.load(Ordering::Acquire))
     }
 
     /// Whether no thread holds the version beside those that are inside.
@@ -265,6 +283,7 @@ impl Footprint {
             .iter()
             .filter(|entry| entry.hold != Hold::Destructors || !runs(&entry.thread))
             .map(|Entry { thread, hold, since }| Holding {
+                label: None,
                 thread: thread.name(),
                 thread_id: thread.id,
                 hold: *hold,

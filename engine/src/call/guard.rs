@@ -56,6 +56,33 @@ impl<'module> Guard<'module> {
         }
     }
 
+    /// Enters, unless somebody would have to be waited for, or there is no version.
+    pub(super) fn try_enter(path: &'module Arc<CallPath>) -> Option<Self> {
+        let local = local::local(path)?;
+        // SAFETY: as in `enter`.
+        let version = unsafe { local.as_ref() }.enter(path)?;
+        Some(Self { local, version, module: PhantomData })
+    }
+
+    /// Enters a version that is leased for as long as the guard may live.
+    pub(super) fn enter_leased(
+        path: &'module Arc<CallPath>,
+        version: &'module Arc<Version>,
+    ) -> Result<Self, Box<CallError>> {
+        let Some(local) = local::local(path) else { return Err(thread_ending(path)) };
+        // SAFETY: as in `enter`.
+        let this = unsafe { local.as_ref() };
+        match this.enter_leased(version) {
+            Some(version) => Ok(Self { local, version, module: PhantomData }),
+            None => Err(inside_another(path, version)),
+        }
+    }
+
+    /// The version, to be kept beyond the guard's life.
+    pub(super) fn kept(&self) -> Arc<Version> {
+        self.inside().local.kept()
+    }
+
     #[inline(always)]
     fn inside(&self) -> Inside<'_> {
         // SAFETY: the guard doesn't leave its thread (`NonNull` isn't `Send`), and a `Local` isn't freed
@@ -65,7 +92,7 @@ impl<'module> Guard<'module> {
 
     #[inline(always)]
     fn version(&self) -> &Version {
-        // SAFETY: `Local::enter` gave it, and keeps it until the last guard is gone.
+        // SAFETY: `Local::enter` or `Local::enter_leased` gave it, and keeps it until the last guard is gone.
         unsafe { self.version.as_ref() }
     }
 }
@@ -341,6 +368,12 @@ fn thread_ending(path: &CallPath) -> Box<CallError> {
 }
 
 #[cold]
+fn inside_another(path: &CallPath, leased: &Version) -> Box<CallError> {
+    let (module, leased) = (path.module.clone(), leased.context.version().to_owned());
+    Box::new(CallError::InsideAnother { module, leased })
+}
+
+#[cold]
 fn barred(path: &CallPath, version: &Version, method: usize, why: Barred) -> Box<CallError> {
     let (module, method) = (path.module.clone(), path.methods[method].name.to_owned());
     Box::new(match why {
@@ -358,12 +391,7 @@ fn barred(path: &CallPath, version: &Version, method: usize, why: Barred) -> Box
 }
 
 fn suspicion(version: &Version, method: &'static str, panic: &Panic) -> Suspicion {
-    Suspicion {
-        version: version.context.version().to_owned(),
-        method: method.to_owned(),
-        message: panic.message.clone(),
-        location: panic.location.clone(),
-    }
+    Suspicion::of(version.context.version(), method, panic)
 }
 
 #[cold]

@@ -9,7 +9,6 @@ use super::deadlock::Waiting;
 use super::doing::Doing;
 use super::gate::{Barred, Closed};
 use super::local::Local;
-use super::set::Pin;
 use super::suspicion::Suspicion;
 
 /// A thread that is inside, and where.
@@ -54,7 +53,7 @@ impl<'guard> Inside<'guard> {
     #[inline(never)]
     fn answer_outside(self) -> bool {
         let is_asked = self.announcement().answer_outside(self.bell());
-        let is_asked_in_set = self.local.pin().is_some_and(Pin::leave);
+        let is_asked_in_set = self.local.leave_set();
         is_asked || is_asked_in_set
     }
 

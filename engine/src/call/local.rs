@@ -30,6 +30,8 @@ pub(super) struct Local {
     version: Cell<NonNull<Version>>,
     /// This thread's side of the set that the module is of, if it's of one.
     pin: Option<Rc<Pin>>,
+    /// Whether it has pinned this thread when that entered last. A lease lets a thread in without.
+    is_pinned: Cell<bool>,
     /// What it notes of the version it entered last, if that has a meter.
     pub(super) tallying: Tallying,
 }
@@ -59,6 +61,7 @@ impl Local {
             entered: Cell::new(OUTSIDE),
             version: Cell::new(NO_VERSION),
             pin,
+            is_pinned: Cell::new(false),
             tallying: Tallying::default(),
         }
     }
@@ -73,8 +76,14 @@ impl Local {
         &self.path
     }
 
-    pub(super) fn pin(&self) -> Option<&Pin> {
+    fn pin(&self) -> Option<&Pin> {
         self.pin.as_deref()
+    }
+
+    /// The thread has left the module, and leaves its set if it has entered through that. True if it's asked to settle
+    /// what it owes.
+    pub(super) fn leave_set(&self) -> bool {
+        self.pin().is_some_and(|pin| self.is_pinned.get() && pin.leave())
     }
 
     /// Whether there is no use in waiting at the door: for a thread that has the state alone, or keeps others out of the
@@ -154,7 +163,69 @@ impl Local {
         // No other could be published for this thread: it's pinned.
         let serial = self.entered.get();
         self.announcement().enter(serial, || serial, &self.path.participants.bell);
+        self.is_pinned.set(true);
         Some(version)
+    }
+}
+
+impl Local {
+    /// Enters the version of a lease, which holds it until this thread has left. None if the thread is inside another
+    /// one, which it couldn't announce meanwhile.
+    pub(super) fn enter_leased(&self, leased: &Arc<Version>) -> Option<NonNull<Version>> {
+        let announcement = self.announcement();
+        if announcement.is_inside() {
+            if self.entered.get() != leased.serial {
+                return None;
+            }
+            announcement.nest();
+            return Some(self.version.get());
+        }
+        if let (Some(pin), Some(Membership { place, .. })) = (self.pin(), &self.path.membership)
+            && !pin.allows(*place, leased.serial)
+        {
+            return None;
+        }
+        self.is_pinned.set(false);
+        // As in `enter_slowly`.
+        let mut kept = self.kept.borrow_mut();
+        if kept.as_ref().is_none_or(|kept| !Arc::ptr_eq(kept, leased)) {
+            *kept = Some(leased.clone());
+        }
+        let version = NonNull::from(&**leased);
+        self.entered.set(leased.serial);
+        self.version.set(version);
+        announcement.enter_held(leased.serial);
+        Some(version)
+    }
+
+    /// The version that this thread is inside of.
+    pub(super) fn kept(&self) -> Arc<Version> {
+        self.kept.borrow().clone().expect("a thread that is inside keeps its version")
+    }
+}
+
+/// While this lives, holders are told under a name of the host's what this thread does in a module.
+pub(crate) struct Labelled {
+    // Not the thread's own side of the module: that may go once the thread is outside.
+    participant: Arc<Participant>,
+    /// What it was before.
+    outer: Option<Arc<str>>,
+}
+
+impl Labelled {
+    /// None on a thread that is ending, which can't enter anyhow.
+    pub(crate) fn new(path: &Arc<CallPath>, label: &Arc<str>) -> Option<Self> {
+        let local = local(path)?;
+        // SAFETY: it was given just now.
+        let participant = unsafe { local.as_ref() }.participant.clone();
+        let outer = participant.relabel(Some(label.clone()));
+        Some(Self { participant, outer })
+    }
+}
+
+impl Drop for Labelled {
+    fn drop(&mut self) {
+        self.participant.relabel(self.outer.take());
     }
 }
 

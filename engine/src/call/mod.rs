@@ -19,6 +19,7 @@
 //! | [`participants`] | all threads of a module: the grace period and its holders |
 //! | [`local`] | one thread's own side: the way in |
 //! | [`inside`] | the calls that it makes there |
+//! | [`leases`] | versions that are held without a thread |
 //! | [`thread`] | a thread, by name |
 //! | [`set`] | modules whose versions change together |
 //! | [`footprint`] | what a version has left on threads, beside the calls inside |
@@ -42,6 +43,7 @@ mod gate;
 mod guard;
 mod handover;
 mod inside;
+mod leases;
 mod local;
 pub(crate) mod meter;
 pub(crate) mod owed;
@@ -72,8 +74,10 @@ use gate::Gate;
 pub use guard::Guard;
 use handover::Entrance;
 pub(crate) use handover::HandOver;
+pub(crate) use leases::Lease;
+use leases::Leases;
 use local::Apart;
-pub(crate) use local::method_in;
+pub(crate) use local::{Labelled, method_in};
 use participants::Participants;
 pub(crate) use participants::{Hold, Holding};
 use published::Published;
@@ -91,6 +95,7 @@ pub(crate) struct CallPath {
     number: usize,
     published: Published<Version>,
     participants: Participants,
+    leases: Leases,
     gate: Gate,
     door: Door,
     pub(crate) suspicions: Suspicions,
@@ -115,7 +120,8 @@ impl CallPath {
             // Relaxed: all that counts is that no number is given out twice.
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             published: Published::none(),
-            participants: Participants::new(bell),
+            participants: Participants::new(bell.clone()),
+            leases: Leases::new(bell),
             gate: Gate::new(),
             door: Door::new(),
             suspicions: Suspicions::new(policy),
@@ -185,16 +191,17 @@ impl CallPath {
         method.is_some_and(|method| self.methods[method].access == Access::Stateless)
     }
 
-    /// Whether any thread is inside the version, or may enter it because of its set's generation that the thread is
-    /// pinned to. If so, the bell will ring once one of them leaves.
+    /// Whether anybody is inside the version, may enter it because of its set's generation that the thread is pinned to, or
+    /// leases it. If so, the bell will ring once that may have changed.
     ///
-    /// Meaningful for a version that isn't published any more: nobody enters that again.
+    /// Meaningful for a version that isn't published any more: nobody enters that again but through a lease.
     pub(crate) fn is_inside(&self, serial: usize) -> bool {
-        let is_pinned = || self.membership.as_ref().is_some_and(|membership| membership.is_pinned(serial));
-        self.participants.is_inside(serial) || is_pinned()
+        // In this order: who is pinned may enter the version, and lease it.
+        let is_pinned = self.membership.as_ref().is_some_and(|membership| membership.is_pinned(serial));
+        is_pinned || self.leases.is_in_use(&self.participants, serial)
     }
 
-    /// Who is inside the version, or may enter it as above, with names.
+    /// Who is inside the version, or may enter it as above, with names; then who leases it.
     pub(crate) fn holders(&self, serial: usize) -> Vec<Holding> {
         let mut holders = self.participants.holders(serial);
         if let Some(membership) = &self.membership {
@@ -202,6 +209,7 @@ impl CallPath {
             pinned.retain(|other| holders.iter().all(|holder| holder.thread_id != other.thread_id));
             holders.extend(pinned);
         }
+        holders.extend(self.leases.holders(serial));
         holders
     }
 }

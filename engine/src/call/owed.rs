@@ -3,7 +3,9 @@
 //! A thread-local belongs to one thread, so its destructor runs on that thread and on no other. It runs as late
 //! as possible and as early as necessary:
 //!
-//! - once the version has retired, at the thread's next pass through the engine ([`settle`]);
+//! - once the version has retired, at the thread's next pass through the engine ([`settle`]). The thread may still come
+//!   back to it through a [lease](super::leases), so it's made new to it; where that can't be, it settles once nobody
+//!   comes back;
 //! - before the thread goes to sleep, if the host says so ([`settle_all`]), for all versions;
 //! - at the thread's end, by the destructor of the table in [`local`](super::local).
 //!
@@ -152,7 +154,7 @@ impl Drop for Held {
 /// Settles what this thread owes to versions that have retired.
 #[cold]
 pub(super) fn settle() {
-    settle_where(|footprint| footprint.is_retired(), |_| {});
+    settle_where(Footprint::is_due, renew);
 }
 
 /// Settles what this thread owes to any version that it isn't inside of. To those that it may enter again it
@@ -160,6 +162,13 @@ pub(super) fn settle() {
 pub(crate) fn settle_all() {
     settle();
     settle_where(|footprint| footprint.address().is_some(), renew);
+}
+
+/// The same for a thread of the engine's own, or one that ends the engine: it makes no call through a lease, so it enters
+/// no version again that has retired.
+pub(crate) fn settle_own() {
+    settle_where(Footprint::is_retired, renew);
+    settle_all();
 }
 
 /// Settles with the versions that are due and of which this thread runs no code. `then` is called for each, before
@@ -193,6 +202,11 @@ fn renew(footprint: &Footprint) {
 /// This thread is about to call a hook of the load, which counts as being inside until what is returned is dropped.
 pub(crate) fn enter_hook(footprint: &Footprint) -> InHook {
     OWED.with(|owed| InHook { before: owed.hook.replace(footprint.serial) })
+}
+
+/// The load whose hook this thread is in.
+pub(crate) fn in_hook_of() -> Option<usize> {
+    OWED.with(|owed| Some(owed.hook.get()).filter(|serial| *serial != OUTSIDE))
 }
 
 /// This thread is in a hook.

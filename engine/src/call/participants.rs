@@ -17,9 +17,17 @@ use super::thread::Thread;
 pub(crate) struct Participant {
     pub(crate) announcement: CachePadded<Announcement>,
     thread: Arc<Thread>,
+    notes: Mutex<Notes>,
+}
+
+/// What is known of a thread beside what it announces.
+#[derive(Default)]
+struct Notes {
     /// When the thread was first seen inside since it entered. A call doesn't read the clock, so its age is counted
     /// from when somebody first looked; a swap looks when it publishes.
-    seen: Mutex<Option<Instant>>,
+    seen: Option<Instant>,
+    /// What the host calls what the thread does.
+    label: Option<Arc<str>>,
 }
 
 impl Participant {
@@ -33,7 +41,7 @@ impl Participant {
     }
 
     fn with(announcement: Announcement, thread: Arc<Thread>) -> Self {
-        Self { announcement: CachePadded::new(announcement), thread, seen: Mutex::new(None) }
+        Self { announcement: CachePadded::new(announcement), thread, notes: Mutex::new(Notes::default()) }
     }
 
     pub(super) fn thread_id(&self) -> i32 {
@@ -42,11 +50,20 @@ impl Participant {
 
     /// For how long, at least, the thread has been in the call it is in.
     fn age(&self) -> Duration {
-        let mut seen = lock(&self.seen);
+        let mut notes = lock(&self.notes);
         let is_still_inside = self.announcement.is_still_inside();
-        let since = seen.filter(|_| is_still_inside).unwrap_or_else(Instant::now);
-        *seen = Some(since);
+        let since = notes.seen.filter(|_| is_still_inside).unwrap_or_else(Instant::now);
+        notes.seen = Some(since);
         since.elapsed()
+    }
+
+    fn label(&self) -> Option<Arc<str>> {
+        lock(&self.notes).label.clone()
+    }
+
+    /// Says what the host calls what the thread does. Gives what it said before.
+    pub(super) fn relabel(&self, label: Option<Arc<str>>) -> Option<Arc<str>> {
+        std::mem::replace(&mut lock(&self.notes).label, label)
     }
 }
 
@@ -63,12 +80,18 @@ pub(crate) enum Hold {
     Hook(&'static str),
     /// It runs this hook, and a swap waits for that, or has given up to.
     Awaited(&'static str),
+    /// No thread does: a unit of work holds it from one call to the next.
+    Lease,
 }
 
 /// Somebody who holds a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holding {
+    /// What the host calls it, if it has said so.
+    pub(crate) label: Option<Arc<str>>,
+    /// The thread's name; empty for a lease.
     pub(crate) thread: String,
+    /// The kernel's number for the thread; 0 for a lease.
     pub(crate) thread_id: i32,
     pub(crate) hold: Hold,
     /// At least this long.
@@ -165,6 +188,7 @@ impl Participants {
         self.find(&is_holding)
             .iter()
             .map(|participant| Holding {
+                label: participant.label(),
                 thread: participant.thread.name(),
                 thread_id: participant.thread.id,
                 hold: Hold::Call(participant.announcement.doing().method()),

@@ -5,6 +5,7 @@
 
 use std::sync::{Mutex, OnceLock};
 
+use liveswap_state::fence::Panic;
 use serde::Serialize;
 
 use crate::lock::lock;
@@ -30,12 +31,20 @@ pub enum SuspectPolicy {
 pub struct Suspicion {
     /// The version that it ran on.
     pub version: String,
-    /// The method.
+    /// The method, or the hook.
     pub method: String,
     /// The panic's message.
     pub message: String,
     /// Where it panicked.
     pub location: String,
+}
+
+impl Suspicion {
+    /// Of a method, or a hook, that has panicked with the state to itself.
+    pub(crate) fn of(version: &str, method: &str, panic: &Panic) -> Self {
+        let Panic { message, location } = panic.clone();
+        Self { version: version.to_owned(), method: method.to_owned(), message, location }
+    }
 }
 
 /// What is to be told, and to whom.
@@ -67,7 +76,7 @@ impl Suspicions {
     }
 
     /// Notes it.
-    pub(super) fn note(&self, suspicion: Suspicion) {
+    pub(crate) fn note(&self, suspicion: Suspicion) {
         *lock(&self.current) = Some(suspicion);
     }
 

@@ -58,7 +58,7 @@ pub(super) fn at_most(limit: usize, what: &'static str, found: usize) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::candidate::manifest::{ConstantManifest, MethodManifest};
+    use crate::candidate::manifest::{Abi, ConstantManifest, MethodManifest};
     use crate::candidate::state::{FieldManifest, FormerState, StateManifest, TypeManifest};
 
     fn manifest() -> Manifest {
@@ -67,6 +67,7 @@ mod tests {
         let state =
             StateManifest { type_name, schema: 1, fingerprint, from: Vec::new(), types: vec![a_type(); 2] };
         Manifest {
+            abi: Abi::Rust,
             contract: 1,
             module: text("m"),
             version: text("1"),

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::path::Path;
 
-use liveswap_state::manifest::{FORMAT, HEADER_LENGTH, MAGIC, SECTION};
+use liveswap_state::manifest::{FOREIGN_FORMAT, FORMAT, HEADER_LENGTH, MAGIC, SECTION};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::accept::{self, CANDIDATE_SIZE_MAX};
 use super::elf::{self, ElfError};
+use super::foreign;
 use super::limits::{self, LENGTH_MAX};
 use super::state::{FormerState, StateManifest};
 use crate::error::InspectError;
@@ -18,7 +19,10 @@ use crate::error::InspectError;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// The version of the contract between host and logic.
+    /// How it is called. Which of the two, the format says in which the manifest is written, not its text.
+    #[serde(skip_deserializing)]
+    pub abi: Abi,
+    /// The version of the contract between host and logic; in a library in C, of `liveswap.h`.
     pub contract: u32,
     /// The module this is a version of.
     pub module: String,
@@ -42,6 +46,27 @@ pub struct Manifest {
     pub constants: Vec<ConstantManifest>,
     /// The state that the logic works on.
     pub state: StateManifest,
+}
+
+/// How a library and its host call each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Abi {
+    /// As Rust does, with Rust's types.
+    #[default]
+    Rust,
+    /// By `liveswap.h`, with bytes.
+    C,
+}
+
+impl fmt::Display for Abi {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Rust => "rust",
+            Self::C => "c",
+        })
+    }
 }
 
 /// A method, as a manifest states it.
@@ -78,7 +103,7 @@ pub enum ManifestError {
     Elf(#[from] ElfError),
     /// There is no manifest in it.
     #[error(
-        "found no section `{SECTION}`, which holds a logic library's manifest: export the logic with `liveswap_logic::export!`"
+        "found no section `{SECTION}`, which holds a logic library's manifest: export the logic with `liveswap_logic::export!`, or `LIVESWAP_EXPORT` in C"
     )]
     Missing,
     /// The manifest's bytes aren't what was written.
@@ -96,7 +121,7 @@ pub enum ManifestError {
     },
     /// The manifest was written by a later release than this host knows.
     #[error(
-        "found a manifest of format {found}, expected {FORMAT}: build the logic with the host's release of liveswap, or update the host"
+        "found a manifest of format {found}, expected {FORMAT}, or {FOREIGN_FORMAT} of a library in C: build the logic with the host's release of liveswap, or update the host"
     )]
     Future {
         /// The format found.
@@ -121,6 +146,11 @@ pub(crate) fn read(library: &[u8]) -> Result<(Manifest, Vec<u8>), ManifestError>
     Ok((manifest, section[..length].to_vec()))
 }
 
+/// Whether these are the bytes of a library in C, which [`read`] has read.
+pub(crate) fn is_foreign(section: &[u8]) -> bool {
+    section.get(8..12) == Some(&FOREIGN_FORMAT.to_le_bytes())
+}
+
 /// The manifest at the start of a section, and how many bytes it takes. A linker or a sanitizer may have put
 /// padding behind it.
 pub(crate) fn parse(section: &[u8]) -> Result<(Manifest, usize), ManifestError> {
@@ -133,7 +163,7 @@ pub(crate) fn parse(section: &[u8]) -> Result<(Manifest, usize), ManifestError> 
     }
     let word = |from: usize| u32::from_le_bytes(header[from..from + 4].try_into().expect("four bytes"));
     let (format, length) = (word(8), word(12) as usize);
-    if format != FORMAT {
+    if format != FORMAT && format != FOREIGN_FORMAT {
         return Err(ManifestError::Future { found: format });
     }
     limits::at_most(LENGTH_MAX, "bytes", length)?;
@@ -142,11 +172,16 @@ pub(crate) fn parse(section: &[u8]) -> Result<(Manifest, usize), ManifestError> 
     }
     let text = &text[..length];
     let stated = u64::from_le_bytes(header[16..24].try_into().expect("eight bytes"));
-    let found = xxh3_64(text);
+    let is_foreign = format == FOREIGN_FORMAT;
+    let found = if is_foreign { 0 } else { xxh3_64(text) };
     if found != stated {
         return Err(damaged(&format!("found checksum {found:016x}, expected {stated:016x}")));
     }
-    let manifest = serde_json::from_slice(text).map_err(|error| ManifestError::Damaged(error.to_string()))?;
+    let manifest = if is_foreign {
+        foreign::manifest(text)?
+    } else {
+        serde_json::from_slice(text).map_err(|error| ManifestError::Damaged(error.to_string()))?
+    };
     limits::check(&manifest)?;
     Ok((manifest, HEADER_LENGTH + length))
 }
@@ -159,6 +194,7 @@ impl fmt::Display for Manifest {
         };
         row("module", &self.module)?;
         row("version", &self.version)?;
+        row("abi", &self.abi)?;
         row("contract", &self.contract)?;
         row("compiler", &self.compiler)?;
         row("panic", &self.panic)?;
@@ -275,6 +311,6 @@ mod tests {
 
     #[test]
     fn a_later_format_says_so() {
-        assert!(matches!(parse(&section(FORMAT + 1, b"?")), Err(ManifestError::Future { found: 2 })));
+        assert!(matches!(parse(&section(FOREIGN_FORMAT + 1, b"?")), Err(ManifestError::Future { found: 3 })));
     }
 }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::verify::VerifyError;
+use crate::foreign::schema as foreign;
 
 /// The state, as a manifest states it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +117,13 @@ impl StateManifest {
     /// What to write so that this state can be made of the other.
     fn advice(&self, running: &Self) -> String {
         let Self { type_name, schema, .. } = self;
+        if type_name == foreign::STATE_NAME {
+            return format!(
+                "give `LIVESWAP_EXPORT_STATE` a schema above {}, that or an older one as the oldest, and a `migrate` that \
+                 leads from it",
+                running.schema
+            );
+        }
         if *schema <= running.schema {
             return format!(
                 "count its version up, `#[state(version = {}, from = v{}::{})]`, keep the former types in `mod v{}`, \

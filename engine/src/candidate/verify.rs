@@ -4,8 +4,9 @@ use liveswap_state::{Access, COMPILER, CONTRACT, MethodSpec};
 use thiserror::Error;
 
 use super::digest::Digest;
-use super::manifest::{Manifest, ManifestError};
+use super::manifest::{Abi, Manifest, ManifestError};
 use super::name::{CandidateName, VersionNumber};
+use crate::foreign;
 
 /// Why a candidate doesn't fit the host or what is running.
 #[derive(Debug, Error)]
@@ -20,6 +21,15 @@ pub enum VerifyError {
     )]
     WrongContract {
         /// The candidate's contract.
+        found: u32,
+    },
+    /// It is a library in C, and was built with another version of `liveswap.h`.
+    #[error(
+        "found a library for `LIVESWAP_ABI` {found}, expected {}: build it with the `liveswap.h` of the host's release",
+        foreign::ABI
+    )]
+    WrongAbi {
+        /// The candidate's `LIVESWAP_ABI`.
         found: u32,
     },
     /// It was built by another compiler.
@@ -138,14 +148,13 @@ pub(crate) struct Readable {
 
 /// Contract, compiler, panic strategy and name: may this file be looked at any further?
 pub(crate) fn readable(manifest: Manifest, name: Option<&CandidateName>) -> Result<Readable, VerifyError> {
-    if manifest.contract != CONTRACT {
-        return Err(VerifyError::WrongContract { found: manifest.contract });
-    }
-    if manifest.compiler != COMPILER {
-        return Err(VerifyError::WrongCompiler { found: manifest.compiler });
-    }
-    if manifest.panic != "unwind" {
-        return Err(VerifyError::PanicAbort { found: manifest.panic });
+    match manifest.abi {
+        Abi::Rust => of_rust(&manifest)?,
+        Abi::C if manifest.contract != foreign::ABI => {
+            return Err(VerifyError::WrongAbi { found: manifest.contract });
+        }
+        // Neither its compiler nor its exceptions can be judged by a host in Rust.
+        Abi::C => {}
     }
     let version: VersionNumber =
         manifest.version.parse().map_err(|_| VerifyError::BadVersion { found: manifest.version.clone() })?;
@@ -158,6 +167,20 @@ pub(crate) fn readable(manifest: Manifest, name: Option<&CandidateName>) -> Resu
         });
     }
     Ok(Readable { manifest, version })
+}
+
+/// Contract, compiler and panic strategy.
+fn of_rust(manifest: &Manifest) -> Result<(), VerifyError> {
+    if manifest.contract != CONTRACT {
+        return Err(VerifyError::WrongContract { found: manifest.contract });
+    }
+    if manifest.compiler != COMPILER {
+        return Err(VerifyError::WrongCompiler { found: manifest.compiler.clone() });
+    }
+    if manifest.panic != "unwind" {
+        return Err(VerifyError::PanicAbort { found: manifest.panic.clone() });
+    }
+    Ok(())
 }
 
 /// Whether the candidate offers every method that the host calls, as the host calls it. Gives, for each of
@@ -195,7 +218,7 @@ pub(crate) fn interface(
         .collect()
 }
 
-fn access(access: Access) -> &'static str {
+pub(super) fn access(access: Access) -> &'static str {
     match access {
         Access::Stateless => "stateless",
         Access::Shared => "shared",
@@ -213,6 +236,7 @@ mod tests {
 
     fn manifest() -> Manifest {
         Manifest {
+            abi: Abi::Rust,
             contract: CONTRACT,
             module: "logic".into(),
             version: "1002".into(),

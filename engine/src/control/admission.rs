@@ -128,6 +128,7 @@ impl Worker {
         }
         tell(|| tracing::info!(module = found, interface = declared.interface, "a new module"));
         self.modules.push(module);
+        self.note_joined();
         self.settings.openings.maker.modules.add(declared);
         outcome
     }

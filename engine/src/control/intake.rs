@@ -26,7 +26,7 @@ use crate::candidate::private::PrivateCopy;
 use crate::candidate::signature::signed_by;
 use crate::candidate::walk::{refuse_outside, walk};
 use crate::candidate::{AcceptError, CandidateName, Digest, VerifyError, VersionNumber, manifest, verify};
-use crate::engine::{Published, PushOutcome};
+use crate::engine::PushOutcome;
 use crate::error::PushError;
 use crate::status::Stages;
 use crate::tell::tell;
@@ -117,12 +117,12 @@ impl Worker {
         let name = request.candidate.name();
         self.while_busy(format!("{name} is being pushed"), |thread| {
             let mut record = thread.settings.audit.begin_push();
-            let push = |thread: &mut Self, staged, stages| thread.push_staged(staged, stages, request);
+            let push = |thread: &mut Self, staged, stages| thread.push_staged(staged, stages, request, origin == Origin::Asked);
             let outcome = thread.take_in(request, &name, origin, &mut record, push);
             let outcome = outcome.map(|taken| {
                 taken.map(|taken| match taken {
                     Taken::Unchanged { module, version } => PushOutcome::Unchanged { module, version },
-                    Taken::Handed(published) => PushOutcome::Published(published),
+                    Taken::Handed(outcome) => outcome,
                 })
             });
             if let Err(error) = &outcome {
@@ -156,10 +156,11 @@ impl Worker {
         staged: Staged,
         stages: Stages,
         request: &PushRequest,
-    ) -> Result<Option<Published>, PushError> {
+        is_asked_for: bool,
+    ) -> Result<Option<PushOutcome>, PushError> {
         match self.position(staged.module()) {
-            Some(index) => self.push_member(index, staged, stages).map(Some),
-            None => self.push_new(staged, stages, request),
+            Some(place) => self.give(place, staged, stages, is_asked_for).map(Some),
+            None => Ok(self.push_new(staged, stages, request)?.map(PushOutcome::Published)),
         }
     }
 
@@ -228,6 +229,9 @@ impl Worker {
         }
         if origin != Origin::Asked && is_remembered {
             return Ok(pass_over(name, origin));
+        }
+        if origin != Origin::Asked && self.is_waiting(digest) {
+            return Ok(None);
         }
         let accepted =
             taken.copy(&self.settings.folder).inspect_err(|_| self.count_refused(concerns.as_deref()))?;
@@ -321,7 +325,7 @@ impl Worker {
     }
 
     /// Offers, for each module, the newest file that is as new as what is active or newer; if it's refused, the
-    /// next older one.
+    /// next older one. A module comes after those that it requires. What then can be started is.
     pub(super) fn rescan(&mut self) {
         let walked: Vec<_> = self.settings.watched.iter().map(|folder| walk(folder)).collect();
         let there: HashSet<_> = walked.iter().flat_map(|walked| &walked.files).collect();
@@ -332,11 +336,20 @@ impl Worker {
             self.settings.faults.note(path, code, error.to_string());
         }
         let files = walked.into_iter().flat_map(|walked| walked.files);
-        let named = |path: PathBuf| Some((CandidateName::parse(path.file_name()?.to_str()?)?, path));
+        let place = |name: &CandidateName| {
+            // Those that aren't there yet come last.
+            self.modules.iter().position(|known| known.name() == name.module).unwrap_or(usize::MAX)
+        };
+        let named = |path: PathBuf| {
+            let name = CandidateName::parse(path.file_name()?.to_str()?)?;
+            Some((place(&name), name, path))
+        };
         let mut found: Vec<_> = files.filter_map(named).collect();
         // By path among those of one version, so that what is taken doesn't depend on the order of a walk.
-        found.sort_by(|(one, here), (other, there)| other.version.cmp(&one.version).then(here.cmp(there)));
-        for (name, path) in found {
+        found.sort_by(|(place, one, here), (other_place, other, there)| {
+            place.cmp(other_place).then(other.version.cmp(&one.version)).then(here.cmp(there))
+        });
+        for (_, name, path) in found {
             let module = self.modules.iter().find(|module| module.name() == name.module);
             let is_wanted = match module {
                 // One of the same number may have other bytes, and whoever put it there should hear of it.
@@ -354,6 +367,7 @@ impl Worker {
                 }
             }
         }
+        self.start_what_can_be();
     }
 }
 
@@ -408,6 +422,7 @@ fn is_lasting(error: &PushError) -> bool {
         PushError::Verify(_) | PushError::Load(_) | PushError::Prepare(_) => {
             !matches!(error.code(), "no-thread" | "no-memory-map" | "unreadable-snapshot")
         }
+        PushError::Lifecycle(error) => error.is_lasting(),
         PushError::Rehearse(error) => error.is_lasting(),
         _ => false,
     }

@@ -18,8 +18,10 @@ use liveswap_state::{BeforeBind, BindError, BuiltIn, Context, ENTRY_SYMBOL, Entr
 use thiserror::Error;
 
 use crate::call::Footprint;
+use crate::candidate::manifest::is_foreign;
 use crate::candidate::obstacles::Obstacles;
 use crate::candidate::private::PrivateCopy;
+use crate::foreign::{self, CEntry};
 use crate::host::{self, hook::NoResult};
 
 /// Why a verified candidate can't be loaded.
@@ -32,7 +34,10 @@ pub enum LoadError {
     )]
     Refused(String),
     /// The library doesn't export its entry.
-    #[error("found no symbol `{ENTRY_SYMBOL}`: export the logic with `liveswap_logic::export!`")]
+    #[error(
+        "found no symbol `{ENTRY_SYMBOL}`, or `{}` in C: export the logic with `liveswap_logic::export!`, or `LIVESWAP_EXPORT`",
+        foreign::ENTRY_SYMBOL
+    )]
     NoEntry,
     /// The manifest in memory isn't the one that was read from the file.
     #[error(
@@ -146,6 +151,10 @@ impl Library {
         context: Arc<Context>,
         footprint: Arc<Footprint>,
     ) -> Result<(), LoadError> {
+        if is_foreign(manifest) {
+            // SAFETY: as the caller vouches.
+            return unsafe { self.connect_foreign(manifest, context, footprint) };
+        }
         let entry = match self.built_in {
             Some(built_in) => Ok(*built_in.entry()),
             // SAFETY: the manifest vouches for the symbol's type. The entry is copied out; the references in it
@@ -173,6 +182,33 @@ impl Library {
         let bound = unsafe { (entry.bind)(&host::TABLE, &*Arc::as_ptr(&context)) };
         *self.connected = Some(Connected { entry, context, footprint });
         Ok(bound?)
+    }
+
+    /// The same for a library in C.
+    ///
+    /// # Safety
+    ///
+    /// As for [`connect`](Self::connect), with the host's `LIVESWAP_ABI` for contract and compiler.
+    unsafe fn connect_foreign(
+        &mut self,
+        manifest: &[u8],
+        context: Arc<Context>,
+        footprint: Arc<Footprint>,
+    ) -> Result<(), LoadError> {
+        // SAFETY: an address, which isn't looked at here.
+        let symbol = unsafe { self.handle.get::<*const CEntry>(foreign::ENTRY_SYMBOL.as_bytes()) };
+        let Ok(symbol) = symbol.map(|symbol| *symbol) else {
+            self.before_bind = Some(BeforeBind::default());
+            return Err(LoadError::NoEntry);
+        };
+        // SAFETY: as the caller vouches. The library stays mapped until `unmap`, and the context is kept below.
+        let (entry, before_bind) = unsafe { foreign::connect(symbol, manifest, &context) }?;
+        host::own_blocks::begin(context.serial(), entry.alignment);
+        self.before_bind = Some(before_bind);
+        // SAFETY: the manifest is inside of the library, which is mapped. Binding it has touched a thread-local.
+        unsafe { footprint.locate(entry.manifest.as_ptr().addr()) };
+        *self.connected = Some(Connected { entry, context, footprint });
+        Ok(())
     }
 
     /// Why closing the library would take code away that will still run, if so.

@@ -15,9 +15,10 @@ use crate::candidate::VersionNumber;
 use crate::candidate::accept::Source;
 use crate::engine::{Published, PushOutcome};
 use crate::error::{
-    CommitError, PushError, RecoverError, ReloadError, RollbackError, SetPushError, TakeError,
+    CommitError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError, SetPushError, TakeError,
 };
 use crate::host::hook;
+use crate::lifecycle::Order;
 use crate::lock::lock;
 use crate::reply;
 use crate::sets::SetPushed;
@@ -105,6 +106,8 @@ pub(super) enum Command {
     Commit(String, Asker, Reply<VersionNumber, CommitError>),
     Snapshot(String, Asker, Reply<SnapshotTaken, TakeError>),
     Recover(String, Recovery, Asker, Reply<(), RecoverError>),
+    /// Initializes, starts or stops a module, or all of them.
+    Live(Order, Option<String>, Asker, Reply<(), LifecycleError>),
     Reload(Asker, Reply<Vec<String>, ReloadError>),
     /// A file in a watched folder was completed.
     #[cfg(feature = "watch")]
@@ -120,6 +123,10 @@ pub(crate) struct Mailbox {
     /// Holds at most one wish for a look through the watched folders: one look serves all who wish for it.
     rescans: Sender<()>,
     /// The same for the configuration, which is to be read again.
+    #[cfg_attr(
+        not(any(feature = "watch", feature = "signals")),
+        expect(dead_code, reason = "only these wish for it: here it keeps the channel open")
+    )]
     reloads: Sender<()>,
     pub(super) shared: Arc<Shared>,
 }
@@ -233,6 +240,16 @@ impl Mailbox {
     pub(crate) fn recover(&self, module: String, how: Recovery, asker: Asker) -> Result<(), RecoverError> {
         let busy = |waits_for| PushError::Busy { waits_for }.into();
         self.ask(|reply| Command::Recover(module, how, asker, reply), busy, PushError::Stopped.into())
+    }
+
+    pub(crate) fn live(
+        &self,
+        order: Order,
+        module: Option<String>,
+        asker: Asker,
+    ) -> Result<(), LifecycleError> {
+        let busy = |waits_for| LifecycleError::Busy { waits_for };
+        self.ask(|reply| Command::Live(order, module, asker, reply), busy, LifecycleError::Stopped)
     }
 
     pub(crate) fn reload_and_wait(&self, asker: Asker) -> Result<Vec<String>, ReloadError> {

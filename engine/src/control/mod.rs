@@ -10,6 +10,7 @@
 //! | [`admission`] | making modules of what is found |
 //! | [`events`] | what the host is told of candidates |
 //! | [`faults`] | what is wrong in the watched folders |
+//! | [`lifecycle`] | the lives of all modules: initialized, started and stopped in their order |
 //! | [`intake`] | takes in what is pushed, and looks through the watched folders |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
@@ -39,6 +40,7 @@ mod events;
 mod faults;
 mod intake;
 mod library;
+mod lifecycle;
 mod mailbox;
 mod migration;
 mod module;
@@ -63,6 +65,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use liveswap_state::OutputSink;
 
 pub use admission::AdmissionError;
 pub(crate) use admission::{Opening, Openings};
@@ -74,6 +77,7 @@ pub use events::Event;
 pub(crate) use events::Events;
 pub(crate) use faults::Faults;
 pub use library::LoadError;
+pub(crate) use lifecycle::LifecycleSettings;
 pub(crate) use mailbox::{Allowed, Candidate, Mailbox, PushRequest, Recovery};
 pub use migration::MigrationError;
 pub use module::{ConfigureError, PrepareError, YieldError};
@@ -85,7 +89,7 @@ pub(crate) use reaper::{Reaper, RetiredView};
 pub use restore::RestoreError;
 #[cfg(any(test, liveswap_fuzzing))]
 pub(crate) use restore::fuzzing::restored;
-pub(crate) use sets::ModuleSet;
+pub(crate) use sets::SetMembers;
 pub(crate) use thread::Control;
 pub(crate) use trial::rehearse;
 
@@ -136,6 +140,8 @@ pub(crate) struct Settings {
     pub(crate) faults: Arc<Faults>,
     /// How candidates are rehearsed, if they are.
     pub(crate) rehearsal: Rehearsal,
+    /// Where what versions put out goes.
+    pub(crate) output: Arc<dyn OutputSink>,
     pub(crate) bell: Arc<Bell>,
     /// What may become a module by itself.
     pub(crate) openings: Openings,

@@ -1,9 +1,9 @@
 //! The reaper: takes retired versions out of memory, on a thread of its own.
 //!
-//! A retired version has left its slot. Nobody enters it any more, but calls may still be inside, and calls may
-//! have left something on their threads, which are asked to settle that. The reaper
+//! A retired version has left its slot. Nobody enters it any more but through a lease, but calls may still be inside, and
+//! calls may have left something on their threads, which are asked to settle that. The reaper
 //!
-//! 1. waits until the last call has left,
+//! 1. waits until the last call has left and the last lease has ended,
 //! 2. has the version's `teardown` hook called ([`departure`](super::departure)),
 //! 3. waits for the threads that have something to settle, and for those that the version has started (its
 //!    [footprint](crate::call::footprint)),
@@ -88,9 +88,18 @@ impl Retired {
         holders
     }
 
+    /// The holders' names, each once: what the host calls a holder, or else the thread's name. There may be many of one.
     fn names(&self) -> String {
-        let names: Vec<_> = self.holders().into_iter().map(|holder| holder.thread).collect();
-        names.join(", ")
+        let mut names: Vec<(String, usize)> = Vec::new();
+        for holder in self.holders() {
+            let name = holder.label.map_or(holder.thread, |label| label.to_string());
+            match names.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, count)) => *count += 1,
+                None => names.push((name, 1)),
+            }
+        }
+        let told = |(name, count)| if count == 1 { name } else { format!("{name} ({count} times)") };
+        names.into_iter().map(told).collect::<Vec<_>>().join(", ")
     }
 
     /// Module, version, and what keeps it in memory.
@@ -108,7 +117,9 @@ impl Retired {
     /// those that call often.
     fn is_kept(&self) -> bool {
         // The swap has given up to wait, so that hook has missed its deadline.
-        let lasts = |holder: &Holding| matches!(holder.hold, Hold::Call(_) | Hold::Thread | Hold::Awaited(_));
+        let lasts = |holder: &Holding| {
+            matches!(holder.hold, Hold::Call(_) | Hold::Lease | Hold::Thread | Hold::Awaited(_))
+        };
         match self.state {
             RetiredState::Draining(_) | RetiredState::Leaving(_) => self.holders().iter().any(lasts),
             RetiredState::Retained(..) => true,
@@ -249,7 +260,7 @@ impl Reaper {
     /// wait.
     fn begin(departure: &Departure) {
         departure.footprint.retire();
-        owed::settle_all();
+        owed::settle_own();
     }
 
     /// What is on the list, the oldest first.
@@ -351,6 +362,7 @@ impl Shared {
             let rings = self.bell.rings();
             let mut next = match self.look() {
                 Look::Drained(serial, departure) => {
+                    departure.footprint.drain();
                     departure.tear_down();
                     self.set(serial, RetiredState::Leaving(departure));
                     continue;
@@ -384,7 +396,7 @@ impl Shared {
                 next = sooner(next, until);
             }
             // A subscriber may have called the engine on this thread.
-            owed::settle_all();
+            owed::settle_own();
             self.bell.wait(rings, next);
         }
     }

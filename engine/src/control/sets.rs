@@ -14,7 +14,7 @@ use super::Asker;
 use super::audit::PushRecord;
 use super::intake::{Origin, Taken};
 use super::mailbox::PushRequest;
-use super::module::{PushBegun, RollbackBegun};
+use super::module::{Module, PushBegun, RollbackBegun};
 use super::staged::Staged;
 use super::thread::Worker;
 use super::transition::Step;
@@ -41,8 +41,17 @@ pub(crate) struct ModuleSet {
     is_told: bool,
 }
 
+/// A set, and what its members are called.
+pub(crate) struct SetMembers {
+    pub(crate) set: Arc<Set>,
+    pub(crate) names: Vec<String>,
+    pub(crate) board: Arc<Mutex<SetStatus>>,
+}
+
 impl ModuleSet {
-    pub(crate) fn new(set: Arc<Set>, members: Vec<usize>, board: Arc<Mutex<SetStatus>>) -> Self {
+    pub(super) fn new(SetMembers { set, names, board }: SetMembers, modules: &[Module]) -> Self {
+        let position = |name: &String| modules.iter().position(|module| module.name() == name);
+        let members = names.iter().filter_map(position).collect();
         Self { set, members, board, swaps: Vec::new(), is_told: false }
     }
 }
@@ -127,6 +136,8 @@ impl Worker {
             self.check_member(set, &module, &seen)?;
             seen.push(module);
         }
+        // What is required comes first.
+        candidates.sort_by_key(|(_, candidate)| candidate.index);
         let (places, candidates): (Vec<_>, Vec<_>) = candidates.into_iter().unzip();
         let indices: Vec<_> = candidates.iter().map(|candidate| candidate.index).collect();
         let published = self.swap_together(set, candidates).map_err(|(at, error)| {
@@ -163,7 +174,9 @@ impl Worker {
         let retiring = candidates.len().saturating_sub(1);
         let limit = self.settings.retained_max.saturating_sub(retiring);
         self.reaper.has_room(limit).map_err(|error| (0, error.into()))?;
+        let all: Vec<_> = candidates.iter().map(|candidate| candidate.index).collect();
         for (at, candidate) in candidates.iter().enumerate() {
+            self.may_come_with(candidate.index, &all).map_err(|error| (at, Box::new(error.into())))?;
             self.judge_before_push(candidate.index).map_err(|error| (at, error.into()))?;
         }
         let indices: Vec<_> = candidates.iter().map(|candidate| candidate.index).collect();
@@ -187,6 +200,7 @@ impl Worker {
         });
         let published = published.collect();
         self.commit_left_behind(before, &indices);
+        self.note_initialized();
         if !indices.is_empty() {
             tell(|| tracing::info!(set = name, modules = self.names(&indices), "published as one"));
             self.note_swap(set, &indices);

@@ -11,10 +11,11 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 
 use super::intake::{Origin, Remembered};
+use super::lifecycle::{Lifecycle, LifecycleSettings};
 use super::mailbox::{Command, Inbox, Mailbox, Recovery, Reply, Shared};
 use super::module::Module;
 use super::reaper::{Reaper, deadline_in};
-use super::sets::ModuleSet;
+use super::sets::{ModuleSet, SetMembers};
 use super::{Asker, Settings};
 use crate::call::owed;
 use crate::candidate::VersionNumber;
@@ -38,7 +39,8 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn start(
         modules: Vec<Module>,
-        sets: Vec<ModuleSet>,
+        sets: Vec<SetMembers>,
+        LifecycleSettings { graph, starts_by_hand }: LifecycleSettings,
         settings: Settings,
         reaper: Arc<Reaper>,
         jobs: Arc<Jobs>,
@@ -49,9 +51,16 @@ impl Control {
         for module in &modules {
             listen(module, &settings);
         }
+        // What is required comes before what requires it; else they are as they were declared.
+        let order = graph.order().expect("a cycle was refused before");
+        let mut modules: Vec<_> = modules.into_iter().map(Some).collect();
+        let modules: Vec<_> = order.iter().filter_map(|module| modules[*module].take()).collect();
+        let lifecycle = Lifecycle::new(graph.reordered(&order), modules.len(), starts_by_hand);
+        let sets = sets.into_iter().map(|set| ModuleSet::new(set, &modules)).collect();
         let worker = Worker {
             modules,
             sets,
+            lifecycle,
             settings,
             reaper: reaper.clone(),
             jobs: jobs.clone(),
@@ -67,7 +76,7 @@ impl Control {
     /// Ends the modules and the threads. Waits for calls in flight, up to the drain deadline.
     pub(crate) fn stop(&mut self) {
         // The thread that ends the engine waits here, and can't settle anything meanwhile.
-        owed::settle_all();
+        owed::settle_own();
         drop(self.running.take());
         // A subscriber may drop the engine on one of its own threads, or on one of logic's, which can't wait for
         // itself.
@@ -95,8 +104,10 @@ pub(super) fn listen(module: &Module, settings: &Settings) {
 
 /// What the thread works on.
 pub(super) struct Worker {
+    /// What is required comes before what requires it.
     pub(super) modules: Vec<Module>,
     pub(super) sets: Vec<ModuleSet>,
+    pub(super) lifecycle: Lifecycle,
     pub(super) settings: Settings,
     pub(super) reaper: Arc<Reaper>,
     jobs: Arc<Jobs>,
@@ -108,14 +119,11 @@ impl Worker {
     fn run(mut self, Inbox { commands, rescans, reloads, .. }: &Inbox, woken: &Receiver<()>) {
         *lock(&self.shared.control_thread) = Some(thread::current().id());
         let ended = self.settings.ended.clone();
-        for module in &mut self.modules {
-            module.return_to_recorded(&self.settings);
-            module.begin_with_built_in(&self.settings);
-        }
+        self.return_to_recorded();
         loop {
             self.tend();
             // A subscriber may have called the engine on this thread.
-            owed::settle_all();
+            owed::settle_own();
             let due = self.modules.iter().filter_map(Module::due).min().map_or_else(never, at);
             select! {
                 recv(ended) -> _ => break,
@@ -134,10 +142,11 @@ impl Worker {
         let deadline = deadline_in(self.settings.drain_deadline);
         // What waits is dropped before it could begin without a version.
         self.jobs.close();
+        self.stop_all_started(deadline);
         // All at once, so that no module takes calls while another is waited for.
         self.modules.iter().for_each(Module::close);
         self.jobs.join(deadline);
-        for module in &mut self.modules {
+        for module in self.modules.iter_mut().rev() {
             module.stop(&self.settings, deadline);
         }
         self.reaper.stop(deadline);
@@ -151,12 +160,17 @@ impl Worker {
         }
         self.tend_sets();
         self.note_withdrawn();
+        if std::mem::take(&mut self.lifecycle.is_look_due) {
+            self.rescan();
+        }
+        self.start_what_can_be();
     }
 
     fn carry_out(&mut self, command: Command) {
         match command {
             Command::Push(request, reply) => {
                 let outcome = self.push(&request, Origin::Asked);
+                self.start_what_can_be();
                 answer(
                     reply,
                     outcome.map(|pushed| pushed.expect("only what a watched folder offers is passed over")),
@@ -183,6 +197,11 @@ impl Worker {
             Command::Recover(name, how, asker, reply) => {
                 let outcome = self.recover(&name, how);
                 self.settings.audit.recovered(&asker, &name, how, &outcome);
+                answer(reply, outcome);
+            }
+            Command::Live(order, name, asker, reply) => {
+                let outcome = self.live(order, name.as_deref());
+                self.settings.audit.lived(&asker, name.as_deref(), order, &outcome);
                 answer(reply, outcome);
             }
             Command::Reload(asker, reply) => {

@@ -132,7 +132,7 @@ pub(crate) enum Event {
     Stop,
 }
 
-/// What is to be done. At most three things at once, in this order.
+/// What is to be done. At most four things at once, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Take a step with the candidate.
@@ -156,6 +156,8 @@ pub(crate) enum Word {
     Yielded,
     /// It was called off, or taken back: this version serves on.
     Resume,
+    /// This version serves in the place of another.
+    TookOver,
 }
 
 /// Why an event can't be followed.
@@ -217,13 +219,17 @@ pub(crate) fn next(phase: Phase, event: Event) -> (Phase, Vec<Action>) {
             if let Some(step) = following {
                 return (Phase::Swapping { slots, candidate, step, purpose }, vec![Run(step)]);
             }
+            let took_over = slots.active.map(|_| (candidate, Word::TookOver));
             let (standby, retired, told) = match purpose {
-                Purpose::Upgrade => (slots.active, slots.standby, slots.active.map(|it| (it, Word::Yielded))),
-                Purpose::Return => (None, slots.active, None),
-                Purpose::FallBack => (None, slots.active, Some((candidate, Word::Resume))),
+                Purpose::Upgrade => {
+                    let yielded = slots.active.map(|active| (active, Word::Yielded));
+                    (slots.active, slots.standby, [yielded, took_over])
+                }
+                Purpose::Return => (None, slots.active, [took_over, None]),
+                Purpose::FallBack => (None, slots.active, [Some((candidate, Word::Resume)), None]),
             };
             let after = Slots { slot: slots.slot.other(), active: Some(candidate), standby };
-            let told = told.map(|(version, word)| Tell(version, word));
+            let told = told.into_iter().flatten().map(|(version, word)| Tell(version, word));
             let actions = [Publish(candidate)].into_iter().chain(told).chain(retired.map(Retire)).collect();
             (Phase::Resting(after), actions)
         }

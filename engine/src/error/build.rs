@@ -25,6 +25,24 @@ pub enum BuildError {
         /// The name.
         name: String,
     },
+    /// A module is registered by two interfaces.
+    #[error(
+        "module `{name}` is registered by interface `{found}`, and was by `{expected}`: give each module its own name"
+    )]
+    OtherInterface {
+        /// The name.
+        name: String,
+        /// The later interface.
+        found: &'static str,
+        /// The earlier one.
+        expected: &'static str,
+    },
+    /// Modules require each other.
+    #[error("found modules that require each other: {members}: take one of these requirements away")]
+    Cycle {
+        /// Their names, each before the one that it requires; the first one at the end again.
+        members: String,
+    },
     /// What is built in doesn't fit the module that it's for.
     #[error("a version that is built in doesn't fit: {0}")]
     BuiltIn(#[from] VerifyError),
@@ -45,6 +63,56 @@ pub enum BuildError {
     /// A set can't be meant.
     #[error(transparent)]
     Set(#[from] SetError),
+    /// A pool is for a module that isn't declared.
+    #[error("found a pool for module `{name}`, expected one of {known}: declare it with `Builder::module`")]
+    PoolOfNone {
+        /// The name.
+        name: String,
+        /// The declared modules.
+        known: String,
+    },
+    /// A pool has no threads.
+    #[error(
+        "found a pool of 0 threads for module `{name}`, expected 1 at least: nothing would ever run in it"
+    )]
+    EmptyPool {
+        /// The module.
+        name: String,
+    },
+    /// A tick is for a module that isn't declared.
+    #[error("found a tick for module `{name}`, expected one of {known}: declare it with `Builder::module`")]
+    TickOfNone {
+        /// The name.
+        name: String,
+        /// The declared modules.
+        known: String,
+    },
+    /// A tick calls a module through an interface that it wasn't declared with.
+    #[error(
+        "found a tick with interface `{found}` for module `{name}`, expected `{expected}`: name the interface that the \
+         module is declared with"
+    )]
+    TickOfOtherInterface {
+        /// The module.
+        name: String,
+        /// The tick's interface.
+        found: &'static str,
+        /// The module's.
+        expected: &'static str,
+    },
+    /// A tick has no time to pass in between.
+    #[error(
+        "found a tick with a period of 0 for module `{name}`, expected a longer one: say how often it's due"
+    )]
+    TickWithoutPeriod {
+        /// The module.
+        name: String,
+    },
+    /// The watched folders are to be looked through with no time in between.
+    #[error(
+        "found a period of 0 for looking through the watched folders, expected a longer one: say how often"
+    )]
+    RescanWithoutPeriod,
     /// A policy can't be meant.
     #[error("the policy for a probation can't be meant: {0}")]
     Policy(#[from] BadProbation),
@@ -76,7 +144,7 @@ pub enum BuildError {
 #[non_exhaustive]
 pub enum ModuleError {
     /// The host has no such module.
-    #[error("unable to find module: {module}: the host has {known}")]
+    #[error("unable to find plugin: {module}")]
     Unknown {
         /// What was asked for.
         module: String,

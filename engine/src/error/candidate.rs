@@ -31,6 +31,7 @@ impl VerifyError {
         match self {
             Self::Manifest(error) => error.code(),
             Self::WrongContract { .. } => "wrong-contract",
+            Self::WrongAbi { .. } => "wrong-abi",
             Self::WrongCompiler { .. } => "wrong-compiler",
             Self::PanicAbort { .. } => "panic-abort",
             Self::UnknownModule { .. } => "unknown-module",

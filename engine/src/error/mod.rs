@@ -30,6 +30,7 @@ pub use crate::control::{
     YieldError,
 };
 pub use crate::host::hook::NoResult;
+pub use crate::lifecycle::LifecycleError;
 pub use crate::probation::{BadProbation, RecordError};
 pub use crate::rehearsal::report::RehearsalError;
 pub use crate::snapshot::error::SnapshotError;

@@ -5,8 +5,8 @@
 use thiserror::Error;
 
 use super::{
-    AcceptError, AdmissionError, LoadError, MigrationError, PrepareError, RecordError, RehearsalError,
-    SignatureError, VerifyError, YieldError,
+    AcceptError, AdmissionError, LifecycleError, LoadError, MigrationError, PrepareError, RecordError,
+    RehearsalError, SignatureError, VerifyError, YieldError,
 };
 use crate::control::SwapStep;
 
@@ -32,6 +32,9 @@ pub enum PushError {
     /// The candidate can't serve.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// The module isn't, or doesn't get, where a version of it could be published.
+    #[error(transparent)]
+    Lifecycle(#[from] LifecycleError),
     /// The version that serves doesn't hand over.
     #[error(transparent)]
     Yield(#[from] YieldError),
@@ -84,6 +87,7 @@ impl PushError {
             Self::Rehearse(error) => error.code(),
             Self::Load(error) => error.code(),
             Self::Prepare(error) => error.code(),
+            Self::Lifecycle(error) => error.code(),
             Self::Yield(error) => error.code(),
             Self::Migrate(error) => error.code(),
             Self::Withheld { .. } => "withheld",

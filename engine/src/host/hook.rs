@@ -31,7 +31,7 @@ pub(crate) fn call<R>(footprint: &Footprint, name: &'static str, hook: impl FnOn
     let result = hook();
     HOOK.set(outer);
     drop(inside);
-    owed::settle_all();
+    owed::settle_own();
     result
 }
 
@@ -215,7 +215,7 @@ impl Hooks {
     pub(crate) fn settle(&self) {
         let is_idle = lock(&self.idle).is_some();
         // Without a thread for it there is none that owes anything.
-        if let Some(worker) = is_idle.then(|| self.give(Box::new(owed::settle_all))).and_then(Result::ok) {
+        if let Some(worker) = is_idle.then(|| self.give(Box::new(owed::settle_own))).and_then(Result::ok) {
             *lock(&self.idle) = Some(worker);
         }
     }

@@ -5,6 +5,7 @@ mod events;
 pub(crate) mod hook;
 mod ledger;
 mod memory;
+pub(crate) mod output;
 pub(crate) mod own_blocks;
 mod panics;
 pub(crate) mod threads;
@@ -13,6 +14,7 @@ use liveswap_state::{EventTable, HostTable, MemoryTable};
 
 pub use memory::CountingAllocator;
 pub(crate) use memory::live_bytes;
+pub(crate) use panics::panicked;
 
 /// The table that every library is bound to.
 pub(crate) static TABLE: HostTable = HostTable {

@@ -10,7 +10,7 @@ use super::{backtrace, hook};
 use crate::call;
 use crate::tell::tell;
 
-pub(super) fn panicked(context: &Context, report: &PanicReport<'_>) {
+pub(crate) fn panicked(context: &Context, report: &PanicReport<'_>) {
     // The host's subscriber may panic. That must not unwind into the library, which has its own copy of the
     // runtime and is in the middle of its panic hook.
     tell(|| {

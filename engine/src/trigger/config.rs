@@ -48,5 +48,5 @@ fn handle(event: notify::Result<Event>, file: &Path, mailbox: &Mailbox) {
         }
     }
     // A subscriber may have called the engine on this thread.
-    owed::settle_all();
+    owed::settle_own();
 }

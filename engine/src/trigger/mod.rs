@@ -3,6 +3,10 @@
 #[cfg(feature = "watch")]
 pub(crate) mod config;
 #[cfg(feature = "signals")]
+pub(crate) mod end;
+#[cfg(feature = "signals")]
 pub(crate) mod hangup;
+#[cfg(feature = "watch")]
+pub(crate) mod interval;
 #[cfg(feature = "watch")]
 pub(crate) mod watch;

@@ -147,7 +147,7 @@ fn handle(event: notify::Result<Event>, folder: &Path, mailbox: &Mailbox, grow: 
         }
     }
     // A subscriber may have called the engine on this thread.
-    owed::settle_all();
+    owed::settle_own();
 }
 
 /// Whether the event says that a file is whole, or that a folder has come with all that is in it.

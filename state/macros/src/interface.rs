@@ -233,7 +233,7 @@ fn spawn(input: &ItemTrait, methods: &[Method]) -> TokenStream {
     let spawn = format_ident!("{interface}Spawn");
     let documentation = format!(
         "What logic has the host call later: the methods of [`{interface}`] whose arguments are all owned. \
-         From `context.spawn::<dyn {interface}>()`."
+         From `context.spawn::<dyn {interface}>()`, or from `spawn_in` or `after`."
     );
     let calls = methods.iter().enumerate().filter(|(_, method)| method.is_owned()).map(|(index, method)| {
         let Method { documentation, name, .. } = method;
@@ -247,13 +247,14 @@ fn spawn(input: &ItemTrait, methods: &[Method]) -> TokenStream {
             /// If the host won't make the call.
             #[allow(clippy::undocumented_unsafe_blocks, clippy::too_many_arguments)]
             pub fn #name(&self #(, #names: #types)*)
-                -> ::core::result::Result<(), ::liveswap_state::SpawnError>
+                -> ::core::result::Result<__LiveswapWhen::Receipt, ::liveswap_state::SpawnError>
             {
                 let __liveswap_method = &<dyn #interface as ::liveswap_state::Interface>::METHODS[#index];
                 // SAFETY: the tuple is that of this method's arguments, none of which is a reference.
                 unsafe {
-                    ::liveswap_state::hand_over::<#arguments_type>(
+                    ::liveswap_state::hand_over::<#arguments_type, __LiveswapWhen>(
                         self.context,
+                        self.when,
                         __liveswap_method,
                         (#(#forwarded,)*),
                     )
@@ -264,11 +265,12 @@ fn spawn(input: &ItemTrait, methods: &[Method]) -> TokenStream {
     quote! {
         #[doc = #documentation]
         #[derive(::core::fmt::Debug)]
-        #visibility struct #spawn<'context> {
+        #visibility struct #spawn<'context, __LiveswapWhen = ::liveswap_state::Lane> {
             context: &'context ::liveswap_state::Context,
+            when: __LiveswapWhen,
         }
 
-        impl #spawn<'_> {
+        impl<__LiveswapWhen: ::liveswap_state::When> #spawn<'_, __LiveswapWhen> {
             #(#calls)*
         }
     }
@@ -319,10 +321,13 @@ fn interface_impl(input: &ItemTrait, methods: &[Method]) -> TokenStream {
                 #proxy { passage }
             }
 
-            type Spawn<'context> = #spawn<'context>;
+            type Spawn<'context, __LiveswapWhen: ::liveswap_state::When> = #spawn<'context, __LiveswapWhen>;
 
-            fn spawn(context: &::liveswap_state::Context) -> #spawn<'_> {
-                #spawn { context }
+            fn spawn<__LiveswapWhen: ::liveswap_state::When>(
+                context: &::liveswap_state::Context,
+                when: __LiveswapWhen,
+            ) -> #spawn<'_, __LiveswapWhen> {
+                #spawn { context, when }
             }
 
             #[allow(clippy::undocumented_unsafe_blocks)]

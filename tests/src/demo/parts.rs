@@ -41,17 +41,20 @@ impl Parts {
 /// The `liveswap` command's program, which cargo builds the first time.
 pub fn command() -> &'static Path {
     static COMMAND: OnceLock<PathBuf> = OnceLock::new();
-    COMMAND.get_or_init(|| {
-        let output = cargo()
-            .args(["build", "--quiet", "--message-format=json"])
-            .args(["--package", "liveswap-cli", "--bin", "liveswap"])
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("cargo can be run");
-        assert!(output.status.success(), "cargo can't build the command");
-        let messages = str::from_utf8(&output.stdout).expect("cargo prints UTF-8");
-        messages.lines().find_map(executable).expect("cargo names the program that it built")
-    })
+    COMMAND.get_or_init(|| program("liveswap-cli", "liveswap"))
+}
+
+/// A package's program, which cargo builds.
+pub fn program(package: &str, name: &str) -> PathBuf {
+    let output = cargo()
+        .args(["build", "--quiet", "--message-format=json"])
+        .args(["--package", package, "--bin", name])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo can be run");
+    assert!(output.status.success(), "cargo can't build `{name}`");
+    let messages = str::from_utf8(&output.stdout).expect("cargo prints UTF-8");
+    messages.lines().find_map(executable).expect("cargo names the program that it built")
 }
 
 /// The cargo that runs these tests, in the workspace's folder.

@@ -4,8 +4,8 @@
 //! over, and stages it adds are shown as they come.
 //!
 //! This module has the answers to commands, with [`rehearsal`] as a part of a push's, [`status`] what `GET /status`
-//! answers, with [`migration`] and [`snapshots`] as parts of it, and [`probation`]; [`registry`] is what `GET /registry`
-//! answers.
+//! answers, with [`migration`], [`snapshots`] and [`work`] as parts of it, and [`probation`]; [`registry`] is what
+//! `GET /registry` answers.
 
 mod migration;
 mod probation;
@@ -15,6 +15,7 @@ mod snapshots;
 mod status;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::fmt::{self, Display, Formatter};
 
@@ -33,6 +34,7 @@ pub(crate) use status::Status;
 pub(crate) enum PushOutcome {
     Published(Published),
     Unchanged { module: String, version: String },
+    Waiting { module: String, version: String },
 }
 
 /// How a push ended of which each candidate has an outcome: a set's, or a single one.
@@ -122,7 +124,7 @@ impl PushOutcome {
     fn published(&self) -> Option<&Published> {
         match self {
             Self::Published(published) => Some(published),
-            Self::Unchanged { .. } => None,
+            Self::Unchanged { .. } | Self::Waiting { .. } => None,
         }
     }
 }
@@ -140,6 +142,12 @@ impl Display for PushOutcome {
             Self::Published(published) => published.fmt(formatter),
             Self::Unchanged { module, version } => {
                 write!(formatter, "unchanged: {module} {version} is active already")
+            }
+            Self::Waiting { module, version } => {
+                write!(
+                    formatter,
+                    "waiting: {module} {version} serves once the host has initialized its module"
+                )
             }
         }
     }

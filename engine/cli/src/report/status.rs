@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::migration::Migration;
 use super::probation::{Probation, Verdict};
 use super::snapshots::Snapshots;
+use super::work::Work;
 use super::{Swap, size};
 
 /// All modules of an engine.
@@ -78,6 +79,8 @@ struct Audit {
 pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) phase: String,
+    lifecycle: Option<String>,
+    lifecycle_failure: Option<String>,
     active: Option<Slot>,
     standby: Option<Slot>,
     retired: Vec<Retired>,
@@ -90,6 +93,8 @@ pub(crate) struct Module {
     suspect: Option<Suspicion>,
     #[serde(default)]
     options: Options,
+    /// None from an engine that doesn't say.
+    work: Option<Work>,
 }
 
 #[derive(Deserialize)]
@@ -114,9 +119,10 @@ struct Retired {
     live_bytes: Option<u64>,
 }
 
-/// A thread that holds a version, or is in the state.
+/// A thread or a lease that holds a version, or a thread that is in the state.
 #[derive(Deserialize)]
 pub(super) struct Holder {
+    label: Option<String>,
     thread: String,
     thread_id: i32,
     holds_by: String,
@@ -211,8 +217,14 @@ impl Display for Audit {
 impl Display for Module {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let Self { name, phase, active, standby, retired, swaps, last_swap, .. } = self;
-        let Self { probation, last_verdict, migration, snapshots, suspect, .. } = self;
+        let Self { probation, last_verdict, migration, snapshots, suspect, work, .. } = self;
+        let Self { lifecycle, lifecycle_failure, .. } = self;
         writeln!(formatter, "{name}: {phase}")?;
+        if let Some(lifecycle) = lifecycle {
+            let failure =
+                lifecycle_failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+            row(formatter, "lifecycle", format_args!("{lifecycle}{failure}"))?;
+        }
         for (role, slot) in [("active", active), ("standby", standby)] {
             match slot {
                 Some(Slot { slot, version, state_schema, origin, in_flight, holders, live_bytes }) => {
@@ -254,6 +266,9 @@ impl Display for Module {
                 row(formatter, if index == 0 { "snapshots" } else { "" }, line)?;
             }
         }
+        for (index, line) in work.iter().flat_map(Work::lines).enumerate() {
+            row(formatter, if index == 0 { "work" } else { "" }, line)?;
+        }
         let Swaps { committed, rolled_back, rolled_back_by_health, refused } = swaps;
         let by_health = match rolled_back_by_health {
             0 => String::new(),
@@ -289,9 +304,13 @@ impl Display for Suspicion {
 
 impl Display for Holder {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let Self { thread, thread_id, holds_by, method, age_ms } = self;
-        match holds_by.as_str() {
-            "thread" => write!(formatter, "its own thread `{thread}` ({thread_id})")?,
+        let Self { label, thread, thread_id, holds_by, method, age_ms } = self;
+        if let Some(label) = label.as_ref().filter(|_| holds_by != "lease") {
+            write!(formatter, "`{label}` on ")?;
+        }
+        match (holds_by.as_str(), label) {
+            ("lease", label) => write!(formatter, "lease `{}`", label.as_deref().unwrap_or_default())?,
+            ("thread", _) => write!(formatter, "its own thread `{thread}` ({thread_id})")?,
             _ => write!(formatter, "thread `{thread}` ({thread_id})")?,
         }
         if let Some(method) = method {

@@ -28,16 +28,24 @@ fn a_push_is_told_in_one_line() {
         told(r#"{"unchanged": {"module": "logic", "version": "1002"}}"#),
         "unchanged: logic 1002 is active already"
     );
+    assert_eq!(
+        told(r#"{"waiting": {"module": "net", "version": "1"}}"#),
+        "waiting: net 1 serves once the host has initialized its module"
+    );
 }
 
 #[test]
 fn a_status_names_every_holder() {
     let status: Status = serde_json::from_str(
         r#"{"modules": [
-            {"name": "logic", "phase": "probation", "later": true,
-             "active": {"slot": "B", "version": "1002", "state_schema": 1, "in_flight": 1,
+            {"name": "logic", "phase": "probation", "later": true, "lifecycle": "started",
+             "active": {"slot": "B", "version": "1002", "state_schema": 1, "in_flight": 2,
                         "holders": [{"thread": "worker", "thread_id": 7, "holds_by": "call", "method": null,
-                                     "age_ms": 0}], "live_bytes": 1023},
+                                     "age_ms": 0},
+                                    {"label": "GET /slow", "thread": "worker", "thread_id": 10, "holds_by": "call",
+                                     "method": "slow", "age_ms": 20},
+                                    {"label": "GET /feed", "thread": "", "thread_id": 0, "holds_by": "lease",
+                                     "method": null, "age_ms": 2000}], "live_bytes": 1023},
              "standby": null,
              "retired": [
                 {"version": "1000", "state": "draining",
@@ -52,13 +60,17 @@ fn a_status_names_every_holder() {
              "swaps": {"committed": 1, "rolled_back": 0, "refused": 2},
              "last_swap": {"from": "1001", "to": "1002", "stages_us": {"publish": 20}, "forced": "it said no"}},
             {"name": "chat", "phase": "empty", "active": null, "standby": null, "retired": [],
+             "lifecycle": "registered", "lifecycle_failure": "the port is taken",
              "swaps": {"committed": 0, "rolled_back": 0, "refused": 0}, "last_swap": null}]}"#,
     )
     .unwrap();
     let expected = "\
 logic: probation
-  active     1002       B  schema 1  1 in flight  1023 bytes live
+  lifecycle  started
+  active     1002       B  schema 1  2 in flight  1023 bytes live
              held by thread `worker` (7) for 0 ms
+             held by `GET /slow` on thread `worker` (10) in `slow` for 20 ms
+             held by lease `GET /feed` for 2000 ms
   standby    -
   retired    1000       draining
              held by thread `main` (6) in `slow` for 1200 ms
@@ -70,6 +82,7 @@ logic: probation
   last swap  1001 -> 1002 in 0.02 ms (publish 0.02), forced: it said no
 
 chat: empty
+  lifecycle  registered: the port is taken
   active     -
   standby    -
   swaps      0 committed, 0 rolled back, 0 refused

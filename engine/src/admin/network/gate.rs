@@ -73,7 +73,8 @@ impl Gate {
         };
         let asked = lock(&self.requests).take(token.hash, now);
         asked.map_err(|wait| Refusal::TooMany { wait, of: "requests with this token" })?;
-        let looks = request.method() == Method::GET && request.uri().path() == "/status";
+        let looks =
+            request.method() == Method::GET && matches!(request.uri().path(), "/status" | "/registry");
         if token.role == Role::Read && !looks {
             return Err(Refusal::Forbidden(token.name.clone()));
         }
@@ -161,7 +162,7 @@ impl Refusal {
                               ask whoever runs the host for one"
                 .to_owned(),
             Self::Forbidden(name) => format!(
-                "token {name} may `GET /status` and nothing else: use one whose role is `push`, or ask for one"
+                "token {name} may `GET /status` and `GET /registry`, and nothing else: use one whose role is `push`, or ask for one"
             ),
             Self::TooLarge => {
                 format!("only a push has more than {BODY_MAX} bytes: send the request without them")

@@ -55,7 +55,7 @@ pub struct NetworkAdmin {
     /// belongs to the process's user or root.
     pub key: PathBuf,
     /// The file of tokens: one a line, `ROLE NAME SHA256`, as `liveswap token` prints it. The role is `read`, for the
-    /// status alone, or `push`, for everything. `#` begins a comment. It must be its owner's alone (0600), and is read
+    /// status and the registry alone, or `push`, for everything. `#` begins a comment. It must be its owner's alone (0600), and is read
     /// anew for each request.
     pub tokens: PathBuf,
 }

@@ -24,7 +24,7 @@ const NAME_MAX: usize = 64;
 /// What a token allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// To look at the status.
+    /// To look at the status and the registry.
     Read,
     /// Everything.
     Push,

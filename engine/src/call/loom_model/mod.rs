@@ -7,6 +7,7 @@
 //! All but the cells with the published version and a thread's own side of a module (`Local`, `Inside`) is the real thing.
 
 mod handover;
+mod leasing;
 mod leaving;
 mod set;
 mod state;

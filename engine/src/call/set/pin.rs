@@ -108,6 +108,11 @@ impl Pin {
         self.announcement().is_inside() && kept.as_ref().is_some_and(is_to)
     }
 
+    /// Whether the thread may be in this version of a member: if it's pinned, it must be the generation's.
+    pub(in super::super) fn allows(&self, place: usize, serial: usize) -> bool {
+        !self.announcement().is_inside() || self.look(place, |version| version.serial) == Some(serial)
+    }
+
     /// Whether the thread is pinned, or has shut the set.
     pub(in super::super) fn is_kept_out(&self) -> bool {
         self.announcement().is_inside() || self.set.is_shut_by_this_thread()

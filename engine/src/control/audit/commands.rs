@@ -7,8 +7,9 @@ use super::{Action, Audit, Entry, Outcome};
 use crate::candidate::VersionNumber;
 use crate::engine::{Published, PushOutcome};
 use crate::error::{
-    CommitError, PushError, RecoverError, ReloadError, RollbackError, SetPushError, TakeError,
+    CommitError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError, SetPushError, TakeError,
 };
+use crate::lifecycle::Order;
 use crate::status::SnapshotTaken;
 
 /// What becomes known of a push while it is taken in.
@@ -45,10 +46,13 @@ impl Audit {
             Ok(None) => return,
             Ok(Some(PushOutcome::Published(_))) => Outcome::Published,
             Ok(Some(PushOutcome::Unchanged { .. })) => Outcome::Unchanged,
+            Ok(Some(PushOutcome::Waiting { .. })) => Outcome::Waiting,
             Err(error) => Outcome::refused(error.code(), error),
         };
         let (module, version) = match outcome {
-            Ok(Some(PushOutcome::Unchanged { module, version })) => (Some(module), Some(version)),
+            Ok(Some(
+                PushOutcome::Unchanged { module, version } | PushOutcome::Waiting { module, version },
+            )) => (Some(module), Some(version)),
             _ => (record.module.as_ref(), record.version.as_ref()),
         };
         let candidate = request.candidate.name();
@@ -160,5 +164,25 @@ impl Audit {
             Err(error) => Outcome::refused(error.code(), error),
         };
         self.note(&Entry::new(asker, action, Some(module), told));
+    }
+
+    /// A module, or all of them if there is none, were to be initialized, started or stopped.
+    pub(in crate::control) fn lived(
+        &self,
+        asker: &Asker,
+        module: Option<&str>,
+        order: Order,
+        outcome: &Result<(), LifecycleError>,
+    ) {
+        let (action, done) = match order {
+            Order::Initialize => (Action::Initialize, Outcome::Initialized),
+            Order::Start => (Action::Start, Outcome::Started),
+            Order::Stop => (Action::Stop, Outcome::Stopped),
+        };
+        let told = match outcome {
+            Ok(()) => done,
+            Err(error) => Outcome::refused(error.code(), error),
+        };
+        self.note(&Entry::new(asker, action, module, told));
     }
 }

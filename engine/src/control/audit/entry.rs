@@ -47,6 +47,9 @@ pub(crate) enum Action {
     Snapshot,
     Restore,
     Trust,
+    Initialize,
+    Start,
+    Stop,
     Reload,
 }
 
@@ -56,11 +59,15 @@ pub(crate) enum Action {
 pub(crate) enum Outcome {
     Published,
     Unchanged,
+    Waiting,
     RolledBack,
     Committed,
     Taken,
     Restored,
     Trusted,
+    Initialized,
+    Started,
+    Stopped,
     Reloaded,
     Refused { code: &'static str, message: String },
 }

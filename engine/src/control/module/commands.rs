@@ -57,6 +57,7 @@ impl Module {
         last: Option<Step>,
         settings: &Settings,
     ) -> Result<PushBegun, PushError> {
+        self.refuse_if_stopped()?;
         let from = self.active_number();
         let committed = self.standby().and(from.clone());
         let predecessor = self.active().map(|active| active.copy.clone());
@@ -101,6 +102,7 @@ impl Module {
         last: Option<Step>,
         settings: &Settings,
     ) -> Result<RollbackBegun, RollbackError> {
+        self.refuse_if_stopped()?;
         let from = self.active_number();
         let withdrawn = from.clone().zip(self.active_digest());
         self.stages = Stages::default();

@@ -20,6 +20,7 @@ use super::{Loaded, Module};
 use crate::call::{Guard, StatePointer};
 use crate::config::ConfigFailure;
 use crate::host::hook::NoResult;
+use crate::lifecycle::LifecyclePhase;
 use crate::lock::lock;
 use crate::tell::tell;
 
@@ -137,7 +138,9 @@ impl Module {
         options: Arc<Options>,
         settings: &Settings,
     ) -> Result<(), ConfigureError> {
-        if let Some(active) = self.active() {
+        // One that was stopped isn't called any more.
+        let is_stopped = self.lifecycle() == LifecyclePhase::Stopped;
+        if let Some(active) = self.active().filter(|_| !is_stopped) {
             self.tell_of_change(active, before, &options, settings)?;
         }
         self.services.options.replace(options);

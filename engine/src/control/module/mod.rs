@@ -9,6 +9,7 @@
 //! | [`steps`] | the steps that a candidate is taken through |
 //! | [`yielding`] | asking the version that serves to hand over, and telling it what has become of that |
 //! | [`rehearse`] | the one that is taken in a process of its own |
+//! | [`lifecycle`] | the hooks that begin and end the module itself |
 //! | [`migrate`] | the steps that the state takes with it |
 //! | [`probation`] | what becomes of a version that was just published |
 //! | [`snapshots`] | taking snapshots of the state |
@@ -18,6 +19,7 @@
 mod built_in;
 mod commands;
 mod configure;
+mod lifecycle;
 mod migrate;
 mod probation;
 mod rehearse;
@@ -51,6 +53,7 @@ use crate::lock::lock;
 use crate::registry::Exports;
 use crate::rehearsal::Rehearsed;
 use crate::rehearsal::recorder::Recorder;
+use crate::spawn::Work;
 use crate::status::{Board, Placed, Stages, Suspicion};
 use crate::tell::tell;
 pub(crate) use commands::{PushBegun, RollbackBegun};
@@ -123,6 +126,8 @@ pub(crate) struct Module {
     board: Arc<Mutex<Board>>,
     reaper: Arc<Reaper>,
     services: Services,
+    /// What the module does in the background: timers come due once it has a version.
+    work: Option<Arc<Work>>,
     phase: Phase,
     /// The versions in the slots.
     loaded: Vec<Loaded>,
@@ -165,6 +170,7 @@ pub(crate) struct Module {
     /// The veto that the push under way has overridden.
     forced: Option<String>,
     oversight: Oversight,
+    life: lifecycle::Life,
     /// What it begins with, if the host has linked it in.
     built_in: Option<BuiltIn>,
 }
@@ -185,6 +191,7 @@ impl Module {
             board,
             reaper,
             services,
+            work: None,
             phase: Phase::EMPTY,
             loaded: Vec::new(),
             staged: None,
@@ -208,8 +215,15 @@ impl Module {
             to_tell: Vec::new(),
             forced: None,
             oversight,
+            life: lifecycle::Life::default(),
             built_in: None,
         }
+    }
+
+    /// With what it does in the background.
+    pub(crate) fn working(mut self, work: Arc<Work>) -> Self {
+        self.work = Some(work);
+        self
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -274,18 +288,7 @@ impl Module {
     /// Ends a closed module. Once the last call has left, its state is dropped and its libraries go to the
     /// reaper. With calls still inside at the deadline, the state stays.
     pub(crate) fn stop(&mut self, settings: &Settings, deadline: Option<Instant>) {
-        let drained = loop {
-            let rings = settings.bell.rings();
-            let slots = self.phase.slots();
-            let inside =
-                [slots.active, slots.standby].into_iter().flatten().any(|s| self.path.is_inside(s.0));
-            if !inside && !self.reaper.is_draining(self.name()) {
-                break true;
-            }
-            if !settings.bell.wait(rings, deadline) {
-                break false;
-            }
-        };
+        let drained = self.is_drained_by(settings, deadline) && !self.is_kept_by_a_hook();
         self.end_snapshots(drained, settings);
         if let Some(state) = self.state.take() {
             match self.active() {
@@ -301,6 +304,22 @@ impl Module {
         self.end_probation();
         if let Err(Halt::Failed(error)) = self.drive(Event::Stop, settings) {
             tell(|| tracing::warn!(module = self.name(), %error, "while stopping"));
+        }
+    }
+
+    /// Whether the last call has left a closed module before the deadline.
+    fn is_drained_by(&self, settings: &Settings, deadline: Option<Instant>) -> bool {
+        loop {
+            let rings = settings.bell.rings();
+            let slots = self.phase.slots();
+            let inside =
+                [slots.active, slots.standby].into_iter().flatten().any(|s| self.path.is_inside(s.0));
+            if !inside && !self.reaper.is_draining(self.name()) {
+                return true;
+            }
+            if !settings.bell.wait(rings, deadline) {
+                return false;
+            }
         }
     }
 
@@ -362,7 +381,11 @@ impl Module {
             None => self.path.publish(callable),
             Some(handed_over) => self.finish_hand_over(handed_over, callable, settings),
         }
+        self.note_first_version();
         self.stages.publish = Some(micros(started.elapsed()));
+        if let Some(work) = &self.work {
+            work.begin();
+        }
         // Looking starts the clock of every call that is inside: from here on their ages are known.
         for other in self.loaded.iter().filter(|other| other.serial != serial) {
             self.path.holders(other.serial.0);
@@ -437,6 +460,8 @@ impl Module {
         };
         let mut board = lock(&self.board);
         board.phase = self.phase.name();
+        board.lifecycle = self.life.phase;
+        board.lifecycle_failure = self.life.failure.clone();
         board.active = place(self.active(), slots.slot);
         board.standby = place(self.standby(), slots.slot.other());
         board.probation = self.view_probation();

@@ -80,7 +80,7 @@ impl Module {
             Step::Prepare => self.with_staged(|module, staged| Ok(module.prepare(staged, settings)?)),
             Step::Yield => self.ask_to_yield(settings),
             Step::Check => self.check(settings),
-            Step::HandOver => self.hand_over_on_record(settings),
+            Step::HandOver => self.hand_over_on_record(settings).and_then(|()| self.initialize(settings)),
         };
         let took = micros(started.elapsed());
         if outcome.is_ok() {
@@ -211,7 +211,8 @@ fn load(staged: &mut Staged, services: Services, settings: &Settings) -> Result<
     let Services { spawner, modules, options } = services;
     let context = Context::of_load(&manifest.module, version.to_string(), staged.serial.0, spawner)
         .with_modules(modules)
-        .sharing_options(options);
+        .sharing_options(options)
+        .with_output(settings.output.clone());
     let (methods, context) = (manifest.methods.len(), Arc::new(context));
     let (copy, section, footprint) = (staged.copy.clone(), staged.section.clone(), staged.footprint.clone());
     let load = move || -> Result<_, LoadError> {

@@ -46,6 +46,7 @@ impl Module {
 
     /// Has the last snapshot take the place of the state.
     pub(crate) fn recover(&mut self, settings: &Settings) -> Result<(), RecoverError> {
+        self.refuse_if_stopped()?;
         let module = self.name().to_owned();
         let from = self.callable().ok_or_else(|| RecoverError::NoState { module: module.clone() })?;
         if self.snapshots.is_none() {

@@ -106,6 +106,7 @@ impl Module {
             let (name, hook) = match word {
                 Word::Yielded => ("yielded", entry.yielded),
                 Word::Resume => ("resume", entry.resume),
+                Word::TookOver => ("took_over", entry.took_over),
             };
             // The library's own hook has reported a panic.
             let told = settings.hooks.run(footprint, name, move || hook(&context).is_ok(), drop);

@@ -37,7 +37,7 @@ impl World {
                     let slots = after.slots();
                     let serves_on = slots.active == Some(serial);
                     assert!(serves_on || slots.standby == Some(serial), "{serial:?} is in no slot");
-                    assert_eq!(serves_on, word == Word::Resume, "{serial:?} was told what isn't so");
+                    assert_eq!(serves_on, word != Word::Yielded, "{serial:?} was told what isn't so");
                     if self.agreed == Some(serial) {
                         self.agreed = None;
                     }
@@ -174,8 +174,8 @@ fn pushed(serials: &[usize]) -> Vec<Event> {
 #[test]
 fn slots_take_turns_and_the_predecessor_stays() {
     let (phase, actions) = run(&pushed(&[1, 2, 3]));
-    let told = Action::Tell(Serial(2), Word::Yielded);
-    assert_eq!(actions, [Action::Publish(Serial(3)), told, Action::Retire(Serial(1))]);
+    let (told, took_over) = (Action::Tell(Serial(2), Word::Yielded), Action::Tell(Serial(3), Word::TookOver));
+    assert_eq!(actions, [Action::Publish(Serial(3)), told, took_over, Action::Retire(Serial(1))]);
     assert_eq!(phase.slots(), Slots { slot: Slot::A, active: Some(Serial(3)), standby: Some(Serial(2)) });
     assert_eq!(phase.name(), "probation");
 }
@@ -198,7 +198,8 @@ fn a_second_rollback_takes_the_way_through_the_steps() {
     ]
     .concat();
     let (phase, actions) = run(&events);
-    assert_eq!(actions, [Action::Publish(Serial(9)), Action::Retire(Serial(2))]);
+    let told = Action::Tell(Serial(9), Word::TookOver);
+    assert_eq!(actions, [Action::Publish(Serial(9)), told, Action::Retire(Serial(2))]);
     assert_eq!(phase.slots().standby, None, "what was rolled back isn't kept");
 }
 

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use liveswap_state::{
-    Context, DependencyError, Enterable, Fenced, MethodSpec, Modules, SharedOptions, SpawnError, Spawner,
+    Context, DependencyError, Enterable, Fenced, Lane, MethodSpec, Modules, SharedOptions, SpawnError,
+    Spawner, TimerId,
 };
 
 use super::super::Serial;
@@ -100,8 +102,16 @@ struct Nowhere;
 
 // SAFETY: it leaves the arguments alone, and doesn't unwind.
 unsafe impl Spawner for Nowhere {
-    unsafe fn spawn(&self, _: &MethodSpec, _: *mut ()) -> Result<(), SpawnError> {
+    unsafe fn spawn(&self, _: Lane, _: &MethodSpec, _: *mut ()) -> Result<(), SpawnError> {
         Err(SpawnError::Stopped)
+    }
+
+    unsafe fn spawn_after(&self, _: Duration, _: &MethodSpec, _: *mut ()) -> Result<TimerId, SpawnError> {
+        Err(SpawnError::Stopped)
+    }
+
+    fn cancel_timer(&self, _: TimerId) -> bool {
+        false
     }
 }
 

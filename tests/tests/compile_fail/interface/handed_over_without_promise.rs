@@ -1,6 +1,6 @@
 //! A fingerprint doesn't show what the arguments are: whoever hands them over answers for them.
 
-use liveswap_state::{Context, Interface, SpawnError, hand_over, interface};
+use liveswap_state::{Context, Interface, Lane, SpawnError, hand_over, interface};
 
 #[interface]
 pub trait Game {
@@ -8,7 +8,7 @@ pub trait Game {
 }
 
 pub fn greet_later(context: &Context, name: u64) -> Result<(), SpawnError> {
-    hand_over(context, &<dyn Game>::METHODS[0], (name,))
+    hand_over(context, Lane::Normal, &<dyn Game>::METHODS[0], (name,))
 }
 
 fn main() {}

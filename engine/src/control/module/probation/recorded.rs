@@ -111,7 +111,7 @@ impl Module {
 
     /// The engine ends in good order, which says nothing against a version on probation. One that is condemned, and
     /// could not be rolled back yet, stays on record: the next start goes back to its predecessor.
-    pub(in super::super) fn end_probation(&mut self) {
+    pub(crate) fn end_probation(&mut self) {
         if self.oversight.watch.take().is_some_and(|watch| watch.condemned.is_some()) {
             return;
         }

@@ -44,7 +44,7 @@ fn request(members: &[Module<dyn Trial>], seed: u64) -> Result<String, CallError
         seen(one.version()?);
         pick(12).call(|other| {
             seen(other.version()?);
-            pick(14).call(|third| Ok(seen(third.version()?)))
+            pick(14).call(|third| third.version().map(seen))
         })
     })?;
     while !guards.is_empty() {

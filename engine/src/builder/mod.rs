@@ -36,8 +36,8 @@ use crate::config::Config;
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{
-    Audit, Authority, Control, Events, Faults, LifecycleSettings, Moment, Observer, Opening, Openings,
-    Reaper, Settings, Vetoes,
+    Audit, Authority, Control, Controlled, Events, Faults, LifecycleSettings, Moment, Observer, Opening,
+    Openings, Reaper, Settings, Vetoes,
 };
 use crate::engine::{Core, Engine, Trigger};
 use crate::error::BuildError;
@@ -435,7 +435,7 @@ impl Builder {
             rehearsal: self.rehearsal.clone(),
         };
         let known = maker.modules.clone();
-        let under_control = maker.sets.iter().map(sets::Made::under_control).collect();
+        let sets = maker.sets.iter().map(sets::Made::under_control).collect();
         let boards = maker.sets.iter().map(|set| set.board.clone()).collect();
         let made: Result<Vec<_>, BuildError> = self
             .modules
@@ -474,9 +474,9 @@ impl Builder {
             wake,
             ended,
         };
+        let controlled = Controlled { modules, sets };
         let lifecycle = LifecycleSettings { graph, starts_by_hand: self.starts_by_hand };
-        let control =
-            Control::start(modules, under_control, lifecycle, settings, reaper.clone(), jobs, running, woken);
+        let control = Control::start(controlled, lifecycle, settings, reaper.clone(), jobs, running, woken);
         let control = control.map_err(|error| {
             reaper.stop(None);
             system("start the control thread")(error)

@@ -90,7 +90,7 @@ pub use restore::RestoreError;
 #[cfg(any(test, liveswap_fuzzing))]
 pub(crate) use restore::fuzzing::restored;
 pub(crate) use sets::SetMembers;
-pub(crate) use thread::Control;
+pub(crate) use thread::{Control, Controlled};
 pub(crate) use trial::rehearse;
 
 use crate::call::Bell;

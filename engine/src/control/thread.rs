@@ -36,10 +36,15 @@ pub(crate) struct Control {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What there is to control.
+pub(crate) struct Controlled {
+    pub(crate) modules: Vec<Module>,
+    pub(crate) sets: Vec<SetMembers>,
+}
+
 impl Control {
     pub(crate) fn start(
-        modules: Vec<Module>,
-        sets: Vec<SetMembers>,
+        Controlled { modules, sets }: Controlled,
         LifecycleSettings { graph, starts_by_hand }: LifecycleSettings,
         settings: Settings,
         reaper: Arc<Reaper>,

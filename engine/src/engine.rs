@@ -4,7 +4,7 @@ use std::any::TypeId;
 #[cfg(feature = "network")]
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use liveswap_state::Interface;
 use serde::Serialize;
@@ -24,6 +24,7 @@ use crate::module::Module;
 use crate::modules::{Declared, Modules};
 use crate::registry::Registry;
 use crate::rehearsal::Rehearsed;
+use crate::sets::SetStatus;
 use crate::status::{ConfigStatus, FolderFault, ModuleStatus, SnapshotTaken, Status, Swap};
 #[cfg(feature = "signals")]
 use crate::trigger::end::EndSignal;
@@ -79,6 +80,7 @@ impl Drop for StopOnDrop {
 /// What the engine's own threads and its handles share.
 pub(crate) struct Core {
     pub(crate) modules: Arc<Modules>,
+    pub(crate) sets: Vec<Arc<Mutex<SetStatus>>>,
     pub(crate) mailbox: Mailbox,
     pub(crate) reaper: Arc<Reaper>,
     pub(crate) audit: Audit,
@@ -129,6 +131,10 @@ impl Push {
     pub fn signed(mut self, signature: impl Into<String>) -> Self {
         self.0.signature = Some(signature.into());
         self
+    }
+
+    pub(crate) fn into_request(self) -> PushRequest {
+        self.0
     }
 
     /// Says who asks, if it isn't the host itself.
@@ -221,6 +227,9 @@ pub struct Published {
     /// How its rehearsal has ended, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<Rehearsed>,
+    /// The set that was swapped with it as one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
 }
 
 /// The state has become one of another shape.
@@ -247,6 +256,10 @@ impl Engine {
 
     pub(crate) fn new(core: Arc<Core>, control: Control) -> Self {
         Self { triggers: Vec::new(), core, _control: StopOnDrop(control) }
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
     }
 
     pub(crate) fn add(&mut self, trigger: Box<dyn Trigger>) {
@@ -396,6 +409,7 @@ impl Core {
         let modules = self.modules.all().map(status).collect();
         let file = self.config.file().map(Path::to_owned);
         let config = file.map(|file| ConfigStatus { file, failure: self.config.failure() });
-        Status { modules, faults: self.faults.list(), audit: self.audit.status(), config }
+        let sets = self.sets.iter().map(|board| lock(board).clone()).collect();
+        Status { modules, sets, faults: self.faults.list(), audit: self.audit.status(), config }
     }
 }

@@ -54,6 +54,7 @@ mod probation;
 pub mod registry;
 pub mod rehearsal;
 mod reply;
+mod sets;
 mod snapshot;
 mod spawn;
 pub mod status;
@@ -84,6 +85,7 @@ pub use park::on_thread_park;
 pub use probation::{BadProbation, Probation, Reason};
 pub use registry::Registry;
 pub use rehearsal::Rehearsal;
+pub use sets::{SetPushed, SetStatus, SetSwaps};
 pub use status::Status;
 #[cfg(feature = "signals")]
 pub use trigger::end::EndSignal;

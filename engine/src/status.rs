@@ -18,6 +18,7 @@ use crate::lifecycle::LifecyclePhase;
 use crate::probation::view::ProbationView;
 pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
 use crate::registry::Exports;
+use crate::sets::SetStatus;
 
 /// All modules of an engine.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +26,9 @@ use crate::registry::Exports;
 pub struct Status {
     /// In the order in which they were declared.
     pub modules: Vec<ModuleStatus>,
+    /// In the order in which they were declared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<SetStatus>,
     /// What is wrong in the watched folders, sorted by path.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FolderFault>,

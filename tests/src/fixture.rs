@@ -81,6 +81,11 @@ impl Fixture {
         Self::package("fixture-plain", "1")
     }
 
+    /// The version that it's built as.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
     /// A version of that module.
     pub fn module(mut self, name: &'static str) -> Self {
         self.module = name;

@@ -44,6 +44,12 @@ impl Patched {
         self.replace(&stated, &format!("\"version\":\"{version}\""))
     }
 
+    /// As a version of another module, whose name isn't longer.
+    pub fn module(self, module: &str) -> Self {
+        let stated = self.member("module");
+        self.replace(&stated, &format!("\"module\":\"{module}\""))
+    }
+
     /// Built by another compiler.
     pub fn compiler(self, compiler: &str) -> Self {
         let stated = self.member("compiler");

@@ -32,6 +32,26 @@ pub(crate) struct Allowed {
     pub(crate) rehearsal: Option<bool>,
 }
 
+impl Allowed {
+    /// As a part of a request's target.
+    fn query(self) -> String {
+        let Self { older, one_way, forced, rehearsal } = self;
+        let rehearse = rehearsal.map_or_else(String::new, |is_wanted| format!("&rehearse={is_wanted}"));
+        let force = if forced { "&force=true" } else { "" };
+        format!("allow_older={older}&allow_one_way={one_way}{rehearse}{force}")
+    }
+}
+
+/// The content of a candidate's file.
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error| Failure::unreadable(file, &error);
+    // Reading a pipe or a device might never end.
+    if !fs::metadata(file).map_err(unreadable)?.is_file() {
+        return Err(Failure::not_a_file(file));
+    }
+    fs::read(file).map_err(unreadable)
+}
+
 /// The admin API at a place. Each method connects anew.
 pub(crate) struct Client<'place> {
     place: &'place Place,
@@ -57,20 +77,35 @@ impl<'place> Client<'place> {
         &self,
         file: &Path,
         signature: Option<&str>,
-        Allowed { older, one_way, forced, rehearsal }: Allowed,
+        allowed: Allowed,
     ) -> Result<T, Failure> {
-        let unreadable = |error| Failure::unreadable(file, &error);
-        // Reading a pipe or a device might never end.
-        if !fs::metadata(file).map_err(unreadable)?.is_file() {
-            return Err(Failure::not_a_file(file));
-        }
-        let content = fs::read(file).map_err(unreadable)?;
+        let content = read(file)?;
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
-        let rehearse = rehearsal.map_or_else(String::new, |is_wanted| format!("&rehearse={is_wanted}"));
-        let target = format!("/push?name={name}&allow_older={older}&allow_one_way={one_way}{rehearse}");
-        let target = if forced { target + "&force=true" } else { target };
+        let target = format!("/push?name={name}&{}", allowed.query());
         parse(&self.ask(Method::POST, &target, signature, content)?)
+    }
+
+    /// Sends candidates for a set, each with the content of its signature.
+    pub(crate) fn push_set<T: DeserializeOwned>(
+        &self,
+        set: &str,
+        files: &[(&Path, Option<String>)],
+        allowed: Allowed,
+    ) -> Result<T, Failure> {
+        let (mut candidates, mut contents) = (Vec::new(), Vec::new());
+        for (file, signature) in files {
+            let content = read(file)?;
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            candidates
+                .push(serde_json::json!({ "name": name, "bytes": content.len(), "signature": signature }));
+            contents.extend(content);
+        }
+        let mut body = serde_json::json!({ "candidates": candidates }).to_string().into_bytes();
+        body.push(b'\n');
+        body.extend(contents);
+        let set = utf8_percent_encode(set, NON_ALPHANUMERIC);
+        parse(&self.ask(Method::POST, &format!("/push/{set}?{}", allowed.query()), None, body)?)
     }
 
     /// `rollback`, `commit`, `snapshot`, `restore` or `trust`.

@@ -114,6 +114,12 @@ impl Failure {
         Self::new("not-a-file", format!("{file} isn't a regular file: push a shared library"))
     }
 
+    pub(crate) fn no_set(files: usize) -> Self {
+        let message =
+            format!("found {files} files and no set: name the set that they are of with `--set NAME`");
+        Self::new("no-set", message)
+    }
+
     /// The candidate was published, and then a part of the state turned out not to be migratable.
     pub(crate) fn stuck(reason: &str, what_then: &str) -> Self {
         let message = format!(

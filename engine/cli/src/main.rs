@@ -36,7 +36,7 @@ use failure::Failure;
 use meter::Meter;
 use place::Place;
 use printable::printable;
-use report::{Committed, Published, PushOutcome, Registry, Restored, Status, Taken, Trusted};
+use report::{Committed, Published, PushOutcome, Registry, Restored, SetPushed, Status, Taken, Trusted};
 use token::{Role, Token};
 
 /// Pushes new versions of logic into a running liveswap host, and shows what it is doing.
@@ -70,12 +70,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Pushes a candidate, and waits until it serves or is refused, and until all of the state is migrated.
+    /// Pushes a candidate, or those of a set as one, and waits until they serve or are refused, and until all of the
+    /// state is migrated.
     Push {
-        /// The candidate, such as `logic.v1002.so`.
-        file: PathBuf,
+        /// The candidate, such as `logic.v1002.so`; of a set, one for each module that is to change.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The set that the candidates are of: they serve as one, or none does.
+        #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+        set: Option<String>,
         /// The candidate's signature, as `minisign -S` writes it; FILE.minisig, if there is one, unless given.
-        #[arg(long, value_name = "SIGNATURE")]
+        #[arg(long, value_name = "SIGNATURE", conflicts_with = "set")]
         signature: Option<PathBuf>,
         /// Allows a version that is older than the active one.
         #[arg(long)]
@@ -185,7 +190,8 @@ fn run(Arguments { admin, token_file, certificate, command }: Arguments) -> Resu
             print(&client::parse::<Registry>(&client()?.registry()?)?.to_string())
         }
         Command::Push {
-            file,
+            files,
+            set,
             signature,
             allow_older,
             allow_one_way,
@@ -198,11 +204,24 @@ fn run(Arguments { admin, token_file, certificate, command }: Arguments) -> Resu
             let rehearsal = (rehearse || no_rehearse).then_some(rehearse);
             let allowed = Allowed { older: allow_older, one_way: allow_one_way, forced: force, rehearsal };
             let client = client()?;
-            let signature = signature_of(&file, signature.as_deref())?;
-            let push = || client.push::<PushOutcome>(&file, signature.as_deref(), allowed);
+            let signatures = files.iter().map(|file| signature_of(file, signature.as_deref()));
+            let signatures = signatures.collect::<Result<Vec<_>, _>>()?;
+            let push = || match &set {
+                Some(set) => {
+                    let files: Vec<_> = files.iter().map(PathBuf::as_path).zip(signatures).collect();
+                    client.push_set::<SetPushed>(set, &files, allowed)
+                }
+                None => match &files[..] {
+                    [file] => client
+                        .push::<PushOutcome>(file, signatures[0].as_deref(), allowed)
+                        .map(SetPushed::of_one),
+                    files => Err(Failure::no_set(files.len())),
+                },
+            };
             let before = if wait { Some(follow::verdicts(&client)?) } else { None };
-            let outcome = swap(&client, &following, push, PushOutcome::published)?;
-            match before.zip(outcome.published()) {
+            let outcome = swap(&client, &following, push, SetPushed::published)?;
+            // What is one has one probation.
+            match before.zip(outcome.published().into_iter().next()) {
                 Some((before, published)) => print_line(&follow::probation(&client, published, &before)?),
                 None => Ok(()),
             }
@@ -210,7 +229,7 @@ fn run(Arguments { admin, token_file, certificate, command }: Arguments) -> Resu
         Command::Rollback { module: Module { module }, following } => {
             let client = client()?;
             let rollback = || client.command::<Published>("rollback", &module);
-            swap(&client, &following, rollback, |it| Some(it)).map(drop)
+            swap(&client, &following, rollback, |it| vec![it]).map(drop)
         }
         Command::Commit(Module { module }) => print_line(&client()?.command::<Committed>("commit", &module)?),
         Command::Snapshot(Module { module }) => {
@@ -241,13 +260,13 @@ fn swap<T: Display>(
     client: &Client<'_>,
     following: &Following,
     command: impl FnOnce() -> Result<T, Failure>,
-    published: impl FnOnce(&T) -> Option<&Published>,
+    published: impl FnOnce(&T) -> Vec<&Published>,
 ) -> Result<T, Failure> {
     let mut meter = Meter::new(following.quiet);
     let outcome = follow::while_under_way(client, &mut meter, command)?;
     print_line(&outcome)?;
-    let published = published(&outcome).filter(|_| !following.no_wait);
-    if let Some((published, migrated)) = published.and_then(|it| Some((it, it.migrated.as_ref()?))) {
+    let published = published(&outcome).into_iter().filter(|_| !following.no_wait);
+    for (published, migrated) in published.filter_map(|it| Some((it, it.migrated.as_ref()?))) {
         let ending = follow::sweep(client, &mut meter, published, migrated)?;
         meter.say(&ending);
     }

@@ -10,6 +10,7 @@
 //! | `GET /status` | looks, without waiting for a swap | the [`Status`](crate::Status) |
 //! | `GET /registry` | the same, for what versions export | the [`Registry`](crate::Registry) |
 //! | `POST /push?name=logic.v1002.so` | pushes the library in the body | a [`PushOutcome`](crate::PushOutcome) |
+//! | `POST /push/{set}` | pushes the libraries in the body as one | a [`SetPushed`](crate::SetPushed) |
 //! | `POST /rollback/{module}` | returns to the predecessor | a [`Published`](crate::Published) |
 //! | `POST /commit/{module}` | ends the probation | `{"module", "version"}` |
 //! | `POST /snapshot/{module}` | takes a snapshot of the state | a [`SnapshotTaken`](crate::status::SnapshotTaken) |
@@ -21,6 +22,10 @@
 //! `&rehearse=true` has the candidate [rehearsed](crate::Rehearsal) first, and `&rehearse=false` not, whatever the
 //! host's default is.
 //!
+//! The body of a set's push is a line of JSON, `{"candidates": [{"name", "bytes", "signature"}, ...]}`, and then the
+//! libraries' bytes, one after the other. What is allowed, is allowed to each of them. Together they may be as large as
+//! one candidate.
+//!
 //! A push's signature comes along in the header `liveswap-signature`: the content of the file that `minisign -S`
 //! writes, in Base64, because a header is one line (`base64 -w0 logic.v1002.so.minisig`).
 //!
@@ -29,12 +34,13 @@
 //! the code is that of the error (see [`error`](crate::error)).
 //!
 //! [`socket`] makes the socket, [`peer`] says who is at its other end, [`routes`] answers, [`mod@signature`] reads that
-//! header, and this module runs them on a thread of their own.
+//! header, [`set`] that body, and this module runs them on a thread of their own.
 
 #[cfg(feature = "network")]
 mod network;
 mod peer;
 mod routes;
+mod set;
 mod signature;
 mod socket;
 #[cfg(test)]

@@ -16,12 +16,16 @@ use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::set::{self, LINE_MAX, Unread};
 use super::signature;
 use crate::candidate::VersionNumber;
 use crate::control::{Asker, Recovery};
 use crate::engine::{Core, Published, Push, PushOutcome};
-use crate::error::{AcceptError, CommitError, PushError, RecoverError, RollbackError, TakeError};
+use crate::error::{
+    AcceptError, CommitError, PushError, RecoverError, RollbackError, SetPushError, TakeError,
+};
 use crate::registry::Registry;
+use crate::sets::SetPushed;
 use crate::status::{SnapshotTaken, Status};
 
 /// How many commands may be under way: all but the status, from their first byte on. It bounds the threads
@@ -47,6 +51,7 @@ pub(super) fn router(core: Arc<Core>, candidate_size_max: u64) -> Router {
         .route("/status", get(status))
         .route("/registry", get(registry))
         .route("/push", post(push))
+        .route("/push/{set}", post(push_set))
         .route("/rollback/{module}", post(rollback))
         .route("/commit/{module}", post(commit))
         .route("/snapshot/{module}", post(snapshot))
@@ -98,11 +103,45 @@ async fn push(
         Some(signature) => push.signed(signature),
         None => push,
     };
-    let push = if allow_older { push.allow_older() } else { push };
-    let push = if allow_one_way { push.allow_one_way() } else { push };
-    let push = if force { push.force() } else { push };
-    let push = if let Some(rehearse) = rehearse { push.rehearse(rehearse) } else { push };
+    let push = allowing(push, allow_older, allow_one_way, force, rehearse);
     admin.command(permit, move |core| core.push(push)).await.map(Json)
+}
+
+fn allowing(push: Push, older: bool, one_way: bool, force: bool, rehearse: Option<bool>) -> Push {
+    let push = if older { push.allow_older() } else { push };
+    let push = if one_way { push.allow_one_way() } else { push };
+    let push = if force { push.force() } else { push };
+    if let Some(rehearse) = rehearse { push.rehearse(rehearse) } else { push }
+}
+
+/// What is allowed to each candidate of a set.
+#[derive(Deserialize)]
+struct SetQuery {
+    #[serde(default)]
+    allow_older: bool,
+    #[serde(default)]
+    allow_one_way: bool,
+    #[serde(default)]
+    force: bool,
+    rehearse: Option<bool>,
+}
+
+/// All candidates of a set together may be as large as one.
+async fn push_set(
+    State(admin): State<Admin>,
+    Extension(asker): Extension<Asker>,
+    set: Named,
+    query: Result<Query<SetQuery>, QueryRejection>,
+    body: Body,
+) -> Result<Json<SetPushed>, Failure> {
+    let (Path(set), Query(SetQuery { allow_older, allow_one_way, force, rehearse })) = (set?, query?);
+    let permit = admin.permit()?;
+    let body = receive(&set, body, admin.candidate_size_max.saturating_add(LINE_MAX as u64)).await?;
+    let candidates = set::candidates(&body)?.into_iter();
+    let candidates = candidates
+        .map(|push| allowing(push.asked_by(asker.clone()), allow_older, allow_one_way, force, rehearse));
+    let candidates = candidates.collect();
+    admin.command(permit, move |core| core.push_set(&set, candidates)).await.map(Json)
 }
 
 async fn rollback(
@@ -180,7 +219,8 @@ async fn trust(
 }
 
 async fn unknown_route() -> Failure {
-    let routes = "expected /status, /registry, /push?name=FILE, or one of /rollback, /commit, /snapshot, /restore and /trust \
+    let routes = "expected /status, /registry, /push?name=FILE, /push/SET, or one of /rollback, /commit, /snapshot, \
+                  /restore and /trust \
                   with /MODULE behind it";
     Failure { status: StatusCode::NOT_FOUND, code: "unknown-route", message: routes.to_owned() }
 }
@@ -277,7 +317,7 @@ impl Failure {
             | "nothing-to-commit" => StatusCode::CONFLICT,
             "pause-missed" | "cancelled" | "no-state" | "nothing-suspect" | "suspect" => StatusCode::CONFLICT,
             "no-snapshots" | "no-snapshot" => StatusCode::CONFLICT,
-            "unknown-module" => StatusCode::NOT_FOUND,
+            "unknown-module" | "unknown-set" => StatusCode::NOT_FOUND,
             "unsigned" | "no-trusted-keys" | "unknown-key" | "bad-signature" => StatusCode::FORBIDDEN,
             "too-large" | "signature-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
             "unwritable" | "unwritable-snapshot" | "unwritable-record" => StatusCode::INSUFFICIENT_STORAGE,
@@ -305,6 +345,21 @@ impl IntoResponse for Failure {
 impl From<PushError> for Failure {
     fn from(error: PushError) -> Self {
         Self::engine(error.code(), &error)
+    }
+}
+
+impl From<SetPushError> for Failure {
+    fn from(error: SetPushError) -> Self {
+        Self::engine(error.code(), &error)
+    }
+}
+
+impl From<Unread> for Failure {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Malformed(what) => Self::bad_request(what),
+            Unread::Refused(error) => error.into(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use liveswap_state::{BuiltIn, Options, SharedOptions};
 
 use super::pools::Pools;
 use super::probation::Policies;
-use super::{Declaration, SnapshotSettings, built_in, system};
+use super::{Declaration, SnapshotSettings, built_in, sets, system};
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
 use crate::control::{Module, Oversight, Reaper, Services, Snapshots};
@@ -30,6 +30,7 @@ pub(crate) struct Maker {
     pub(super) policies: Policies,
     pub(super) pools: Pools,
     pub(super) built_ins: Vec<BuiltIn>,
+    pub(super) sets: Vec<sets::Made>,
     /// The folder of the records of probations, if it lasts.
     pub(super) records: Option<PathBuf>,
     pub(super) rehearsal: Option<Rehearsal>,
@@ -44,7 +45,10 @@ impl Maker {
     ) -> Result<(Declared, Module), BuildError> {
         let Declaration { name, interface, interface_type, methods, spawner, .. } = declaration;
         let path = CallPath::new(name.clone(), methods, self.bell.clone(), self.suspect_policy);
-        let path = Arc::new(path);
+        let path = Arc::new(match sets::membership(&self.sets, name) {
+            Some(membership) => path.of_set(membership),
+            None => path,
+        });
         let work = self.jobs.add_module(name, self.pools.of(name));
         let board = Arc::new(Mutex::new(Board { phase: "empty", ..Board::default() }));
         let spawner = spawner(path.clone(), work.clone());

@@ -14,6 +14,7 @@ mod pools;
 mod probation;
 mod registration;
 mod rehearse;
+mod sets;
 mod signatures;
 mod timers;
 
@@ -35,8 +36,8 @@ use crate::config::Config;
 #[cfg(doc)]
 use crate::control::SwapStep;
 use crate::control::{
-    Audit, Authority, Control, Events, Faults, LifecycleSettings, Moment, Observer, Opening, Openings,
-    Reaper, Settings, Vetoes,
+    Audit, Authority, Control, Controlled, Events, Faults, LifecycleSettings, Moment, Observer, Opening,
+    Openings, Reaper, Settings, Vetoes,
 };
 use crate::engine::{Core, Engine, Trigger};
 use crate::error::BuildError;
@@ -72,6 +73,7 @@ const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
 #[must_use = "an engine starts with `build`"]
 pub struct Builder {
     modules: Vec<Declaration>,
+    sets: Vec<sets::SetDeclaration>,
     starts_by_hand: bool,
     openings: Vec<Opening>,
     built_ins: Vec<BuiltIn>,
@@ -150,6 +152,7 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             modules: Vec::new(),
+            sets: Vec::new(),
             starts_by_hand: false,
             openings: Vec::new(),
             built_ins: Vec::new(),
@@ -413,6 +416,7 @@ impl Builder {
         let bell = Arc::new(Bell::new());
         let reaper = Reaper::start(bell.clone(), self.drain_deadline);
         let reaper = Arc::new(reaper.map_err(system("start the reaper's thread"))?);
+        let sets = self.make_sets(&bell);
         let (running_max, waiting_max) = (self.spawned_running_max, self.spawned_waiting_max);
         let jobs = Arc::new(Jobs::new(Bounds { running_max, waiting_max }, self.ticks.timers_max));
         let has_built_in = !self.built_ins.is_empty();
@@ -426,10 +430,13 @@ impl Builder {
             policies: self.policies,
             pools: self.pools,
             built_ins: self.built_ins,
+            sets,
             records: self.private_folder.is_some().then(|| folder.path().to_owned()),
             rehearsal: self.rehearsal.clone(),
         };
         let known = maker.modules.clone();
+        let sets = maker.sets.iter().map(sets::Made::under_control).collect();
+        let boards = maker.sets.iter().map(|set| set.board.clone()).collect();
         let made: Result<Vec<_>, BuildError> = self
             .modules
             .iter()
@@ -467,14 +474,16 @@ impl Builder {
             wake,
             ended,
         };
+        let controlled = Controlled { modules, sets };
         let lifecycle = LifecycleSettings { graph, starts_by_hand: self.starts_by_hand };
-        let control = Control::start(modules, lifecycle, settings, reaper.clone(), jobs, running, woken);
+        let control = Control::start(controlled, lifecycle, settings, reaper.clone(), jobs, running, woken);
         let control = control.map_err(|error| {
             reaper.stop(None);
             system("start the control thread")(error)
         })?;
         let core = Arc::new(Core {
             modules: known,
+            sets: boards,
             mailbox: control.mailbox.clone(),
             reaper,
             audit,
@@ -513,6 +522,7 @@ impl Builder {
             }
         }
         self.check_built_ins()?;
+        self.check_sets()?;
         let names = self.modules.iter().map(|module| module.name.as_str());
         self.policies.check(names.clone())?;
         self.pools.check(names)?;

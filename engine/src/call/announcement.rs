@@ -23,7 +23,8 @@
 //! **The short way and the long way.** Most calls find all as it was at the thread's last one: nobody wants anything
 //! of the thread, the same version is published, the gate is open. For these there are [`enter_again`] and
 //! [`borrow_again`], which are a store and a load each, and leave all else to [`enter`] and [`borrow`]. Where the
-//! kernel has no `membarrier`, the word `wanted` is never empty: so all take the long way, which has the fences.
+//! kernel has no `membarrier`, the word `wanted` is never empty: so all take the long way, which has the fences. Nor is it
+//! in a module that is of a [set](super::set), whose long way leads through that; so other modules pay nothing for sets.
 //!
 //! **Leaving shows in later stores too.** Whoever waits goes by what a thread *doesn't* say any more, and may read that
 //! from any later store: that the thread is in another version, or in a call that doesn't borrow. What the thread did
@@ -53,7 +54,7 @@ pub(crate) struct Announcement {
     /// What it [does](Doing) there. Whether it borrows the state is what the gate waits for; the method is for people
     /// to read, and for a hand-over, which doesn't rely on it.
     doing: AtomicUsize,
-    /// What others want of the thread: [`RING`], [`SETTLE`], [`WATCH`]; and [`FENCE`].
+    /// What others want of the thread: [`RING`], [`SETTLE`], [`WATCH`]; and [`FENCE`], [`MEMBER`].
     wanted: AtomicUsize,
     // The rest is for the thread itself, and orders nothing. It stands here because the line is at hand.
     /// How many guards the thread holds beside its first one.
@@ -73,6 +74,8 @@ const SETTLE: usize = 2;
 const WATCH: usize = 4;
 /// The light barrier doesn't suffice here. Set from the beginning, and never taken away.
 const FENCE: usize = 8;
+/// The module is of a set, which has to be entered and left too. Set from the beginning, and never taken away.
+const MEMBER: usize = 16;
 
 impl Announcement {
     pub(crate) fn new() -> Self {
@@ -85,6 +88,13 @@ impl Announcement {
             alone: AtomicBool::new(false),
             shares_shortly: AtomicBool::new(wanted & FENCE == 0),
         }
+    }
+
+    /// In a module that is of a set: all take the long way in and out, which leads through the set.
+    pub(crate) fn of_member() -> Self {
+        let mut announcement = Self::new();
+        announcement.wanted = AtomicUsize::new(MEMBER | if barrier::is_asymmetric() { 0 } else { FENCE });
+        announcement
     }
 
     /// Begins to enter a version again that this thread has entered before. False if something is in the way, or if the

@@ -45,8 +45,7 @@ impl<'module> Guard<'module> {
     ) -> Result<Self, Box<CallError>> {
         // SAFETY: as in `enter`.
         let this = unsafe { local.as_ref() };
-        let is_alone = this.announcement().is_alone();
-        let entered = if is_alone { None } else { path.door.enter(|| this.enter(path)) };
+        let entered = if this.is_kept_out() { None } else { path.door().enter(|| this.enter(path)) };
         match entered {
             Some(version) => Ok(Self { local, version, module: PhantomData }),
             None => {

@@ -14,6 +14,10 @@
 //! again and all is as before. A unit of work that was in a call without state while the state was turned, and touches
 //! it only now, is told that it has come too late: [`Barred::Superseded`](super::gate::Barred).
 //!
+//! A module that is of a [set](super::set) has no door of its own. There steps 1 and 2 are about the whole set, and about
+//! every call in it: a thread that is in another member may come to this one at any time. (That is why nobody comes too
+//! late there, either.)
+//!
 //! Step 2 goes by what a thread says that it's doing, and that may be a moment old. So it isn't what keeps old code and
 //! the new state apart. The gate is, with its generations; step 2 only sees to it that hardly anybody comes too late.
 
@@ -25,6 +29,7 @@ use super::door::Door;
 use super::gate::{Gate, SUSPECT};
 use super::local::Apart;
 use super::participants::{Holding, Participant, Participants};
+use super::set::{Held, Membership};
 use super::{CallPath, Version};
 
 /// Nobody is in the state and nobody comes in, until a version is published.
@@ -38,6 +43,8 @@ pub(crate) struct HandOver {
     is_suspect: bool,
     /// What is published in the end.
     to: Option<Arc<Version>>,
+    /// Keeps the module's set shut, if it's of one.
+    shut: Option<Held>,
     _apart: Apart,
 }
 
@@ -52,12 +59,16 @@ impl HandOver {
         from: &Arc<Version>,
         deadline: Instant,
     ) -> Result<Self, Vec<Holding>> {
+        if let Some(membership) = &path.membership {
+            return Self::begin_in_set(path, membership, from, deadline);
+        }
         let is_in_the_way = |thread: &Participant| is_in_the_way(thread, |method| path.is_stateless(method));
         let entrance = path.entrance();
         match entrance.close(|| path.published.set(None), is_in_the_way, Some(deadline)) {
             Some(was_open_for) => {
                 let (next, is_suspect) = (from.generation + 1, was_open_for == SUSPECT);
-                Ok(Self { path: path.clone(), next, is_suspect, to: None, _apart: Apart::new(path) })
+                let _apart = Apart::new(path);
+                Ok(Self { path: path.clone(), next, is_suspect, to: None, shut: None, _apart })
             }
             None => {
                 let holders = path.participants.holding(is_in_the_way);
@@ -65,6 +76,21 @@ impl HandOver {
                 Err(holders)
             }
         }
+    }
+
+    fn begin_in_set(
+        path: &Arc<CallPath>,
+        membership: &Membership,
+        from: &Arc<Version>,
+        deadline: Instant,
+    ) -> Result<Self, Vec<Holding>> {
+        let shut = membership.set.shut(deadline)?;
+        // Nobody is in the set, so nobody is at the gate but, for a moment, who has just left it.
+        let closed =
+            path.gate.close_by(&path.participants, Some(deadline)).ok_or_else(|| path.in_the_state())?;
+        let is_suspect = closed.keep() == SUSPECT;
+        let (next, _apart) = (from.generation + 1, Apart::new(path));
+        Ok(Self { path: path.clone(), next, is_suspect, to: None, shut: Some(shut), _apart })
     }
 
     /// The state that will be published is as it should be, whatever has happened to the one before.
@@ -85,6 +111,18 @@ impl HandOver {
 
 impl Drop for HandOver {
     fn drop(&mut self) {
+        if let (Some(shut), Some(membership)) = (self.shut.take(), &self.path.membership) {
+            let version = self.to.take();
+            let open_for = match &version {
+                Some(_) if self.is_suspect => SUSPECT,
+                Some(version) => version.generation,
+                None => self.next,
+            };
+            self.path.gate.reopen(open_for);
+            membership.publish(version);
+            // Unless another member's state is on its way too, or the whole set is being swapped, this publishes.
+            return drop(shut);
+        }
         match self.to.take() {
             Some(version) => {
                 let open_for = if self.is_suspect { SUSPECT } else { version.generation };

@@ -52,7 +52,9 @@ impl<'guard> Inside<'guard> {
     #[cold]
     #[inline(never)]
     fn answer_outside(self) -> bool {
-        self.announcement().answer_outside(self.bell())
+        let is_asked = self.announcement().answer_outside(self.bell());
+        let is_asked_in_set = self.local.leave_set();
+        is_asked || is_asked_in_set
     }
 
     /// Begins a call that doesn't touch the state.

@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
@@ -15,6 +16,7 @@ use super::announcement::{Announcement, OUTSIDE};
 use super::meter::Tallying;
 use super::owed;
 use super::participants::Participant;
+use super::set::{Membership, Pin};
 use super::version::Version;
 
 pub(super) struct Local {
@@ -26,6 +28,10 @@ pub(super) struct Local {
     entered: Cell<usize>,
     /// Its address, or [`NO_VERSION`].
     version: Cell<NonNull<Version>>,
+    /// This thread's side of the set that the module is of, if it's of one.
+    pin: Option<Rc<Pin>>,
+    /// Whether it has pinned this thread when that entered last. A lease lets a thread in without.
+    is_pinned: Cell<bool>,
     /// What it notes of the version it entered last, if that has a meter.
     pub(super) tallying: Tallying,
 }
@@ -34,9 +40,14 @@ pub(super) struct Local {
 const NO_VERSION: NonNull<Version> = NonNull::dangling();
 
 impl Local {
-    fn new(path: Arc<CallPath>) -> Self {
+    /// `pin` is this thread's side of the module's set.
+    fn new(path: Arc<CallPath>, pin: Option<Rc<Pin>>) -> Self {
         let thread = owed::this_thread();
-        let participant = Arc::new(Participant::new(thread.clone()));
+        let participant = match &pin {
+            None => Participant::new(thread.clone()),
+            Some(_) => Participant::of_member(thread.clone()),
+        };
+        let participant = Arc::new(participant);
         thread.join(&participant);
         if owed::owes() {
             // It may have been asked before it had this place to look at.
@@ -49,6 +60,8 @@ impl Local {
             kept: RefCell::new(None),
             entered: Cell::new(OUTSIDE),
             version: Cell::new(NO_VERSION),
+            pin,
+            is_pinned: Cell::new(false),
             tallying: Tallying::default(),
         }
     }
@@ -61,6 +74,22 @@ impl Local {
     #[inline(always)]
     pub(super) fn path(&self) -> &CallPath {
         &self.path
+    }
+
+    fn pin(&self) -> Option<&Pin> {
+        self.pin.as_deref()
+    }
+
+    /// The thread has left the module, and leaves its set if it has entered through that. True if it's asked to settle
+    /// what it owes.
+    pub(super) fn leave_set(&self) -> bool {
+        self.pin().is_some_and(|pin| self.is_pinned.get() && pin.leave())
+    }
+
+    /// Whether there is no use in waiting at the door: for a thread that has the state alone, or keeps others out of the
+    /// set, or is pinned to a generation of it, which won't have another version tomorrow.
+    pub(super) fn is_kept_out(&self) -> bool {
+        self.announcement().is_alone() || self.pin().is_some_and(Pin::is_kept_out)
     }
 
     pub(super) fn shared_path(&self) -> &Arc<CallPath> {
@@ -95,6 +124,9 @@ impl Local {
             announcement.nest();
             return Some(self.version.get());
         }
+        if let (Some(pin), Some(Membership { place, .. })) = (self.pin(), &self.path.membership) {
+            return self.enter_pinned(pin, *place);
+        }
         // Dropping the version before runs no code but the engine's own, so nothing comes back here meanwhile.
         let mut kept = self.kept.borrow_mut();
         let published = || {
@@ -106,6 +138,33 @@ impl Local {
         self.entered.set(entered);
         self.version.set(version.unwrap_or(NO_VERSION));
         version
+    }
+
+    /// Enters the version that the set's generation has for this module: the one that this thread is pinned to, or the
+    /// published one, to which it then is.
+    fn enter_pinned(&self, pin: &Pin, place: usize) -> Option<NonNull<Version>> {
+        if !pin.enter() {
+            return None;
+        }
+        let keep = |version: &Arc<Version>| {
+            let address = NonNull::from(&**version);
+            if address != self.version.get() {
+                // As in `enter_slowly`.
+                *self.kept.borrow_mut() = Some(version.clone());
+                self.entered.set(version.serial);
+                self.version.set(address);
+            }
+            address
+        };
+        let Some(version) = pin.look(place, keep) else {
+            pin.turn_back();
+            return None;
+        };
+        // No other could be published for this thread: it's pinned.
+        let serial = self.entered.get();
+        self.announcement().enter(serial, || serial, &self.path.participants.bell);
+        self.is_pinned.set(true);
+        Some(version)
     }
 }
 
@@ -121,6 +180,12 @@ impl Local {
             announcement.nest();
             return Some(self.version.get());
         }
+        if let (Some(pin), Some(Membership { place, .. })) = (self.pin(), &self.path.membership)
+            && !pin.allows(*place, leased.serial)
+        {
+            return None;
+        }
+        self.is_pinned.set(false);
         // As in `enter_slowly`.
         let mut kept = self.kept.borrow_mut();
         if kept.as_ref().is_none_or(|kept| !Arc::ptr_eq(kept, leased)) {
@@ -298,13 +363,16 @@ pub(super) fn borrows_beside(path: &CallPath) -> bool {
     LOCALS.try_with(borrows).unwrap_or(false)
 }
 
-/// Whether this thread is inside the version.
+/// Whether this thread is inside the version, or may enter it because of the generation of a set that it's pinned to.
 pub(super) fn is_inside(serial: usize) -> bool {
     let is_inside = |locals: &Locals| {
         let table = locals.0.borrow();
         // SAFETY: what the table holds is valid.
         let mut locals = table.iter().filter_map(|local| unsafe { local.as_ref() });
-        locals.any(|local| local.announcement().is_inside() && local.entered.get() == serial)
+        locals.any(|local| {
+            let is_inside = local.announcement().is_inside() && local.entered.get() == serial;
+            is_inside || local.pin().is_some_and(|pin| pin.is_to(serial))
+        })
     };
     LOCALS.try_with(is_inside).unwrap_or(false)
 }
@@ -346,7 +414,16 @@ fn register(locals: &Locals, path: &Arc<CallPath>) -> NonNull<Local> {
     if table.len() <= path.number {
         table.resize(path.number + 1, ptr::null_mut());
     }
-    let local = NonNull::from(Box::leak(Box::new(Local::new(path.clone()))));
+    let pin = path.membership.as_ref().map(|membership| pin_of(membership, &table));
+    let local = NonNull::from(Box::leak(Box::new(Local::new(path.clone(), pin))));
     table[path.number] = local.as_ptr();
     local
+}
+
+/// This thread's side of the set: the one that its sides of other members have, or a new one.
+fn pin_of(Membership { set, .. }: &Membership, table: &[*mut Local]) -> Rc<Pin> {
+    // SAFETY: what the table holds is valid.
+    let mut pins = table.iter().filter_map(|local| unsafe { local.as_ref() }?.pin.as_ref());
+    let known = pins.find(|pin| pin.is_of(set));
+    known.cloned().unwrap_or_else(|| Rc::new(Pin::new(set.clone())))
 }

@@ -21,6 +21,7 @@
 //! | [`inside`] | the calls that it makes there |
 //! | [`leases`] | versions that are held without a thread |
 //! | [`thread`] | a thread, by name |
+//! | [`set`] | modules whose versions change together |
 //! | [`footprint`] | what a version has left on threads, beside the calls inside |
 //! | [`owed`] | one thread's own side of that: destructors that it has to run |
 //! | [`thread_locals`] | making a thread new to a library |
@@ -48,6 +49,7 @@ pub(crate) mod meter;
 pub(crate) mod owed;
 mod participants;
 mod published;
+pub(crate) mod set;
 pub(crate) mod suspicion;
 mod sync;
 mod thread;
@@ -79,6 +81,7 @@ pub(crate) use local::{Labelled, method_in};
 use participants::Participants;
 pub(crate) use participants::{Hold, Holding};
 use published::Published;
+use set::Membership;
 use suspicion::{SuspectPolicy, Suspicions};
 pub(crate) use version::{StatePointer, Version};
 
@@ -90,12 +93,14 @@ pub(crate) struct CallPath {
     pub(crate) methods: &'static [MethodSpec],
     /// The module's place in each thread's table. Never used twice in a process.
     number: usize,
-    published: Published,
+    published: Published<Version>,
     participants: Participants,
     leases: Leases,
     gate: Gate,
     door: Door,
     pub(crate) suspicions: Suspicions,
+    /// The set that it is of, if it's of one. That publishes its versions then, and has the door.
+    membership: Option<Membership>,
     stopped: AtomicBool,
 }
 
@@ -120,12 +125,21 @@ impl CallPath {
             gate: Gate::new(),
             door: Door::new(),
             suspicions: Suspicions::new(policy),
+            membership: None,
             stopped: AtomicBool::new(false),
         }
     }
 
+    /// The same as a member of a set, which nobody has called yet.
+    pub(crate) fn of_set(self, membership: Membership) -> Self {
+        Self { membership: Some(membership), ..self }
+    }
+
     /// Publishes a version: from here on nobody enters another one. It can't fail.
     pub(crate) fn publish(&self, version: Arc<Version>) {
+        if let Some(membership) = &self.membership {
+            return membership.publish(Some(version));
+        }
         self.published.set(Some(version));
         // Pairs with the light barriers in `Announcement::{enter, enter_again}`.
         barrier::heavy();
@@ -133,9 +147,12 @@ impl CallPath {
 
     /// Takes the active version away for good: from here on nobody enters any.
     pub(crate) fn stop(&self) {
-        self.published.set(None);
         // Relaxed: a hint for cleaning up; calls are turned away by the empty cell.
         self.stopped.store(true, Ordering::Relaxed);
+        if let Some(membership) = &self.membership {
+            return membership.publish(None);
+        }
+        self.published.set(None);
         // As in `publish`.
         barrier::heavy();
     }
@@ -161,6 +178,10 @@ impl CallPath {
         true
     }
 
+    fn door(&self) -> &Door {
+        self.membership.as_ref().map_or(&self.door, Membership::door)
+    }
+
     fn entrance(&self) -> Entrance<'_> {
         Entrance { door: &self.door, gate: &self.gate, participants: &self.participants }
     }
@@ -170,16 +191,24 @@ impl CallPath {
         method.is_some_and(|method| self.methods[method].access == Access::Stateless)
     }
 
-    /// Whether anybody is inside the version, or leases it. If so, the bell will ring once that may have changed.
+    /// Whether anybody is inside the version, may enter it because of its set's generation that the thread is pinned to, or
+    /// leases it. If so, the bell will ring once that may have changed.
     ///
     /// Meaningful for a version that isn't published any more: nobody enters that again but through a lease.
     pub(crate) fn is_inside(&self, serial: usize) -> bool {
-        self.leases.is_in_use(&self.participants, serial)
+        // In this order: who is pinned may enter the version, and lease it.
+        let is_pinned = self.membership.as_ref().is_some_and(|membership| membership.is_pinned(serial));
+        is_pinned || self.leases.is_in_use(&self.participants, serial)
     }
 
-    /// Who is inside the version, with names; then who leases it.
+    /// Who is inside the version, or may enter it as above, with names; then who leases it.
     pub(crate) fn holders(&self, serial: usize) -> Vec<Holding> {
         let mut holders = self.participants.holders(serial);
+        if let Some(membership) = &self.membership {
+            let mut pinned = membership.holders(serial);
+            pinned.retain(|other| holders.iter().all(|holder| holder.thread_id != other.thread_id));
+            holders.extend(pinned);
+        }
         holders.extend(self.leases.holders(serial));
         holders
     }

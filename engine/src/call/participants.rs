@@ -32,8 +32,16 @@ struct Notes {
 
 impl Participant {
     pub(crate) fn new(thread: Arc<Thread>) -> Self {
-        let announcement = CachePadded::new(Announcement::new());
-        Self { announcement, thread, notes: Mutex::new(Notes::default()) }
+        Self::with(Announcement::new(), thread)
+    }
+
+    /// In a module that is of a set.
+    pub(crate) fn of_member(thread: Arc<Thread>) -> Self {
+        Self::with(Announcement::of_member(), thread)
+    }
+
+    fn with(announcement: Announcement, thread: Arc<Thread>) -> Self {
+        Self { announcement: CachePadded::new(announcement), thread, notes: Mutex::new(Notes::default()) }
     }
 
     pub(super) fn thread_id(&self) -> i32 {
@@ -109,6 +117,11 @@ impl Participants {
     /// A thread ends.
     pub(crate) fn part(&self, participant: &Participant) {
         lock(&self.threads).retain(|other| !std::ptr::eq(&**other, participant));
+    }
+
+    /// What each thread announces, for whoever has passed the heavy barrier since it published something else.
+    pub(crate) fn announced(&self) -> Vec<usize> {
+        lock(&self.threads).iter().map(|participant| participant.announcement.version()).collect()
     }
 
     fn find(&self, is_holding: &impl Fn(&Participant) -> bool) -> Vec<Arc<Participant>> {

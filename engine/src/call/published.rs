@@ -1,4 +1,4 @@
-//! The published version: one place for the atomic publish.
+//! The published version: one place for the atomic publish. (Or the published generation, of a [set](super::set).)
 //!
 //! arc-swap owns what is published. Beside it stands the version's address, so that a thread that has entered a
 //! version before, and still keeps it, knows with one load whether it's still the published one: what it keeps can't
@@ -16,33 +16,31 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use arc_swap::ArcSwapOption;
 
-use super::version::Version;
-
-pub(super) struct Published {
-    address: AtomicPtr<Version>,
-    version: ArcSwapOption<Version>,
+pub(super) struct Published<T> {
+    address: AtomicPtr<T>,
+    version: ArcSwapOption<T>,
 }
 
-impl Published {
+impl<T> Published<T> {
     pub(super) fn none() -> Self {
         Self { address: AtomicPtr::new(ptr::null_mut()), version: ArcSwapOption::empty() }
     }
 
     /// From the next heavy barrier on, nobody enters another version than this.
-    pub(super) fn set(&self, version: Option<Arc<Version>>) {
+    pub(super) fn set(&self, version: Option<Arc<T>>) {
         let address = version.as_ref().map_or(ptr::null(), Arc::as_ptr);
         // Relaxed: the store of the version releases it, and pairs with the Acquire in `get`.
         self.address.store(address.cast_mut(), Ordering::Relaxed);
         self.version.store(version);
     }
 
-    pub(super) fn get(&self) -> Option<Arc<Version>> {
+    pub(super) fn get(&self) -> Option<Arc<T>> {
         self.version.load_full()
     }
 
     /// Whether it's the version at this address, which the caller keeps from being freed, or is no version's.
     #[inline(always)]
-    pub(super) fn is(&self, version: NonNull<Version>) -> bool {
+    pub(super) fn is(&self, version: NonNull<T>) -> bool {
         // Relaxed: what is read of the version, the caller has acquired when it entered it the first time.
         ptr::eq(self.address.load(Ordering::Relaxed), version.as_ptr())
     }

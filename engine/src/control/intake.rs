@@ -25,7 +25,7 @@ use crate::candidate::private::PrivateCopy;
 #[cfg(feature = "watch")]
 use crate::candidate::signature::signed_by;
 use crate::candidate::walk::{refuse_outside, walk};
-use crate::candidate::{AcceptError, CandidateName, Digest, VerifyError, manifest, verify};
+use crate::candidate::{AcceptError, CandidateName, Digest, VerifyError, VersionNumber, manifest, verify};
 use crate::engine::PushOutcome;
 use crate::error::PushError;
 use crate::status::Stages;
@@ -94,6 +94,14 @@ pub(super) struct Remembered {
     withdrawn: Ring<Digest>,
 }
 
+/// What became of a candidate that was taken in.
+pub(super) enum Taken<T> {
+    /// Its very bytes are active already, in this module.
+    Unchanged { module: String, version: VersionNumber },
+    /// What its module has made of it.
+    Handed(T),
+}
+
 impl Worker {
     /// What was refused may be welcome now.
     pub(super) fn forget_refused(&mut self) {
@@ -109,7 +117,14 @@ impl Worker {
         let name = request.candidate.name();
         self.while_busy(format!("{name} is being pushed"), |thread| {
             let mut record = thread.settings.audit.begin_push();
-            let outcome = thread.take_in(request, &name, origin, &mut record);
+            let push = |thread: &mut Self, staged, stages| thread.push_staged(staged, stages, request, origin == Origin::Asked);
+            let outcome = thread.take_in(request, &name, origin, &mut record, push);
+            let outcome = outcome.map(|taken| {
+                taken.map(|taken| match taken {
+                    Taken::Unchanged { module, version } => PushOutcome::Unchanged { module, version },
+                    Taken::Handed(outcome) => outcome,
+                })
+            });
             if let Err(error) = &outcome {
                 tell(|| tracing::warn!(candidate = name, asker = %request.asker, code = error.code(), "refused: {error}"));
             }
@@ -135,13 +150,38 @@ impl Worker {
         }
     }
 
-    fn take_in(
+    /// Has the candidate's module push it, alone.
+    fn push_staged(
+        &mut self,
+        staged: Staged,
+        stages: Stages,
+        request: &PushRequest,
+        is_asked_for: bool,
+    ) -> Result<Option<PushOutcome>, PushError> {
+        match self.position(staged.module()) {
+            Some(place) => self.give(place, staged, stages, is_asked_for).map(Some),
+            None => Ok(self.push_new(staged, stages, request)?.map(PushOutcome::Published)),
+        }
+    }
+
+    pub(super) fn position(&self, module: &str) -> Option<usize> {
+        self.modules.iter().position(|known| known.name() == module)
+    }
+
+    pub(super) fn unknown(&self, module: &str) -> PushError {
+        VerifyError::UnknownModule { found: module.to_owned(), known: self.known() }.into()
+    }
+
+    /// Takes a candidate's bytes, checks and reads them, and hands it on to whoever has a place for it. `Ok(None)` as
+    /// above.
+    pub(super) fn take_in<T>(
         &mut self,
         request: &PushRequest,
         name: &str,
         origin: Origin,
         record: &mut PushRecord,
-    ) -> Result<Option<PushOutcome>, PushError> {
+        hand_on: impl FnOnce(&mut Self, Staged, Stages) -> Result<Option<T>, PushError>,
+    ) -> Result<Option<Taken<T>>, PushError> {
         let named = CandidateName::parse(name);
         let mut concerns = named.as_ref().map(|name| name.module.clone());
         record.module.clone_from(&concerns);
@@ -185,7 +225,7 @@ impl Worker {
                     || tracing::info!(candidate = name, %version, "unchanged: its content is active already"),
                 );
             }
-            return Ok(Some(PushOutcome::Unchanged { module: module.name().to_owned(), version }));
+            return Ok(Some(Taken::Unchanged { module: module.name().to_owned(), version }));
         }
         if origin != Origin::Asked && is_remembered {
             return Ok(pass_over(name, origin));
@@ -203,12 +243,9 @@ impl Worker {
         let outcome =
             read(&self.settings, accepted, named.as_ref(), allowed, stages).and_then(|(staged, stages)| {
                 let module = staged.module().to_owned();
-                concerns = Some(module.clone());
+                concerns = Some(module);
                 (record.module, record.version) = (concerns.clone(), Some(staged.readable.version.clone()));
-                match self.modules.iter().position(|known| known.name() == module) {
-                    Some(place) => self.give(place, staged, stages, origin == Origin::Asked).map(Some),
-                    None => Ok(self.push_new(staged, stages, request)?.map(PushOutcome::Published)),
-                }
+                hand_on(self, staged, stages)
             });
         if let Err(error) = &outcome {
             self.count_refused(concerns.as_deref());
@@ -219,10 +256,10 @@ impl Worker {
         }
         self.note_withdrawn();
         match outcome? {
-            Some(outcome) => {
+            Some(handed) => {
                 // Whoever asks for what was rolled back takes that back.
                 self.remembered.withdrawn.remove(&digest);
-                Ok(Some(outcome))
+                Ok(Some(Taken::Handed(handed)))
             }
             None => Ok(pass_over(name, origin)),
         }
@@ -236,7 +273,7 @@ impl Worker {
         refuse_outside(root.map_or_else(|| path.parent().unwrap_or(path), PathBuf::as_path), path)
     }
 
-    fn count_refused(&self, module: Option<&str>) {
+    pub(super) fn count_refused(&self, module: Option<&str>) {
         if let Some(module) = self.modules.iter().find(|known| Some(known.name()) == module) {
             module.count_refused();
         }
@@ -392,7 +429,7 @@ fn is_lasting(error: &PushError) -> bool {
 }
 
 /// Says that a content which was tried before isn't tried again, where that may surprise somebody.
-fn pass_over(name: &str, origin: Origin) -> Option<PushOutcome> {
+fn pass_over<T>(name: &str, origin: Origin) -> Option<Taken<T>> {
     if origin == Origin::Noticed {
         let why = "passed over: its content was refused or rolled back before";
         tell(|| tracing::info!(candidate = name, "{why}"));

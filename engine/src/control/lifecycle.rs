@@ -89,6 +89,26 @@ impl Worker {
         Err(LifecycleError::MissingDependencies { module: self.name(module), missing: missing.join(", ") })
     }
 
+    /// Whether a candidate may be its module's version together with candidates of others: first versions that require
+    /// each other may come as one.
+    pub(super) fn may_come_with(&self, module: usize, others: &[usize]) -> Result<(), LifecycleError> {
+        let found = self.modules[module].lifecycle();
+        if found != LifecyclePhase::Registered {
+            return Ok(());
+        }
+        if self.lifecycle.starts_by_hand {
+            let (module, expected) = (self.name(module), LifecyclePhase::Initialized);
+            return Err(LifecycleError::OutOfOrder { module, found, expected });
+        }
+        let missing = self.lifecycle.lives.missing(module, &self.phases()).into_iter();
+        let missing = missing.filter(|required| !others.contains(required));
+        let missing: Vec<_> = missing.map(|module| format!("`{}`", self.name(module))).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(LifecycleError::MissingDependencies { module: self.name(module), missing: missing.join(", ") })
+    }
+
     /// A candidate was read: its module takes it, or it waits.
     pub(super) fn give(
         &mut self,
@@ -98,7 +118,7 @@ impl Worker {
         is_asked_for: bool,
     ) -> Result<PushOutcome, PushError> {
         if self.modules[module].lifecycle() != LifecyclePhase::Registered {
-            return self.modules[module].push(staged, stages, &self.settings).map(PushOutcome::Published);
+            return self.push_member(module, staged, stages).map(PushOutcome::Published);
         }
         if self.lifecycle.starts_by_hand && self.lifecycle.taking != Some(module) {
             return Ok(self.keep_waiting(module, staged, stages, is_asked_for));
@@ -141,7 +161,7 @@ impl Worker {
     }
 
     /// A module has its first version: those that require it may get theirs.
-    fn note_initialized(&mut self) {
+    pub(super) fn note_initialized(&mut self) {
         self.lifecycle.is_look_due |= std::mem::take(&mut self.lifecycle.was_too_early);
         self.return_to_recorded();
     }

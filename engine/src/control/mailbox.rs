@@ -15,12 +15,13 @@ use crate::candidate::VersionNumber;
 use crate::candidate::accept::Source;
 use crate::engine::{Published, PushOutcome};
 use crate::error::{
-    CommitError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError, TakeError,
+    CommitError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError, SetPushError, TakeError,
 };
 use crate::host::hook;
 use crate::lifecycle::Order;
 use crate::lock::lock;
 use crate::reply;
+use crate::sets::SetPushed;
 use crate::status::SnapshotTaken;
 
 /// How many commands may wait. What a full mailbox turns away isn't lost: a push says `busy`, and a file
@@ -100,6 +101,7 @@ pub(super) type Reply<T, E> = reply::Reply<Result<T, E>>;
 
 pub(super) enum Command {
     Push(PushRequest, Reply<PushOutcome, PushError>),
+    PushSet(String, Vec<PushRequest>, Reply<SetPushed, SetPushError>),
     Rollback(String, Asker, Reply<Published, RollbackError>),
     Commit(String, Asker, Reply<VersionNumber, CommitError>),
     Snapshot(String, Asker, Reply<SnapshotTaken, TakeError>),
@@ -200,6 +202,24 @@ impl Mailbox {
         let place = PushPlace::take(&self.shared.pushes);
         let _place = place.ok_or_else(|| busy(format!("{PUSHES_MAX} pushes are waiting")))?;
         self.ask(|reply| Command::Push(request, reply), busy, PushError::Stopped)
+    }
+
+    pub(crate) fn push_set(
+        &self,
+        set: String,
+        requests: Vec<PushRequest>,
+    ) -> Result<SetPushed, SetPushError> {
+        let busy = |waits_for| SetPushError::Busy { waits_for };
+        // Such a command would have no line in the audit log.
+        if requests.is_empty() {
+            return Err(SetPushError::Empty { set });
+        }
+        if requests.len() > PUSHES_MAX {
+            return Err(SetPushError::TooMany { found: requests.len(), limit: PUSHES_MAX });
+        }
+        let places: Option<Vec<_>> = requests.iter().map(|_| PushPlace::take(&self.shared.pushes)).collect();
+        let _places = places.ok_or_else(|| busy(format!("more than {PUSHES_MAX} pushes are waiting")))?;
+        self.ask(|reply| Command::PushSet(set, requests, reply), busy, SetPushError::Stopped)
     }
 
     pub(crate) fn rollback(&self, module: String, asker: Asker) -> Result<Published, RollbackError> {

@@ -21,7 +21,7 @@ use thiserror::Error;
 use super::library::Library;
 use super::pace::Pace;
 use super::progress::Progress;
-use crate::call::Footprint;
+use crate::call::{Footprint, StatePointer};
 use crate::host::hook::{self, Hooks, NoResult};
 use crate::status::MigrationStage;
 
@@ -79,13 +79,20 @@ pub(super) struct Migration {
     steps: Vec<Step>,
 }
 
-/// What a flip leaves to be done.
+/// A state that was migrated, and what it takes to take that back.
 pub(super) struct Flipped {
-    pub(super) state: *mut (),
-    /// The collections whose shards are to be migrated.
-    pub(super) collections: Vec<Handle>,
-    /// The old state's collections. Those that aren't in the new one are dropped with these.
-    pub(super) leftovers: Vec<Handle>,
+    pub(super) state: StatePointer,
+    flips: Flips,
+    /// The state as it was.
+    captured: Captured,
+}
+
+impl Flipped {
+    /// It isn't taken back any more. Gives the collections whose shards are to be migrated; and the old state's, since
+    /// those that aren't in the new one are dropped with these.
+    pub(super) fn keep(self) -> (Vec<Handle>, Vec<Handle>) {
+        (self.flips.into_handles(), self.captured.collections)
+    }
 }
 
 /// A flip that has failed.
@@ -167,7 +174,7 @@ impl Migration {
         Ok(())
     }
 
-    /// Migrates the state.
+    /// Migrates the state. From here on calls can use it once [`Flipped::keep`] was called.
     ///
     /// # Safety
     ///
@@ -180,17 +187,33 @@ impl Migration {
             let captured = captured.map_err(|error| NotFlipped { state: Some(state), error })?;
             let flips = Flips::new();
             match self.walk(state, &flips) {
-                Ok(state) => {
-                    Ok(Flipped { state, collections: flips.into_handles(), leftovers: captured.collections })
-                }
-                Err(error) => {
-                    flips.undo();
-                    let again = unfence((self.from.revive)(&captured.bytes, Some(&captured.collections)));
-                    let state = again.ok().and_then(Result::ok).map(|revived| revived.state);
-                    Err(NotFlipped { state, error })
-                }
+                Ok(state) => Ok(Flipped { state: StatePointer(state), flips, captured }),
+                Err(error) => Err(NotFlipped { state: self.put_together(flips, &captured), error }),
             }
         })
+    }
+
+    /// Takes a migration of the state back, of which nothing was kept yet. Gives the state as it was; none if it's lost.
+    ///
+    /// # Safety
+    ///
+    /// `flipped` is what [`flip`](Self::flip) has given, and nobody has been in the state since.
+    pub(super) unsafe fn undo(&self, converter: &Footprint, flipped: Flipped) -> Option<*mut ()> {
+        let Flipped { state, flips, captured } = flipped;
+        hook::call(converter, "migrate", || {
+            // What panics there was logged when it did. What it left of that state is lost, but not what it's put
+            // together from.
+            // SAFETY: the state is of this type, and nobody uses it any more.
+            let _ = unsafe { (self.to.destroy)(state.0) };
+            self.put_together(flips, &captured)
+        })
+    }
+
+    /// The state as it was before the flips. What they have made is gone.
+    fn put_together(&self, flips: Flips, captured: &Captured) -> Option<*mut ()> {
+        flips.undo();
+        let again = unfence((self.from.revive)(&captured.bytes, Some(&captured.collections)));
+        again.ok().and_then(Result::ok).map(|revived| revived.state)
     }
 
     /// Takes a state through all steps.

@@ -14,6 +14,7 @@
 //! | [`intake`] | takes in what is pushed, and looks through the watched folders |
 //! | [`transition`] | what a swap does next, as a pure function |
 //! | [`module`] | carries out those decisions for one module |
+//! | [`sets`] | and for several as one |
 //! | [`observer`] | what the host has to say to that |
 //! | [`mod@state`] | a module's state, as the host owns it |
 //! | [`migration`] | turning a state into one of another shape |
@@ -49,6 +50,7 @@ mod progress;
 mod reaper;
 mod reload;
 mod restore;
+mod sets;
 mod staged;
 mod state;
 mod sweep;
@@ -87,7 +89,8 @@ pub(crate) use reaper::{Reaper, RetiredView};
 pub use restore::RestoreError;
 #[cfg(any(test, liveswap_fuzzing))]
 pub(crate) use restore::fuzzing::restored;
-pub(crate) use thread::Control;
+pub(crate) use sets::SetMembers;
+pub(crate) use thread::{Control, Controlled};
 pub(crate) use trial::rehearse;
 
 use crate::call::Bell;

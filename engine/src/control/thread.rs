@@ -10,12 +10,13 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 
-use super::Settings;
 use super::intake::{Origin, Remembered};
 use super::lifecycle::{Lifecycle, LifecycleSettings};
 use super::mailbox::{Command, Inbox, Mailbox, Recovery, Reply, Shared};
 use super::module::Module;
 use super::reaper::{Reaper, deadline_in};
+use super::sets::{ModuleSet, SetMembers};
+use super::{Asker, Settings};
 use crate::call::owed;
 use crate::candidate::VersionNumber;
 use crate::engine::Published;
@@ -35,9 +36,15 @@ pub(crate) struct Control {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What there is to control.
+pub(crate) struct Controlled {
+    pub(crate) modules: Vec<Module>,
+    pub(crate) sets: Vec<SetMembers>,
+}
+
 impl Control {
     pub(crate) fn start(
-        modules: Vec<Module>,
+        Controlled { modules, sets }: Controlled,
         LifecycleSettings { graph, starts_by_hand }: LifecycleSettings,
         settings: Settings,
         reaper: Arc<Reaper>,
@@ -54,8 +61,10 @@ impl Control {
         let mut modules: Vec<_> = modules.into_iter().map(Some).collect();
         let modules: Vec<_> = order.iter().filter_map(|module| modules[*module].take()).collect();
         let lifecycle = Lifecycle::new(graph.reordered(&order), modules.len(), starts_by_hand);
+        let sets = sets.into_iter().map(|set| ModuleSet::new(set, &modules)).collect();
         let worker = Worker {
             modules,
+            sets,
             lifecycle,
             settings,
             reaper: reaper.clone(),
@@ -102,9 +111,10 @@ pub(super) fn listen(module: &Module, settings: &Settings) {
 pub(super) struct Worker {
     /// What is required comes before what requires it.
     pub(super) modules: Vec<Module>,
+    pub(super) sets: Vec<ModuleSet>,
     pub(super) lifecycle: Lifecycle,
     pub(super) settings: Settings,
-    reaper: Arc<Reaper>,
+    pub(super) reaper: Arc<Reaper>,
     jobs: Arc<Jobs>,
     shared: Arc<Shared>,
     pub(super) remembered: Remembered,
@@ -149,9 +159,11 @@ impl Worker {
 
     /// Looks after what goes on by itself.
     fn tend(&mut self) {
+        self.defer_to_sets();
         for module in &mut self.modules {
             module.tend(&self.settings);
         }
+        self.tend_sets();
         self.note_withdrawn();
         if std::mem::take(&mut self.lifecycle.is_look_due) {
             self.rescan();
@@ -169,14 +181,16 @@ impl Worker {
                     outcome.map(|pushed| pushed.expect("only what a watched folder offers is passed over")),
                 );
             }
+            Command::PushSet(set, requests, reply) => {
+                let outcome = self.push_set(&set, &requests);
+                answer(reply, outcome);
+            }
             Command::Rollback(name, asker, reply) => {
-                let outcome = self.rollback(&name);
-                self.settings.audit.rolled_back(&asker, &name, &outcome);
+                let outcome = self.rollback(&name, &asker);
                 answer(reply, outcome);
             }
             Command::Commit(name, asker, reply) => {
-                let outcome = self.commit(&name);
-                self.settings.audit.committed(&asker, &name, &outcome);
+                let outcome = self.commit(&name, &asker);
                 answer(reply, outcome);
             }
             Command::Snapshot(name, asker, reply) => {
@@ -222,25 +236,29 @@ impl Worker {
         work(self)
     }
 
-    fn rollback(&mut self, name: &str) -> Result<Published, RollbackError> {
+    fn rollback(&mut self, name: &str, asker: &Asker) -> Result<Published, RollbackError> {
         self.while_busy(format!("module `{name}` is being rolled back"), |thread| {
-            let known = thread.known();
-            let Some(module) = thread.modules.iter_mut().find(|module| module.name() == name) else {
-                return Err(RollbackError::UnknownModule { module: name.to_owned(), known });
+            let Some(index) = thread.position(name) else {
+                let unknown =
+                    Err(RollbackError::UnknownModule { module: name.to_owned(), known: thread.known() });
+                thread.settings.audit.rolled_back(asker, name, &unknown);
+                return unknown;
             };
-            let published = module.rollback(Reason::ByHand, &thread.settings);
+            let published = thread.roll_back_member(index, &Reason::ByHand, asker);
             thread.note_withdrawn();
             published
         })
     }
 
-    fn commit(&mut self, name: &str) -> Result<VersionNumber, CommitError> {
+    fn commit(&mut self, name: &str, asker: &Asker) -> Result<VersionNumber, CommitError> {
         self.while_busy(format!("module `{name}` is being committed"), |thread| {
-            let known = thread.known();
-            match thread.modules.iter_mut().find(|module| module.name() == name) {
-                Some(module) => module.commit(&thread.settings),
-                None => Err(CommitError::UnknownModule { module: name.to_owned(), known }),
-            }
+            let Some(index) = thread.position(name) else {
+                let unknown =
+                    Err(CommitError::UnknownModule { module: name.to_owned(), known: thread.known() });
+                thread.settings.audit.committed(asker, name, &unknown);
+                return unknown;
+            };
+            thread.commit_member(index, asker)
         })
     }
 

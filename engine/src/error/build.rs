@@ -4,7 +4,7 @@ use thiserror::Error;
 
 #[cfg(feature = "network")]
 use super::NetworkError;
-use super::{AuditError, BadProbation, ConfigError, SignatureError, VerifyError};
+use super::{AuditError, BadProbation, ConfigError, SetError, SignatureError, VerifyError};
 
 /// Why an engine could not be built.
 #[derive(Debug, Error)]
@@ -60,6 +60,9 @@ pub enum BuildError {
         /// The declared modules.
         known: String,
     },
+    /// A set can't be meant.
+    #[error(transparent)]
+    Set(#[from] SetError),
     /// A pool is for a module that isn't declared.
     #[error("found a pool for module `{name}`, expected one of {known}: declare it with `Builder::module`")]
     PoolOfNone {

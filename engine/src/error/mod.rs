@@ -8,6 +8,7 @@
 //! | `push` | why a push ended without a publish |
 //! | `candidate` | what can be wrong with a candidate, step by step |
 //! | `probation` | why a version neither left by a rollback nor stayed by a commit |
+//! | `set` | why there is no such set, or it was not pushed |
 //! | `state` | why a state could not be written down, or not be put right |
 //! | `build` | why there is no engine, or no handle of a module's |
 
@@ -15,6 +16,7 @@ mod build;
 mod candidate;
 mod probation;
 mod push;
+mod set;
 mod state;
 
 #[cfg(feature = "network")]
@@ -36,4 +38,5 @@ pub use build::{BuildError, ModuleError};
 pub use candidate::InspectError;
 pub use probation::{CommitError, RollbackError};
 pub use push::PushError;
+pub use set::{SetError, SetPushError};
 pub use state::{RecoverError, TakeError};

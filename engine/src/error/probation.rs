@@ -22,6 +22,16 @@ pub enum RollbackError {
         /// The module.
         module: String,
     },
+    /// The module was swapped as one with others of its set, and one of these can't be rolled back. None is.
+    #[error("set `{set}` isn't rolled back because of module `{module}`: {source}")]
+    InSet {
+        /// The set.
+        set: String,
+        /// The module.
+        module: String,
+        /// Why that one can't be.
+        source: Box<RollbackError>,
+    },
     /// The predecessor can't be loaded again, or the state can't be given back to it.
     #[error(transparent)]
     Reload(#[from] PushError),
@@ -33,6 +43,7 @@ impl RollbackError {
         match self {
             Self::UnknownModule { .. } => "unknown-module",
             Self::NoPredecessor { .. } => "no-predecessor",
+            Self::InSet { source, .. } => source.code(),
             Self::Reload(error) => error.code(),
         }
     }

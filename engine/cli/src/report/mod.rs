@@ -37,6 +37,12 @@ pub(crate) enum PushOutcome {
     Waiting { module: String, version: String },
 }
 
+/// How a push ended of which each candidate has an outcome: a set's, or a single one.
+#[derive(Deserialize)]
+pub(crate) struct SetPushed {
+    members: Vec<PushOutcome>,
+}
+
 /// A publish that has just happened.
 #[derive(Deserialize)]
 pub(crate) struct Published {
@@ -44,8 +50,10 @@ pub(crate) struct Published {
     #[serde(flatten)]
     swap: Swap,
     committed: Option<String>,
-    pub(crate) migrated: Option<Migrated>,
+    pub(crate) migrated: Option<Box<Migrated>>,
     rehearsal: Option<Box<Rehearsed>>,
+    /// The set that was swapped with it as one.
+    set: Option<String>,
 }
 
 /// What became of the state in it.
@@ -88,9 +96,32 @@ struct Swap {
     forced: Option<String>,
 }
 
+impl SetPushed {
+    pub(crate) fn of_one(outcome: PushOutcome) -> Self {
+        Self { members: vec![outcome] }
+    }
+
+    /// The publishes that there were.
+    pub(crate) fn published(&self) -> Vec<&Published> {
+        self.members.iter().filter_map(PushOutcome::published).collect()
+    }
+}
+
+impl Display for SetPushed {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        for (index, member) in self.members.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str("\n")?;
+            }
+            member.fmt(formatter)?;
+        }
+        Ok(())
+    }
+}
+
 impl PushOutcome {
     /// The publish, if there was one.
-    pub(crate) fn published(&self) -> Option<&Published> {
+    fn published(&self) -> Option<&Published> {
         match self {
             Self::Published(published) => Some(published),
             Self::Unchanged { .. } | Self::Waiting { .. } => None,
@@ -124,8 +155,11 @@ impl Display for PushOutcome {
 
 impl Display for Published {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let Self { module, swap, committed, migrated, rehearsal } = self;
+        let Self { module, swap, committed, migrated, rehearsal, set } = self;
         write!(formatter, "{module} {swap}")?;
+        if let Some(set) = set {
+            write!(formatter, "; as one with set {set}")?;
+        }
         if let Some(rehearsal) = rehearsal {
             write!(formatter, "; {rehearsal}")?;
         }

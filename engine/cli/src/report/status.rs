@@ -15,6 +15,8 @@ use super::{Swap, size};
 pub(crate) struct Status {
     pub(crate) modules: Vec<Module>,
     #[serde(default)]
+    sets: Vec<Set>,
+    #[serde(default)]
     faults: Vec<Fault>,
     audit: Option<Audit>,
     config: Option<Config>,
@@ -45,6 +47,24 @@ struct Fault {
     path: String,
     code: String,
     message: String,
+}
+
+/// Modules that can be swapped as one.
+#[derive(Deserialize)]
+struct Set {
+    name: String,
+    members: Vec<String>,
+    /// Those that are one at present.
+    together: Vec<String>,
+    swaps: SetSwaps,
+}
+
+#[derive(Deserialize)]
+struct SetSwaps {
+    published: u64,
+    rolled_back: u64,
+    committed: u64,
+    refused: u64,
 }
 
 /// What became of the lines of the audit log.
@@ -149,6 +169,9 @@ impl Display for Status {
             }
             write!(formatter, "{module}")?;
         }
+        for set in &self.sets {
+            writeln!(formatter, "\n{set}")?;
+        }
         for Fault { path, code, message } in &self.faults {
             writeln!(formatter, "\n{path}: {code}: {message}")?;
         }
@@ -162,6 +185,21 @@ impl Display for Status {
             }
             None => Ok(()),
         }
+    }
+}
+
+impl Display for Set {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let Self { name, members, together, swaps } = self;
+        write!(formatter, "set {name}: {}", members.join(", "))?;
+        if !together.is_empty() {
+            write!(formatter, "; as one: {}", together.join(", "))?;
+        }
+        let SetSwaps { published, rolled_back, committed, refused } = swaps;
+        write!(
+            formatter,
+            "\n  {published} published, {committed} committed, {rolled_back} rolled back, {refused} refused"
+        )
     }
 }
 

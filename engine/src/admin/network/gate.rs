@@ -78,7 +78,9 @@ impl Gate {
         if token.role == Role::Read && !looks {
             return Err(Refusal::Forbidden(token.name.clone()));
         }
-        if request.uri().path() != "/push" && request.body().size_hint().lower() > BODY_MAX {
+        let path = request.uri().path();
+        let pushes = path == "/push" || path.starts_with("/push/");
+        if !pushes && request.body().size_hint().lower() > BODY_MAX {
             return Err(Refusal::TooLarge);
         }
         Ok(token.clone())

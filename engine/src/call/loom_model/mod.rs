@@ -9,6 +9,7 @@
 mod handover;
 mod leasing;
 mod leaving;
+mod set;
 mod state;
 
 use std::sync::Arc;

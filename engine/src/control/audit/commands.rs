@@ -7,7 +7,7 @@ use super::{Action, Audit, Entry, Outcome};
 use crate::candidate::VersionNumber;
 use crate::engine::{Published, PushOutcome};
 use crate::error::{
-    CommitError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError, TakeError,
+    CommitError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError, SetPushError, TakeError,
 };
 use crate::lifecycle::Order;
 use crate::status::SnapshotTaken;
@@ -62,6 +62,24 @@ impl Audit {
             sha256: record.sha256.as_deref(),
             allowed: request.allowed,
             ..Entry::new(&request.asker, Action::Push, module.map(String::as_str), told)
+        });
+    }
+
+    /// A candidate of a set that was refused.
+    pub(in crate::control) fn set_refused(
+        &self,
+        request: &PushRequest,
+        record: &PushRecord,
+        error: &SetPushError,
+    ) {
+        let candidate = request.candidate.name();
+        let told = Outcome::refused(error.code(), error);
+        self.note(&Entry {
+            candidate: Some(&candidate),
+            version: record.version.as_ref().map(ToString::to_string),
+            sha256: record.sha256.as_deref(),
+            allowed: request.allowed,
+            ..Entry::new(&request.asker, Action::Push, record.module.as_deref(), told)
         });
     }
 

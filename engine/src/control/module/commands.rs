@@ -4,14 +4,17 @@
 //! version, is here: the predecessors that a rollback may return to, the counts and the last swap on the board, the
 //! verdict on a version that was on probation. What the machine refuses becomes the command's own error.
 
+use std::sync::Arc;
+
 use super::super::mailbox::Allowed;
 use super::super::observer::SwapStep;
 use super::super::staged::Staged;
-use super::super::transition::{Event, Refusal};
+use super::super::transition::{Event, Refusal, Step};
 use super::super::{Settings, intake};
 use super::{Halt, Module};
-use crate::candidate::VersionNumber;
 use crate::candidate::accept::Source;
+use crate::candidate::private::PrivateCopy;
+use crate::candidate::{Digest, VersionNumber};
 use crate::engine::Published;
 use crate::error::{CommitError, PushError, RollbackError};
 use crate::lock::lock;
@@ -19,6 +22,20 @@ use crate::probation::Reason;
 use crate::probation::record::Known;
 use crate::status::{Stages, Swap};
 use crate::tell::tell;
+
+/// A push on its way, and what it replaces.
+pub(crate) struct PushBegun {
+    from: Option<VersionNumber>,
+    /// The version whose probation it ends.
+    committed: Option<VersionNumber>,
+    predecessor: Option<Arc<PrivateCopy>>,
+}
+
+/// A rollback on its way, and what it withdraws.
+pub(crate) struct RollbackBegun {
+    from: Option<VersionNumber>,
+    withdrawn: Option<(VersionNumber, Digest)>,
+}
 
 impl Module {
     /// Takes a candidate through all steps. `stages` holds what accepting and reading it took.
@@ -28,8 +45,19 @@ impl Module {
         stages: Stages,
         settings: &Settings,
     ) -> Result<Published, PushError> {
+        let begun = self.begin_push(staged, stages, None, settings)?;
+        Ok(self.end_push(begun, settings))
+    }
+
+    /// Takes a candidate through the steps, all of them, or up to one that is left to take.
+    pub(crate) fn begin_push(
+        &mut self,
+        staged: Staged,
+        stages: Stages,
+        last: Option<Step>,
+        settings: &Settings,
+    ) -> Result<PushBegun, PushError> {
         self.refuse_if_stopped()?;
-        self.judge_before_push(settings)?;
         let from = self.active_number();
         let committed = self.standby().and(from.clone());
         let predecessor = self.active().map(|active| active.copy.clone());
@@ -37,7 +65,13 @@ impl Module {
         (self.migrated, self.forced, self.rehearsed) = (None, None, None);
         let event = Event::Push(staged.serial);
         self.staged = Some(staged);
-        self.drive(event, settings).map_err(|halt| self.push_error(halt))?;
+        self.drive_up_to(last, event, settings).map_err(|halt| self.push_error(halt))?;
+        Ok(PushBegun { from, committed, predecessor })
+    }
+
+    /// Writes down a push whose candidate is published.
+    pub(crate) fn end_push(&mut self, begun: PushBegun, settings: &Settings) -> Published {
+        let PushBegun { from, committed, predecessor } = begun;
         self.lineage.extend(predecessor);
         let surplus = self.lineage.len().saturating_sub(settings.kept_max);
         // Removing a file takes its time, and whoever has pushed waits for an answer.
@@ -49,7 +83,7 @@ impl Module {
             self.note_verdict(committed.clone(), None);
         }
         self.begin_probation(from.is_some());
-        Ok(self.conclude(from, committed))
+        self.conclude(from, committed, settings)
     }
 
     /// Returns to the predecessor: at once if it is in the other slot, else by loading its kept file.
@@ -58,6 +92,16 @@ impl Module {
         reason: Reason,
         settings: &Settings,
     ) -> Result<Published, RollbackError> {
+        let begun = self.begin_rollback(None, settings)?;
+        Ok(self.end_rollback(begun, reason, settings))
+    }
+
+    /// Takes the predecessor through the steps, all of them, or up to one that is left to take.
+    pub(crate) fn begin_rollback(
+        &mut self,
+        last: Option<Step>,
+        settings: &Settings,
+    ) -> Result<RollbackBegun, RollbackError> {
         self.refuse_if_stopped()?;
         let from = self.active_number();
         let withdrawn = from.clone().zip(self.active_digest());
@@ -74,24 +118,34 @@ impl Module {
             (self.staged, self.stages) = (Some(staged), stages);
             Some(serial)
         };
-        match self.drive(Event::Rollback { reloaded }, settings) {
-            Ok(()) => {}
+        match self.drive_up_to(last, Event::Rollback { reloaded }, settings) {
+            Ok(()) => Ok(RollbackBegun { from, withdrawn }),
             Err(Halt::Refused(Refusal::NoPredecessor)) => {
-                return Err(RollbackError::NoPredecessor { module: self.name().to_owned() });
+                Err(RollbackError::NoPredecessor { module: self.name().to_owned() })
             }
-            Err(halt) => return Err(self.push_error(halt).into()),
+            Err(halt) => Err(self.push_error(halt).into()),
         }
+    }
+
+    /// Writes down a rollback whose predecessor is published.
+    pub(crate) fn end_rollback(
+        &mut self,
+        begun: RollbackBegun,
+        reason: Reason,
+        settings: &Settings,
+    ) -> Published {
+        let RollbackBegun { from, withdrawn } = begun;
         self.lineage.pop();
         let mut board = lock(&self.board);
         board.swaps.rolled_back += 1;
         board.swaps.rolled_back_by_health += u64::from(reason.is_found());
         drop(board);
-        let published = self.conclude(from, None);
+        let published = self.conclude(from, None, settings);
         if let Some((version, digest)) = withdrawn {
             self.record_rollback(Known { version: version.clone(), digest });
             self.note_verdict(version, Some(reason));
         }
-        Ok(published)
+        published
     }
 
     /// Ends probation: the predecessor leaves its slot. Returns the version that stays.
@@ -114,7 +168,7 @@ impl Module {
         }
     }
 
-    fn push_error(&self, halt: Halt) -> PushError {
+    pub(super) fn push_error(&self, halt: Halt) -> PushError {
         match halt {
             Halt::Failed(error) => error,
             Halt::Refused(Refusal::Stopped) => PushError::Stopped,
@@ -125,7 +179,13 @@ impl Module {
     }
 
     /// Writes down a swap that has happened, and says it once.
-    fn conclude(&self, from: Option<VersionNumber>, committed: Option<VersionNumber>) -> Published {
+    fn conclude(
+        &self,
+        from: Option<VersionNumber>,
+        committed: Option<VersionNumber>,
+        settings: &Settings,
+    ) -> Published {
+        settings.observer.told(Some(self.name()), SwapStep::Publish);
         let to = self.active_number().expect("a swap ends with an active version");
         let swap = Swap { from, to, stages_us: self.stages, forced: self.forced.clone() };
         lock(&self.board).last_swap = Some(swap.clone());
@@ -139,6 +199,7 @@ impl Module {
             committed,
             migrated: self.migrated.clone(),
             rehearsal: self.rehearsed.clone(),
+            set: None,
         }
     }
 }

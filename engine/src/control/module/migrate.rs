@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use liveswap_state::sharded::Handle;
 
-use super::super::migration::{Migration, MigrationError, NotFlipped, capture};
+use super::super::migration::{Flipped, Migration, MigrationError, NotFlipped, capture};
 use super::super::progress::Progress;
 use super::super::sweep::Sweep;
 use super::super::{Asker, Settings};
@@ -23,6 +23,9 @@ use crate::lock::lock;
 use crate::probation::Reason;
 use crate::status::MigrationStage;
 use crate::tell::tell;
+
+/// What becomes of the migration of a set's member if another one can't be swapped.
+const CALLED_OFF: &str = "the swap of its set was called off";
 
 /// A migration that this swap needs.
 pub(super) struct Needed {
@@ -39,8 +42,7 @@ pub(super) struct HandedOver {
     attempts: u32,
     needed: Needed,
     sweep: Sweep,
-    collections: Vec<Handle>,
-    leftovers: Vec<Handle>,
+    flipped: Flipped,
 }
 
 impl Module {
@@ -148,18 +150,10 @@ impl Module {
         // SAFETY: the state is of this type, and the hand-over has it alone.
         match unsafe { migration.flip(converter, state.pointer.0) } {
             Ok(flipped) => {
-                state.pointer = StatePointer(flipped.state);
+                state.pointer = flipped.state;
                 state.generation += 1;
-                let (collections, leftovers) = (flipped.collections, flipped.leftovers);
-                self.handed_over = Some(HandedOver {
-                    hand_over,
-                    closed_at,
-                    attempts,
-                    needed,
-                    sweep,
-                    collections,
-                    leftovers,
-                });
+                let handed_over = HandedOver { hand_over, closed_at, attempts, needed, sweep, flipped };
+                self.handed_over = Some(handed_over);
                 Ok(())
             }
             Err(NotFlipped { state: Some(same), error }) => {
@@ -169,14 +163,45 @@ impl Module {
                 Err(error.into())
             }
             Err(NotFlipped { state: None, error }) => {
-                self.state = None;
-                self.first_generation = hand_over.give_up();
-                self.path.suspicions.clear();
-                let what = "the state is lost: neither the migration nor the way back from it did what it did on a copy";
-                tell(|| tracing::error!(module = self.name(), %error, "{what}"));
+                self.lose_state(hand_over);
                 Err(error.into())
             }
         }
+    }
+
+    fn lose_state(&mut self, hand_over: HandOver) {
+        self.state = None;
+        self.first_generation = hand_over.give_up();
+        self.path.suspicions.clear();
+        let what =
+            "the state is lost: neither the migration nor the way back from it did what it did on a copy";
+        tell(|| tracing::error!(module = self.name(), "{what}"));
+    }
+
+    /// A migration that was checked isn't carried out.
+    pub(super) fn forget_migration(&mut self) {
+        if let Some(Needed { progress, .. }) = self.needed.take() {
+            progress.end(MigrationStage::Failed, Some(CALLED_OFF.to_owned()));
+        }
+    }
+
+    /// Takes a hand-over back of which nothing was published yet, if there was one: the state becomes what it was.
+    pub(super) fn take_hand_over_back(&mut self) {
+        let Some(HandedOver { hand_over, needed, sweep, flipped, .. }) = self.handed_over.take() else {
+            return;
+        };
+        let Needed { migration, converter, progress } = needed;
+        // SAFETY: it was flipped by this migration, and the hand-over has the state alone ever since.
+        match unsafe { migration.undo(&converter, flipped) } {
+            Some(same) => {
+                let state = self.state.as_mut().expect("it was handed over");
+                (state.pointer, state.generation) = (StatePointer(same), state.generation - 1);
+                hand_over.publish(self.callable().expect("there is an active version"));
+                self.keep_running(sweep);
+            }
+            None => self.lose_state(hand_over),
+        }
+        progress.end(MigrationStage::Failed, Some(CALLED_OFF.to_owned()));
     }
 
     /// The version is published with the state that was made for it; and what is left to be migrated begins to be.
@@ -186,8 +211,8 @@ impl Module {
         version: Arc<Version>,
         settings: &Settings,
     ) {
-        let HandedOver { hand_over, closed_at, attempts, needed, sweep, collections, leftovers } =
-            handed_over;
+        let HandedOver { hand_over, closed_at, attempts, needed, sweep, flipped } = handed_over;
+        let (collections, leftovers) = flipped.keep();
         hand_over.publish(version);
         let pause_us = micros(closed_at.elapsed());
         let Needed { migration, progress, .. } = needed;
@@ -291,6 +316,9 @@ impl Module {
     pub(super) fn tend_sweep(&mut self, settings: &Settings) {
         if let Some(sweep) = self.sweep.as_ref().filter(|sweep| sweep.take_stuck()) {
             let module = self.name().to_owned();
+            if self.is_turned_back_by_rollback(sweep) && self.oversight.defer(Reason::MigrationStuck) {
+                return;
+            }
             if !self.is_turned_back_by_rollback(sweep) {
                 let what = "a part of the state can't be migrated, and no rollback would turn that back: calls that need \
                             it fail";

@@ -14,6 +14,7 @@
 //! | [`probation`] | what becomes of a version that was just published |
 //! | [`snapshots`] | taking snapshots of the state |
 //! | [`suspect`] | what is done about a state that may be half changed |
+//! | [`together`] | its part in the swap of a set |
 
 mod built_in;
 mod commands;
@@ -25,6 +26,7 @@ mod rehearse;
 mod snapshots;
 mod steps;
 mod suspect;
+mod together;
 mod yielding;
 
 use std::sync::{Arc, Mutex};
@@ -34,12 +36,11 @@ use liveswap_state::{BuiltIn, CodePointer, Modules, SharedOptions, Spawner};
 
 use super::departure::Departure;
 use super::library::Library;
-use super::observer::SwapStep;
 use super::reaper::Reaper;
 use super::staged::Staged;
 use super::state::State;
 use super::sweep::Sweep;
-use super::transition::{self, Action, Event, Phase, Refusal, Slot, Word};
+use super::transition::{self, Action, Event, Phase, Refusal, Slot, Step, Word};
 use super::{Serial, Settings};
 use crate::call::meter::Meter;
 use crate::call::{CallPath, FIRST_GENERATION, Footprint, Version};
@@ -55,6 +56,7 @@ use crate::rehearsal::recorder::Recorder;
 use crate::spawn::Work;
 use crate::status::{Board, Placed, Stages, Suspicion};
 use crate::tell::tell;
+pub(crate) use commands::{PushBegun, RollbackBegun};
 pub use configure::ConfigureError;
 pub(crate) use probation::Oversight;
 pub(crate) use snapshots::Snapshots;
@@ -323,6 +325,11 @@ impl Module {
 
     /// Feeds an event to the machine, carries out what it decides, and goes on until it rests.
     fn drive(&mut self, event: Event, settings: &Settings) -> Result<(), Halt> {
+        self.drive_up_to(None, event, settings)
+    }
+
+    /// The same, but no further than to this step, which then is still to be taken.
+    fn drive_up_to(&mut self, last: Option<Step>, event: Event, settings: &Settings) -> Result<(), Halt> {
         let mut event = Some(event);
         let mut outcome = Ok(());
         while let Some(happened) = event.take() {
@@ -330,6 +337,8 @@ impl Module {
             self.phase = phase;
             for action in actions {
                 match action {
+                    // Nothing comes after it.
+                    Action::Run(step) if last == Some(step) => {}
                     Action::Run(step) => {
                         self.write_board();
                         event = Some(match self.run(step, settings) {
@@ -377,7 +386,6 @@ impl Module {
         if let Some(work) = &self.work {
             work.begin();
         }
-        settings.observer.told(Some(self.name()), SwapStep::Publish);
         // Looking starts the clock of every call that is inside: from here on their ages are known.
         for other in self.loaded.iter().filter(|other| other.serial != serial) {
             self.path.holders(other.serial.0);

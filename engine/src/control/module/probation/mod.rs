@@ -42,12 +42,34 @@ pub(crate) struct Oversight {
     withdrawn: Vec<Digest>,
     /// The version that is being loaded takes over again after a crash.
     returns: bool,
+    /// What is found is somebody else's to act on: the set's, if that was swapped as one.
+    is_deferred: bool,
+    /// What was found at the last look, in that case.
+    deferred: Option<Verdict>,
 }
 
 impl Oversight {
     pub(crate) fn new(policy: Option<Probation>, record: Option<Record>) -> Self {
         let withdrawn = record.iter().flat_map(Record::withdrawn).collect();
-        Self { policy, record, watch: None, usual: None, verdicts: 0, withdrawn, returns: false }
+        Self {
+            policy,
+            record,
+            watch: None,
+            usual: None,
+            verdicts: 0,
+            withdrawn,
+            returns: false,
+            is_deferred: false,
+            deferred: None,
+        }
+    }
+
+    /// Leaves it to the set to roll back for this reason. False if there is none that acts for its members.
+    pub(super) fn defer(&mut self, reason: Reason) -> bool {
+        if self.is_deferred {
+            self.deferred = Some(Verdict::RollBack(reason));
+        }
+        self.is_deferred
     }
 
     /// What is to note the calls of a version.
@@ -102,13 +124,16 @@ impl Module {
         self.write_board();
     }
 
+    /// Looks once more at the version on probation. Gives what speaks against it.
+    pub(crate) fn condemned(&mut self, settings: &Settings) -> Option<Reason> {
+        self.look(settings);
+        self.oversight.watch.as_ref().and_then(|watch| watch.condemned.clone())
+    }
+
     /// A push has come. The version on probation is judged once more: if its health speaks against it, its predecessor
     /// takes over first, and it's that which the candidate is to replace.
-    pub(super) fn judge_before_push(&mut self, settings: &Settings) -> Result<(), PushError> {
-        self.look(settings);
-        let Some(reason) = self.oversight.watch.as_ref().and_then(|watch| watch.condemned.clone()) else {
-            return Ok(());
-        };
+    pub(crate) fn judge_before_push(&mut self, settings: &Settings) -> Result<(), PushError> {
+        let Some(reason) = self.condemned(settings) else { return Ok(()) };
         let rolled_back = self.rollback(reason.clone(), settings);
         let asker = Asker::Engine { reason: Some(reason.to_string()) };
         settings.audit.rolled_back(&asker, self.name(), &rolled_back);
@@ -129,6 +154,13 @@ impl Module {
             return;
         }
         let verdict = self.look(settings);
+        if self.oversight.is_deferred {
+            self.oversight.deferred = verdict;
+            if let Oversight { policy: Some(policy), watch: Some(watch), .. } = &mut self.oversight {
+                watch.look_later(policy);
+            }
+            return self.write_board();
+        }
         // What can't be done now is tried again and again, and told and written down once.
         let is_told = self.oversight.watch.as_ref().is_some_and(|watch| watch.is_told);
         let done = match verdict {
@@ -212,9 +244,27 @@ impl Module {
         watch.condemned.clone().map(Verdict::RollBack)
     }
 
+    /// Whether its set acts on what is found.
+    pub(crate) fn set_deferred(&mut self, is_deferred: bool) {
+        self.oversight.is_deferred = is_deferred;
+        if !is_deferred {
+            self.oversight.deferred = None;
+        }
+    }
+
+    /// What was found at the last look, for its set.
+    pub(crate) fn deferred(&self) -> Option<&Verdict> {
+        self.oversight.deferred.as_ref()
+    }
+
+    /// It could not be followed, and is found again at the next look.
+    pub(crate) fn forget_deferred(&mut self) {
+        self.oversight.deferred = None;
+    }
+
     /// Writes down what has become of a version.
     pub(super) fn note_verdict(&mut self, version: VersionNumber, reason: Option<Reason>) {
-        self.oversight.watch = None;
+        (self.oversight.watch, self.oversight.deferred) = (None, None);
         if let Some(snapshots) = &self.snapshots {
             snapshots.let_go();
         }

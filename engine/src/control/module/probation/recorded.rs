@@ -21,8 +21,7 @@ use crate::tell::tell;
 impl Module {
     /// Has the state become the candidate's; if the candidate is to go on probation, once the record says so.
     pub(in super::super) fn hand_over_on_record(&mut self, settings: &Settings) -> Result<(), PushError> {
-        let is_upgrade = matches!(self.phase, Phase::Swapping { purpose: Purpose::Upgrade, .. });
-        if !is_upgrade || self.oversight.policy.is_none() || self.active().is_none() {
+        if !self.goes_on_record() {
             return self.hand_over(settings);
         }
         let is_migrating = self.is_migrating();
@@ -32,14 +31,32 @@ impl Module {
         }
         let outcome = self.hand_over(settings);
         if outcome.is_err() {
-            // Who is on probation meanwhile may still need it.
-            if let Some(snapshots) = self.snapshots.as_ref().filter(|_| self.oversight.watch.is_none()) {
-                snapshots.let_go();
-            }
-            let taken_back = self.oversight.record.as_mut().map_or(Ok(()), Record::take_back);
-            self.report(taken_back);
+            self.take_record_back();
         }
         outcome
+    }
+
+    /// Whether the candidate of the swap under way goes on probation.
+    fn goes_on_record(&self) -> bool {
+        let is_upgrade = matches!(self.phase, Phase::Swapping { purpose: Purpose::Upgrade, .. });
+        is_upgrade && self.oversight.policy.is_some() && self.active().is_some()
+    }
+
+    /// Undoes a hand-over of which nothing was published yet, with what was written down of it.
+    pub(in super::super) fn take_back_on_record(&mut self) {
+        self.take_hand_over_back();
+        if self.goes_on_record() {
+            self.take_record_back();
+        }
+    }
+
+    fn take_record_back(&mut self) {
+        // Who is on probation meanwhile may still need it.
+        if let Some(snapshots) = self.snapshots.as_ref().filter(|_| self.oversight.watch.is_none()) {
+            snapshots.let_go();
+        }
+        let taken_back = self.oversight.record.as_mut().map_or(Ok(()), Record::take_back);
+        self.report(taken_back);
     }
 
     fn record_probation(&mut self) -> Result<(), RecordError> {

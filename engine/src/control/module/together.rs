@@ -1,0 +1,49 @@
+//! A module's part in the swap of a set: the same steps as alone, but in step with others.
+//!
+//! Each member is taken as far as it gets without anybody noticing: up to [`Step::HandOver`]. Then each hands its state
+//! over, if that becomes another one, and only then each is published, which the set makes one store of. So what fails
+//! in any member is found before anything of the others was published; those are called off.
+
+use super::super::Settings;
+use super::super::transition::{Event, Step};
+use super::{Halt, Module};
+use crate::error::PushError;
+
+impl Module {
+    /// Whether the predecessor of the active version is still in its slot.
+    pub(crate) fn has_standby(&self) -> bool {
+        self.standby().is_some()
+    }
+
+    /// Takes the step that is left to take. If it fails, the swap of this module is over.
+    pub(crate) fn hand_over_with_set(&mut self, settings: &Settings) -> Result<(), PushError> {
+        let outcome = self.run(Step::HandOver, settings);
+        if outcome.is_err() {
+            self.fail(settings);
+        }
+        outcome
+    }
+
+    /// Publishes what has come through all steps. It can't fail.
+    pub(crate) fn publish_with_set(&mut self, settings: &Settings) {
+        self.end_step(Event::Done, settings);
+    }
+
+    /// Ends a swap that has come at least as far as to the last step, or is through it, without a publish.
+    pub(crate) fn call_off(&mut self, has_handed_over: bool, settings: &Settings) {
+        if has_handed_over {
+            self.take_back_on_record();
+        }
+        self.fail(settings);
+    }
+
+    fn fail(&mut self, settings: &Settings) {
+        self.forget_migration();
+        self.end_step(Event::Failed, settings);
+    }
+
+    fn end_step(&mut self, event: Event, settings: &Settings) {
+        let ended = self.drive(event, settings);
+        debug_assert!(!matches!(ended, Err(Halt::Refused(_))), "a step was under way");
+    }
+}

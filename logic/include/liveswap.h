@@ -216,7 +216,8 @@ static inline void *liveswap_allocate(liveswap_call *call, liveswap_bytes name, 
     return liveswap__bound.host->allocate(call, name, size);
 }
 
-/* Removes a block. Gives whether there was one to remove. */
+/* Removes a block. Gives whether there was one to remove. Its content isn't valid any more, nor is its name, if it's the
+   one that `liveswap_next` gave: go on to the next block first. */
 static inline int liveswap_remove(liveswap_call *call, liveswap_bytes name) {
     return liveswap__bound.host->remove(call, name);
 }

@@ -157,9 +157,14 @@ impl CallPath {
         barrier::heavy();
     }
 
-    /// Runs `work` while nobody is in the state; none if somebody still is at the deadline. Calls wait meanwhile.
-    pub(crate) fn alone_by<R>(self: &Arc<Self>, deadline: Instant, work: impl FnOnce() -> R) -> Option<R> {
-        let _closed = self.gate.close_by(&self.participants, Some(deadline))?;
+    /// Runs `work` while nobody is in the state; none if somebody still is at the deadline, where there is one. Calls wait
+    /// meanwhile.
+    pub(crate) fn alone_by<R>(
+        self: &Arc<Self>,
+        deadline: impl Into<Option<Instant>>,
+        work: impl FnOnce() -> R,
+    ) -> Option<R> {
+        let _closed = self.gate.close_by(&self.participants, deadline.into())?;
         let _apart = Apart::new(self);
         Some(work())
     }

@@ -5,7 +5,6 @@
 //! file lies within the watched folder too, so that whoever looks there sees all that may be loaded from it.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::accept::AcceptError;
@@ -74,8 +73,12 @@ pub(crate) fn refuse_outside(root: &Path, file: &Path) -> Result<(), AcceptError
         }
         refuse_open(folder)?;
     }
-    let is_within = || -> io::Result<bool> { Ok(file.canonicalize()?.starts_with(root.canonicalize()?)) };
-    if is_within().map_err(unreadable)? { Ok(()) } else { Err(leads_out()) }
+    // Where it lies really: a link may lead from one folder within to another one.
+    let (root, file) = (root.canonicalize().map_err(unreadable)?, file.canonicalize().map_err(unreadable)?);
+    if !file.starts_with(&root) {
+        return Err(leads_out());
+    }
+    file.ancestors().take_while(|path| *path != root).try_for_each(refuse_open)
 }
 
 #[cfg(test)]
@@ -147,6 +150,19 @@ mod tests {
         assert_eq!(refused("leads out"), Some("leads-out"));
         assert_eq!(refused("folder/file"), Some("leads-out"));
         assert_eq!(refused("../outside/file"), Some("leads-out"));
+    }
+
+    #[test]
+    fn a_link_to_where_everybody_may_write_is_refused() {
+        let (_place, root) = place();
+        fs::create_dir(root.join("open")).unwrap();
+        fs::write(root.join("open/file"), "").unwrap();
+        symlink("open/file", root.join("link")).unwrap();
+        let refused = |mode| {
+            fs::set_permissions(root.join("open"), Permissions::from_mode(mode)).unwrap();
+            refuse_outside(&root, &root.join("link")).err().map(|error| error.code())
+        };
+        assert_eq!((refused(0o755), refused(0o777)), (None, Some("open-folder")));
     }
 
     #[test]

@@ -76,7 +76,12 @@ fn set(table: &mut Options, variable: &str, key: &[&str], text: &str) -> Result<
 
 /// The value that a text stands for, in the place of another one.
 fn read(variable: &str, before: Option<&OptionValue>, text: &str) -> Result<OptionValue, ConfigError> {
-    let guess = || format!("value = {text}").parse::<toml::Table>().ok()?.remove("value").map(value);
+    let guess = || {
+        // More than a value on one line is text: a comment, or another key behind it.
+        let is_one = !text.contains(['\n', '#']);
+        let mut table = is_one.then(|| format!("value = {text}").parse::<toml::Table>().ok())??;
+        table.remove("value").map(value)
+    };
     let fits = |guess: &OptionValue| match before {
         Some(before) => std::mem::discriminant(guess) == std::mem::discriminant(before),
         None => true,
@@ -142,13 +147,15 @@ mod tests {
             ("LIVESWAP_MY_NET__NUMBER", "7"),
             ("LIVESWAP_MY_NET__WORDS", "several words"),
             ("LIVESWAP_MY_NET__TWO_LINES", "1\nother = 2"),
+            ("LIVESWAP_MY_NET__REMARK", "5 # five"),
         ];
         let options = overlaid(before, &variables).unwrap();
         assert_eq!((options.text("text"), options.float("float")), (Ok("7"), Ok(7.0)));
         assert_eq!(options.list("list").map(<[_]>::len), Ok(2));
         assert_eq!((options.truth("truth"), options.integer("number")), (Ok(false), Ok(7)));
         assert_eq!(options.text("words"), Ok("several words"));
-        assert_eq!(options.get("other"), None);
+        assert_eq!((options.text("two_lines"), options.get("other")), (Ok("1\nother = 2"), None));
+        assert_eq!(options.text("remark"), Ok("5 # five"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use liveswap_state::BuiltIn;
 
+use super::admission::AdmissionError;
 use super::audit::PushRecord;
 use super::authority::Evidence;
 use super::events::Event;
@@ -418,12 +419,16 @@ fn read(
 /// Whether the same content would be refused again.
 fn is_lasting(error: &PushError) -> bool {
     match error {
+        // A folder may make the module, if it's put there.
+        PushError::Verify(VerifyError::UnknownModule { .. }) => false,
         // What the system or the disk had to say may be over the next time.
         PushError::Verify(_) | PushError::Load(_) | PushError::Prepare(_) => {
             !matches!(error.code(), "no-thread" | "no-memory-map" | "unreadable-snapshot")
         }
         PushError::Lifecycle(error) => error.is_lasting(),
         PushError::Rehearse(error) => error.is_lasting(),
+        // No module ever leaves the list.
+        PushError::Admission(AdmissionError::TooMany { .. }) => true,
         _ => false,
     }
 }

@@ -183,6 +183,7 @@ impl Worker {
             }
             Command::PushSet(set, requests, reply) => {
                 let outcome = self.push_set(&set, &requests);
+                self.start_what_can_be();
                 answer(reply, outcome);
             }
             Command::Rollback(name, asker, reply) => {

@@ -126,7 +126,9 @@ unsafe extern "C" fn allocate(call: &mut Call<'_>, name: Bytes, size: usize) -> 
 unsafe extern "C" fn remove(call: &mut Call<'_>, name: Bytes) -> c_int {
     // SAFETY: as the caller vouches.
     let name = str::from_utf8(unsafe { name.get() }).unwrap_or_default();
-    let removed = call.blocks_mut().and_then(|blocks| blocks.blocks.remove(name));
+    // A copy, because it may be the block's own, as `next` gives it.
+    let name = name.to_owned();
+    let removed = call.blocks_mut().and_then(|blocks| blocks.blocks.remove(&*name));
     c_int::from(removed.is_some())
 }
 

@@ -205,12 +205,24 @@ impl Module {
         }
         let (entry, context, pointer) =
             (*active.library.entry(), active.library.context().clone(), state.pointer);
+        let path = self.path.clone();
         let stop = move || {
-            let state = pointer;
-            // SAFETY: the active version works on it, so it's of its type; and nobody is in the module, or enters it.
-            unsafe { (entry.stop)(state.0, &context) }
+            // A snapshot may be in the state yet, or come to it later, if this hook hangs.
+            path.alone_by(deadline, || {
+                let state = pointer;
+                // SAFETY: the active version works on it, so it's of its type; and nobody else is in the state until this
+                // returns.
+                unsafe { (entry.stop)(state.0, &context) }
+            })
         };
-        let outcome = settings.hooks.run(&active.footprint, "stop", stop, drop);
+        let outcome = match settings.hooks.run(&active.footprint, "stop", stop, drop) {
+            Ok(Some(outcome)) => Ok(outcome),
+            Ok(None) => {
+                let reason = "a snapshot is still being taken";
+                return Err(LifecycleError::Occupied { module, hook: "stop", reason });
+            }
+            Err(error) => Err(error),
+        };
         if let Ok(Err(panic)) = &outcome {
             self.path.suspicions.note(Suspicion::of(&active.number.to_string(), "stop", panic));
         }

@@ -45,8 +45,8 @@ impl fmt::Display for Lane {
 
 /// A timer that logic has set, to [call it off](crate::Context::cancel_timer). It may be kept in the state.
 ///
-/// No two timers have the same one, also not those of a process before this: one that comes from an old snapshot names
-/// no timer.
+/// No two timers have the same one, also not those of a process before this, unless the clock was set back: one that comes
+/// from an old snapshot names no timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimerId(u64);
 

@@ -1,7 +1,7 @@
 //! The shell example: a command shell whose commands are modules from a folder.
 //!
 //! The shell knows no command by name. It opens a folder to every module with the interface
-//! [`Command`](shell_api::Command): what lies there at the start is loaded, and what is put there later joins while the
+//! [`Command`]: what lies there at the start is loaded, and what is put there later joins while the
 //! shell runs, or replaces an older version of itself. A file that is refused keeps no other from being loaded.
 //!
 //! Two things of its own it has: `help` lists the commands, and `exit` ends it.

@@ -166,6 +166,21 @@ fn p1_12_a_command_that_is_put_there_later_joins() {
 }
 
 #[test]
+fn a_module_that_was_pushed_in_vain_is_taken_from_its_folder() {
+    let one = folder(&["count"]);
+    let private = tempfile::tempdir().unwrap();
+    let builder = Engine::builder().modules_from::<dyn ShellCommand>(one.path());
+    let engine = builder.private_folder(private.path()).build().unwrap();
+    let elsewhere = folder(&["divide"]);
+    let error = engine.push(elsewhere.path().join("divide.v1.so")).unwrap_err();
+    assert_eq!(error.code(), "unknown-module", "{error}");
+
+    fs::copy(elsewhere.path().join("divide.v1.so"), one.path().join("divide.v1.so")).unwrap();
+    assert_eq!(engine.rescan(), []);
+    assert_eq!(active(&engine, "divide"), "1");
+}
+
+#[test]
 fn modules_that_are_found_are_bounded_and_not_for_everybody_to_make() {
     let two = folder(&["count", "echo"]);
     let private = tempfile::tempdir().unwrap();

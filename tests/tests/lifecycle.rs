@@ -541,6 +541,20 @@ fn a_start_that_comes_too_late_is_stopped_again() {
     assert_eq!(engine.lifecycle("chain").unwrap(), Started);
 }
 
+/// The hook never returns: the module is closed, so nobody can tell it to. Its thread ends with the process.
+#[test]
+fn a_stop_that_hangs_has_the_state_alone_and_no_snapshot_sees_it() {
+    let _scene = Scene::new();
+    let (kept, short) = (tempfile::tempdir().unwrap(), Duration::from_millis(200));
+    let builder = Engine::builder().register(chain()).hook_deadline(Duration::from_secs(2));
+    let builder = builder.drain_deadline(short).hand_over_deadline(short).snapshots(kept.path());
+    let engine = builder.build().unwrap();
+    push(&engine, Fixture::life("chain", "1").feature("stop-hangs").build());
+    assert_eq!(engine.stop_module("chain").unwrap_err().code(), "hook-hung");
+    assert_eq!(engine.snapshot("chain").unwrap_err().code(), "pause-missed");
+    assert_eq!(engine.status().modules[0].snapshots.as_ref().unwrap().taken, 0);
+}
+
 #[test]
 fn the_status_shows_the_phase_and_the_log_why_it_is_not_further() {
     let scene = Scene::new();

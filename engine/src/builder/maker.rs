@@ -7,10 +7,11 @@ use liveswap_state::{BuiltIn, Options, SharedOptions};
 
 use super::pools::Pools;
 use super::probation::Policies;
-use super::{Declaration, SnapshotSettings, built_in, sets, system};
+use super::snapshots::SnapshotSettings;
+use super::{Declaration, built_in, sets};
 use crate::call::suspicion::SuspectPolicy;
 use crate::call::{Bell, CallPath};
-use crate::control::{Module, Oversight, Reaper, Services, Snapshots};
+use crate::control::{Module, Oversight, Reaper, Services};
 use crate::error::BuildError;
 use crate::modules::{Declared, Modules};
 use crate::probation::record::Record;
@@ -63,13 +64,5 @@ impl Maker {
         let module = module.with_built_in(built_in::of(&self.built_ins, name));
         let (interface, interface_type) = (*interface, *interface_type);
         Ok((Declared { path, board, interface, interface_type, work }, module))
-    }
-
-    fn open_snapshots(&self, module: &str) -> Result<Option<Snapshots>, BuildError> {
-        let Some(SnapshotSettings { folder, keep, interval, at_end }) = &self.snapshots else {
-            return Ok(None);
-        };
-        let what = format!("keep snapshots in {}", folder.display());
-        Snapshots::open(folder, module, *keep, *interval, *at_end).map(Some).map_err(system(&what))
     }
 }

@@ -16,10 +16,11 @@ mod registration;
 mod rehearse;
 mod sets;
 mod signatures;
+mod snapshots;
 mod timers;
 
 use std::any::TypeId;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,10 +52,8 @@ pub use pools::Pool;
 use pools::Pools;
 use probation::Policies;
 pub use registration::Registration;
+use snapshots::SnapshotSettings;
 use timers::Ticks;
-
-/// How many snapshots are kept, unless the host says otherwise.
-const KEEP: NonZeroUsize = NonZeroUsize::new(3).expect("it isn't zero");
 
 /// What an engine is to be like.
 ///
@@ -104,14 +103,6 @@ pub struct Builder {
     output: Outputs,
     audit_log: Option<PathBuf>,
     config: Config,
-}
-
-/// Where snapshots are kept, how many, and how often one is taken.
-struct SnapshotSettings {
-    folder: PathBuf,
-    keep: NonZeroUsize,
-    interval: Option<Duration>,
-    at_end: bool,
 }
 
 /// Starts a trigger, once there is something for it to reach.
@@ -340,55 +331,6 @@ impl Builder {
     /// [`SuspectPolicy::Continue`], unless set.
     pub fn on_suspect(mut self, policy: SuspectPolicy) -> Self {
         self.suspect_policy = policy;
-        self
-    }
-
-    /// Keeps snapshots of each module's state in a folder, the latest few. The first version that is loaded begins with
-    /// the newest one that is intact; one is taken when the engine ends, and whenever it's [asked
-    /// for](Engine::snapshot). The folder is made if it is missing.
-    pub fn snapshots(mut self, folder: impl Into<PathBuf>) -> Self {
-        let folder = folder.into();
-        let fresh = SnapshotSettings { folder: folder.clone(), keep: KEEP, interval: None, at_end: true };
-        self.snapshots = Some(SnapshotSettings { folder, ..self.snapshots.unwrap_or(fresh) });
-        self
-    }
-
-    /// How many snapshots of a module are kept. 3, unless set. After [`snapshots`](Self::snapshots).
-    pub fn snapshots_max(mut self, keep: NonZeroUsize) -> Self {
-        if let Some(snapshots) = &mut self.snapshots {
-            snapshots.keep = keep;
-        }
-        self
-    }
-
-    /// How often a snapshot is taken by itself. Never, unless set. After [`snapshots`](Self::snapshots).
-    pub fn snapshot_every(mut self, interval: Duration) -> Self {
-        if let Some(snapshots) = &mut self.snapshots {
-            snapshots.interval = Some(interval);
-        }
-        self
-    }
-
-    /// Whether a snapshot is taken when the engine ends. It is, unless set. After [`snapshots`](Self::snapshots).
-    pub fn snapshot_at_end(mut self, is_taken: bool) -> Self {
-        if let Some(snapshots) = &mut self.snapshots {
-            snapshots.at_end = is_taken;
-        }
-        self
-    }
-
-    /// How many calls that logic has spawned may run at once, those of all modules together that have no
-    /// [pool](Self::pool) of their own; one at least. Each has a thread while it runs. What is beyond waits. 64, unless
-    /// set.
-    pub fn spawned_running_max(mut self, calls: usize) -> Self {
-        self.spawned_running_max = calls.max(1);
-        self
-    }
-
-    /// How many calls that logic has spawned may wait in each [`Lane`](liveswap_state::Lane), those of all modules
-    /// together that have no [pool](Self::pool) of their own. What is beyond is refused. 1,024, unless set.
-    pub fn spawned_waiting_max(mut self, calls: usize) -> Self {
-        self.spawned_waiting_max = calls;
         self
     }
 

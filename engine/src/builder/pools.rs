@@ -44,6 +44,21 @@ impl Pools {
 }
 
 impl Builder {
+    /// How many calls that logic has spawned may run at once, those of all modules together that have no
+    /// [pool](Self::pool) of their own; one at least. Each has a thread while it runs. What is beyond waits. 64, unless
+    /// set.
+    pub fn spawned_running_max(mut self, calls: usize) -> Self {
+        self.spawned_running_max = calls.max(1);
+        self
+    }
+
+    /// How many calls that logic has spawned may wait in each [`Lane`](liveswap_state::Lane), those of all modules
+    /// together that have no [pool](Self::pool) of their own. What is beyond is refused. 1,024, unless set.
+    pub fn spawned_waiting_max(mut self, calls: usize) -> Self {
+        self.spawned_waiting_max = calls;
+        self
+    }
+
     /// Gives a module a pool of its own for what it has the host call later
     /// ([`Context::spawn`](liveswap_state::Context::spawn)): whatever other modules do, so many of its calls may run at
     /// once. Given twice, the last one counts.

@@ -96,7 +96,7 @@ pub struct ModuleStatus {
     /// The module's name.
     pub name: String,
     /// `empty`, `serving`, `probation`, `verifying`, `rehearsing`, `loading`, `preparing`, `yielding`, `checking`,
-    /// `handing-over` or `stopped`.
+    /// `handing-over`, `initializing` or `stopped`.
     pub phase: &'static str,
     /// How far the module is in its life: `registered`, `initialized`, `started` or `stopped`.
     pub lifecycle: LifecyclePhase,

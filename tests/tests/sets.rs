@@ -313,6 +313,19 @@ fn p4_07_what_cant_be_a_push_of_a_set_is_refused_by_name() {
 }
 
 #[test]
+fn p4_07_what_serves_already_needs_no_room_for_versions_that_retire() {
+    let host = SetHost::serving(|builder| builder.retained_max(MEMBERS.len()));
+    let net = host.module("net");
+    let guard = net.enter().unwrap();
+    host.push(MEMBERS.map(second));
+    host.engine.commit("net").unwrap();
+    host.refused("too-many-retained", MEMBERS.map(first));
+    let pushed = host.push(MEMBERS.map(second));
+    assert!(pushed.members.iter().all(|outcome| matches!(outcome, PushOutcome::Unchanged { .. })));
+    drop(guard);
+}
+
+#[test]
 fn a_set_that_cant_be_meant_is_no_engine() {
     let builder = || Engine::builder().module::<dyn Trial>("net").module::<dyn Trial>("pool");
     let refused = |builder: liveswap::Builder| match builder.build() {

@@ -6,9 +6,9 @@ impl Builder {
     /// Leaves it to the host to initialize, start and stop the modules:
     /// [`Engine::initialize_modules`](crate::Engine::initialize_modules),
     /// [`start_modules`](crate::Engine::start_modules), [`stop_modules`](crate::Engine::stop_modules), and the same for one
-    /// module by its name. A first version that is pushed before its module is initialized waits for that
-    /// ([`PushOutcome::Waiting`](crate::PushOutcome::Waiting)). A module that is found while the engine runs is initialized
-    /// with its first version all the same.
+    /// module by its name. A first version that is pushed before its module is initialized, alone or with a set, waits for
+    /// that ([`PushOutcome::Waiting`](crate::PushOutcome::Waiting)). A module that is found while the engine runs is
+    /// initialized with its first version all the same.
     ///
     /// Without it, a module is initialized with its first version, once what it requires is, and started right
     /// afterwards, once what it requires has started. When the engine ends, what has started is stopped, either way.

@@ -3,9 +3,11 @@
 //! The host gives a function ([`Builder::on_event`](crate::Builder::on_event)), and the control thread calls it. It only
 //! tells: what the function does changes nothing about what has happened, and a panic in it is logged.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use crate::candidate::VersionNumber;
+use crate::engine::{Published, PushOutcome};
 use crate::tell::tell;
 
 /// Something has become of a candidate.
@@ -31,11 +33,12 @@ pub enum Event {
         /// The version that serves.
         to: VersionNumber,
     },
-    /// A candidate was refused. What served before serves on.
+    /// A candidate was refused. What served before serves on. If it was to be pushed as one with others, each of them is
+    /// told of.
     Failed {
         /// The candidate's name.
         candidate: String,
-        /// The error's [code](crate::PushError::code).
+        /// The error's [code](crate::PushError::code), or that of the [set's](crate::error::SetPushError::code).
         code: &'static str,
         /// The error's message.
         message: String,
@@ -51,6 +54,19 @@ type Function = dyn Fn(&Event) + Send + Sync;
 impl Events {
     pub(crate) fn new(function: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self(Some(Box::new(function)))
+    }
+
+    /// Tells what became of a candidate, if that is an event.
+    pub(super) fn tell_published(&self, outcome: &PushOutcome) {
+        if let PushOutcome::Published(Published { module, swap, .. }) = outcome {
+            let (module, from, to) = (module.clone(), swap.from.clone(), swap.to.clone());
+            self.tell(|| Event::Reloaded { module, from, to });
+        }
+    }
+
+    /// Tells that a candidate was refused.
+    pub(super) fn tell_failed(&self, candidate: String, code: &'static str, error: &impl Error) {
+        self.tell(|| Event::Failed { candidate, code, message: error.to_string() });
     }
 
     /// Tells of an event, which is made only if anybody listens.

@@ -129,26 +129,14 @@ impl Worker {
             if let Err(error) = &outcome {
                 tell(|| tracing::warn!(candidate = name, asker = %request.asker, code = error.code(), "refused: {error}"));
             }
-            thread.tell_outcome(&name, &outcome);
+            match &outcome {
+                Ok(Some(outcome)) => thread.settings.events.tell_published(outcome),
+                Ok(None) => {}
+                Err(error) => thread.settings.events.tell_failed(name, error.code(), error),
+            }
             thread.settings.audit.pushed(request, &record, &outcome);
             outcome
         })
-    }
-
-    fn tell_outcome(&self, name: &str, outcome: &Result<Option<PushOutcome>, PushError>) {
-        match outcome {
-            Ok(Some(PushOutcome::Published(published))) => self.settings.events.tell(|| Event::Reloaded {
-                module: published.module.clone(),
-                from: published.swap.from.clone(),
-                to: published.swap.to.clone(),
-            }),
-            Ok(_) => {}
-            Err(error) => self.settings.events.tell(|| Event::Failed {
-                candidate: name.to_owned(),
-                code: error.code(),
-                message: error.to_string(),
-            }),
-        }
     }
 
     /// Has the candidate's module push it, alone.

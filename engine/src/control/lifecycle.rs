@@ -92,13 +92,8 @@ impl Worker {
     /// Whether a candidate may be its module's version together with candidates of others: first versions that require
     /// each other may come as one.
     pub(super) fn may_come_with(&self, module: usize, others: &[usize]) -> Result<(), LifecycleError> {
-        let found = self.modules[module].lifecycle();
-        if found != LifecyclePhase::Registered {
+        if self.modules[module].lifecycle() != LifecyclePhase::Registered {
             return Ok(());
-        }
-        if self.lifecycle.starts_by_hand {
-            let (module, expected) = (self.name(module), LifecyclePhase::Initialized);
-            return Err(LifecycleError::OutOfOrder { module, found, expected });
         }
         let missing = self.lifecycle.lives.missing(module, &self.phases()).into_iter();
         let missing = missing.filter(|required| !others.contains(required));
@@ -120,7 +115,7 @@ impl Worker {
         if self.modules[module].lifecycle() != LifecyclePhase::Registered {
             return self.push_member(module, staged, stages).map(PushOutcome::Published);
         }
-        if self.lifecycle.starts_by_hand && self.lifecycle.taking != Some(module) {
+        if self.is_to_wait(module) {
             return Ok(self.keep_waiting(module, staged, stages, is_asked_for));
         }
         if let Err(error) = self.has_what_it_requires(module) {
@@ -133,8 +128,14 @@ impl Worker {
         Ok(PushOutcome::Published(published))
     }
 
+    /// Whether a candidate would be its module's first version, and the host hasn't asked for that yet.
+    pub(super) fn is_to_wait(&self, module: usize) -> bool {
+        let is_first = self.modules[module].lifecycle() == LifecyclePhase::Registered;
+        is_first && self.lifecycle.starts_by_hand && self.lifecycle.taking != Some(module)
+    }
+
     /// Keeps a first version for later. Of those that a watched folder offers, the newest; which one that is.
-    fn keep_waiting(
+    pub(super) fn keep_waiting(
         &mut self,
         module: usize,
         staged: Staged,

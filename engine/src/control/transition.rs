@@ -62,6 +62,8 @@ pub(crate) enum Step {
     Check,
     /// Have the state become the candidate's, between two calls. The same.
     HandOver,
+    /// Have the module's first version initialize its state. There is no such step for another.
+    Initialize,
 }
 
 /// Why a candidate is on its way.
@@ -109,6 +111,7 @@ impl Phase {
             Self::Swapping { step: Step::Yield, .. } => "yielding",
             Self::Swapping { step: Step::Check, .. } => "checking",
             Self::Swapping { step: Step::HandOver, .. } => "handing-over",
+            Self::Swapping { step: Step::Initialize, .. } => "initializing",
             Self::Stopped => "stopped",
         }
     }
@@ -214,7 +217,8 @@ pub(crate) fn next(phase: Phase, event: Event) -> (Phase, Vec<Action>) {
                 Step::Prepare => Some(Step::Yield),
                 Step::Yield => Some(Step::Check),
                 Step::Check => Some(Step::HandOver),
-                Step::HandOver => None,
+                Step::HandOver if slots.active.is_none() => Some(Step::Initialize),
+                Step::HandOver | Step::Initialize => None,
             };
             if let Some(step) = following {
                 return (Phase::Swapping { slots, candidate, step, purpose }, vec![Run(step)]);

@@ -69,9 +69,13 @@ impl Module {
         Ok(PushBegun { from, committed, predecessor })
     }
 
-    /// Writes down a push whose candidate is published.
+    /// Writes down a push whose candidate is published. The module's timers begin, if this is its first version: earlier,
+    /// there might be none to enter, as those of a set are published later than each of them.
     pub(crate) fn end_push(&mut self, begun: PushBegun, settings: &Settings) -> Published {
         let PushBegun { from, committed, predecessor } = begun;
+        if let Some(work) = &self.work {
+            work.begin();
+        }
         self.lineage.extend(predecessor);
         let surplus = self.lineage.len().saturating_sub(settings.kept_max);
         // Removing a file takes its time, and whoever has pushed waits for an answer.

@@ -66,12 +66,9 @@ impl Module {
         }
     }
 
-    /// The candidate is about to be published, and nothing else can fail any more. If it's the module's first version, it
-    /// initializes the state that it has made.
+    /// The module's first version is about to be published, and nothing else of it can fail any more: it initializes the
+    /// state that it has made.
     pub(super) fn initialize(&mut self, settings: &Settings) -> Result<(), PushError> {
-        if self.life.phase != LifecyclePhase::Registered {
-            return Ok(());
-        }
         let module = self.name().to_owned();
         let Some(staged) = &mut self.staged else { return Ok(()) };
         let Some(StatePointer(state)) = staged.created.as_ref().map(|created| created.pointer) else {

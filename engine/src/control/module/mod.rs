@@ -383,9 +383,6 @@ impl Module {
         }
         self.note_first_version();
         self.stages.publish = Some(micros(started.elapsed()));
-        if let Some(work) = &self.work {
-            work.begin();
-        }
         // Looking starts the clock of every call that is inside: from here on their ages are known.
         for other in self.loaded.iter().filter(|other| other.serial != serial) {
             self.path.holders(other.serial.0);

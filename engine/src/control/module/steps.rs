@@ -69,7 +69,9 @@ impl Module {
     /// Takes a step, and notes how long that took.
     pub(super) fn run(&mut self, step: Step, settings: &Settings) -> Result<(), PushError> {
         let seen = seen(step);
-        ask(settings, Some(self.name()), seen)?;
+        if let Some(seen) = seen {
+            ask(settings, Some(self.name()), seen)?;
+        }
         let started = Instant::now();
         let outcome = match step {
             Step::Verify => self.with_staged(|module, staged| module.verify(staged, settings)),
@@ -80,10 +82,11 @@ impl Module {
             Step::Prepare => self.with_staged(|module, staged| Ok(module.prepare(staged, settings)?)),
             Step::Yield => self.ask_to_yield(settings),
             Step::Check => self.check(settings),
-            Step::HandOver => self.hand_over_on_record(settings).and_then(|()| self.initialize(settings)),
+            Step::HandOver => self.hand_over_on_record(settings),
+            Step::Initialize => self.initialize(settings),
         };
         let took = micros(started.elapsed());
-        if outcome.is_ok() {
+        if let (Ok(()), Some(seen)) = (&outcome, seen) {
             settings.observer.told(Some(self.name()), seen);
         }
         match step {
@@ -94,6 +97,7 @@ impl Module {
             Step::Yield => self.stages.yielding = self.active().map(|_| took),
             Step::Check => self.stages.check = self.is_migrating().then_some(took),
             Step::HandOver => self.stages.hand_over = self.is_migrating().then_some(took),
+            Step::Initialize => {}
         }
         outcome
     }
@@ -170,16 +174,17 @@ impl Module {
     }
 }
 
-/// The step, as the host knows it.
-fn seen(step: Step) -> SwapStep {
+/// The step, as the host knows it. What belongs to the module's life, and not to a swap, it isn't asked about.
+fn seen(step: Step) -> Option<SwapStep> {
     match step {
-        Step::Verify => SwapStep::Verify,
-        Step::Rehearse => SwapStep::Rehearse,
-        Step::Load => SwapStep::Load,
-        Step::Prepare => SwapStep::Prepare,
-        Step::Yield => SwapStep::Yield,
-        Step::Check => SwapStep::Check,
-        Step::HandOver => SwapStep::HandOver,
+        Step::Verify => Some(SwapStep::Verify),
+        Step::Rehearse => Some(SwapStep::Rehearse),
+        Step::Load => Some(SwapStep::Load),
+        Step::Prepare => Some(SwapStep::Prepare),
+        Step::Yield => Some(SwapStep::Yield),
+        Step::Check => Some(SwapStep::Check),
+        Step::HandOver => Some(SwapStep::HandOver),
+        Step::Initialize => None,
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Member, Swapped, Together};
 use crate::control::audit::PushRecord;
 use crate::control::intake::{Origin, Taken};
 use crate::control::mailbox::PushRequest;
-use crate::control::module::PushBegun;
+use crate::control::module::{Module, PushBegun};
 use crate::control::staged::Staged;
 use crate::control::thread::Worker;
 use crate::control::transition::Step;
@@ -82,6 +82,8 @@ impl Worker {
         }
         // What is required comes first.
         candidates.sort_by_key(|(_, candidate)| candidate.index);
+        let (waiting, candidates): (Vec<_>, Vec<_>) =
+            candidates.into_iter().partition(|(_, candidate)| self.is_to_wait(candidate.index));
         let (places, candidates): (Vec<_>, Vec<_>) = candidates.into_iter().unzip();
         let indices: Vec<_> = candidates.iter().map(|candidate| candidate.index).collect();
         let published = self.swap_together(set, candidates).map_err(|(at, error)| {
@@ -90,6 +92,10 @@ impl Worker {
         })?;
         for (place, published) in places.into_iter().zip(published) {
             outcomes[place] = Some(PushOutcome::Published(published));
+        }
+        // Only now: if others are refused, these don't come by themselves.
+        for (place, Candidate { index, staged, stages }) in waiting {
+            outcomes[place] = Some(self.keep_waiting(index, staged, stages, true));
         }
         Ok(SetPushed { set: name.to_owned(), members: outcomes.into_iter().flatten().collect() })
     }
@@ -115,6 +121,9 @@ impl Worker {
         set: usize,
         candidates: Vec<Candidate>,
     ) -> Result<Vec<Published>, (usize, Box<PushError>)> {
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
         let retiring = candidates.len().saturating_sub(1);
         let limit = self.settings.retained_max.saturating_sub(retiring);
         self.reaper.has_room(limit).map_err(|error| (0, error.into()))?;
@@ -145,29 +154,29 @@ impl Worker {
         let published = published.collect();
         self.commit_left_behind(before, &indices);
         self.note_initialized();
-        if !indices.is_empty() {
-            tell(|| tracing::info!(set = name, modules = self.names(&indices), "published as one"));
-            self.note_swap(set, &indices);
-        }
+        tell(|| tracing::info!(set = name, modules = self.names(&indices), "published as one"));
+        self.note_swap(set, &indices);
         Ok(published)
     }
 
-    /// Has each member hand its state over, and then publishes all by one store. If one fails, all are called off.
+    /// Has each member hand its state over, and the first versions among them initialize theirs, and then publishes all by
+    /// one store. If one fails, all are called off.
     pub(super) fn publish_together<B>(
         &mut self,
         set: usize,
         mut members: Vec<Member<B>>,
     ) -> Result<Vec<Member<B>>, (usize, Box<PushError>)> {
         let held = self.sets[set].set.hold();
-        for at in 0..members.len() {
-            let index = members[at].index;
-            if let Err(error) = self.modules[index].hand_over_with_set(&self.settings) {
-                // Its own swap has ended already.
-                members.remove(at);
-                self.call_off(members);
-                return Err((at, error.into()));
+        for step in [Module::hand_over_with_set, Module::initialize_with_set] {
+            for at in 0..members.len() {
+                if let Err(error) = step(&mut self.modules[members[at].index], &self.settings) {
+                    // Its own swap has ended already.
+                    members.remove(at);
+                    self.call_off(members);
+                    return Err((at, error.into()));
+                }
+                members[at].has_handed_over = true;
             }
-            members[at].has_handed_over = true;
         }
         for member in &members {
             self.modules[member.index].publish_with_set(&self.settings);
@@ -195,7 +204,7 @@ impl Worker {
         known.is_told = false;
     }
 
-    /// Writes down what became of the push of a set: a line for each candidate.
+    /// Writes down what became of the push of a set, and tells the host: a line and an event for each candidate.
     fn note_push(
         &self,
         set: &str,
@@ -212,10 +221,14 @@ impl Worker {
         for (place, (request, record)) in requests.iter().zip(records).enumerate() {
             match outcome {
                 Ok(pushed) => {
-                    let pushed = Ok(pushed.members.get(place).cloned());
-                    self.settings.audit.pushed(request, record, &pushed);
+                    let pushed = pushed.members.get(place);
+                    pushed.into_iter().for_each(|outcome| self.settings.events.tell_published(outcome));
+                    self.settings.audit.pushed(request, record, &Ok(pushed.cloned()));
                 }
-                Err(error) => self.settings.audit.set_refused(request, record, error),
+                Err(error) => {
+                    self.settings.events.tell_failed(request.candidate.name(), error.code(), error);
+                    self.settings.audit.set_refused(request, record, error);
+                }
             }
         }
     }

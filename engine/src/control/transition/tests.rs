@@ -167,8 +167,13 @@ const UPGRADE: [Event; 7] = [Event::Done; 7];
 const RETURN: [Event; 6] = [Event::Done; 6];
 const FALL_BACK: [Event; 3] = [Event::Rollback { reloaded: None }, Event::Done, Event::Done];
 
+/// The first version has a step more.
 fn pushed(serials: &[usize]) -> Vec<Event> {
-    serials.iter().flat_map(|serial| [Event::Push(Serial(*serial))].into_iter().chain(UPGRADE)).collect()
+    let pushes = serials.iter().enumerate().map(|(place, serial)| {
+        let initialized = (place == 0).then_some(Event::Done);
+        [Event::Push(Serial(*serial))].into_iter().chain(UPGRADE).chain(initialized)
+    });
+    pushes.flatten().collect()
 }
 
 #[test]
@@ -209,6 +214,13 @@ fn a_rollback_that_fails_leaves_both_where_they_are() {
     let events = [Event::Rollback { reloaded: None }, Event::Done, Event::Failed];
     let (phase, actions) = run(&[pushed(&[1, 2]), events.to_vec()].concat());
     assert_eq!((phase, actions), (before, Vec::new()));
+}
+
+#[test]
+fn only_the_first_version_initializes_and_last_of_all() {
+    let events = |number: &[usize]| [pushed(number), vec![Event::Push(Serial(9))], UPGRADE.to_vec()].concat();
+    assert_eq!(run(&events(&[])).1, [Action::Run(Step::Initialize)]);
+    assert_eq!(run(&events(&[1])).1[0], Action::Publish(Serial(9)));
 }
 
 #[test]

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 
 use fixture_api::Game;
 use liveswap::status::{ModuleStatus, RetiredStatus};
-use liveswap::{Builder, Engine, Module, Published, Push, PushError, PushOutcome};
+use liveswap::{Builder, Engine, Module, Published, Push, PushError};
 use liveswap_state::Interface;
 use tempfile::TempDir;
 
-use crate::maps;
-use crate::wait_until;
+use crate::{maps, outcome, wait_until};
 
 /// The module that the fixture libraries are versions of.
 pub const MODULE: &str = "logic";
@@ -108,19 +107,13 @@ impl Host {
     /// Pushes, and it's published.
     #[track_caller]
     pub fn push(&self, push: impl Into<Push>) -> Published {
-        match self.engine.push(push) {
-            Ok(PushOutcome::Published(published)) => published,
-            other => panic!("expected a publish, got {other:?}"),
-        }
+        outcome::published(self.engine.push(push))
     }
 
     /// Pushes, and it's refused with this code.
     #[track_caller]
     pub fn refused(&self, code: &str, push: impl Into<Push>) -> PushError {
-        match self.engine.push(push) {
-            Err(error) if error.code() == code => error,
-            other => panic!("expected `{code}`, got {other:?}"),
-        }
+        outcome::refused(code, self.engine.push(push))
     }
 
     /// Returns to the predecessor.

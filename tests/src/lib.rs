@@ -14,6 +14,7 @@ pub mod links;
 pub mod log;
 pub mod maps;
 pub mod network;
+pub mod outcome;
 pub mod patch;
 pub mod reaction;
 pub mod sets;

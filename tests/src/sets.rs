@@ -1,16 +1,34 @@
 //! Hosts with a set of three modules, whose versions are one fixture library under three names.
 
+use std::env;
+
 use fixture_api::trial::Trial;
 use liveswap::{Builder, Engine, Module, Push, SetPushed, SetStatus};
 use tempfile::TempDir;
 
-use crate::{Fixture, Patched};
+use crate::{Fixture, Patched, outcome};
 
 /// The set's name.
 pub const SET: &str = "node";
 
 /// Its members.
 pub const MEMBERS: [&str; 3] = ["chain", "net", "pool"];
+
+/// How often a set is swapped under load, unless `LIVESWAP_SET_SWAPS` says otherwise; `ci/sets` says 500.
+const SWAPS: usize = 40;
+
+/// How often a set is to be swapped under load.
+pub fn swaps() -> usize {
+    env::var("LIVESWAP_SET_SWAPS").map_or(SWAPS, |count| count.parse().expect("it's a number"))
+}
+
+/// The next of a sequence that looks like chance.
+pub fn next(seed: &mut u64) -> u64 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    *seed
+}
 
 /// An engine with the set, and its folder.
 #[derive(Debug)]
@@ -64,10 +82,7 @@ impl SetHost {
     /// Pushes candidates as one, and they are refused with this code.
     #[track_caller]
     pub fn refused(&self, code: &str, candidates: impl IntoIterator<Item = Push>) {
-        match self.engine.push_set(SET, candidates) {
-            Err(error) if error.code() == code => {}
-            other => panic!("expected `{code}`, got {other:?}"),
-        }
+        outcome::refused(code, self.engine.push_set(SET, candidates));
     }
 
     /// A member's handle.

@@ -18,7 +18,7 @@ use liveswap::{
 };
 use liveswap_tests::demo::{Process, Signal, program};
 use liveswap_tests::log::{Log, Record};
-use liveswap_tests::{Fixture, wait_until};
+use liveswap_tests::{Fixture, outcome, wait_until};
 use tempfile::TempDir;
 
 fn chain() -> Registration {
@@ -98,16 +98,12 @@ fn life(module: &'static str) -> PathBuf {
 
 #[track_caller]
 fn push(engine: &Engine, candidate: impl AsRef<Path>) {
-    let outcome = engine.push(candidate.as_ref());
-    assert!(matches!(outcome, Ok(PushOutcome::Published(_))), "{outcome:?}");
+    outcome::published(engine.push(candidate.as_ref()));
 }
 
 #[track_caller]
 fn refused(engine: &Engine, code: &str, candidate: impl AsRef<Path>) -> PushError {
-    match engine.push(candidate.as_ref()) {
-        Err(error) if error.code() == code => error,
-        other => panic!("expected `{code}`, got {other:?}"),
-    }
+    outcome::refused(code, engine.push(candidate.as_ref()))
 }
 
 /// Each module's phase.

@@ -5,11 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use fixture_api::life::Life;
 use fixture_api::world::Realm;
-use liveswap::error::SetPushError;
-use liveswap::{
-    Builder, Engine, Event, LifecyclePhase, Moment, Push, PushOutcome, Registration, SetPushed, SwapStep,
-};
+use liveswap::{Builder, Engine, Event, LifecyclePhase, Moment, Push, PushOutcome, Registration, SwapStep};
 use liveswap_tests::log::Log;
+use liveswap_tests::outcome::refused;
 use liveswap_tests::sets::{MEMBERS, SET, SetHost, candidate, first, second};
 use liveswap_tests::{Fixture, Patched, world};
 use tempfile::TempDir;
@@ -42,13 +40,6 @@ fn told(modules: [&str; 2]) -> Vec<String> {
 
 fn diary(engine: &Engine, module: &str) -> Vec<String> {
     engine.module::<dyn Life>(module).unwrap().call(|life| life.diary()).unwrap()
-}
-
-fn refused(code: &str, outcome: Result<SetPushed, SetPushError>) {
-    match outcome {
-        Err(error) if error.code() == code => {}
-        other => panic!("expected `{code}`, got {other:?}"),
-    }
 }
 
 /// A host's function that refuses the hand-over of a module once.

@@ -1,22 +1,19 @@
 //! Sets: modules that are swapped as one. Nobody ever sees old ones beside new ones.
 
+use std::fs;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-use std::{env, fs};
 
 use fixture_api::trial::Trial;
 use fixture_api::world::Realm;
 use liveswap::error::SetError;
 use liveswap::{BuildError, CallError, Engine, Module, Push, PushOutcome, SwapStep};
 use liveswap_tests::demo::command;
-use liveswap_tests::sets::{MEMBERS, SET, SetHost, candidate, first, second};
+use liveswap_tests::sets::{MEMBERS, SET, SetHost, candidate, first, next, second, swaps};
 use liveswap_tests::{Fixture, Patched, comes_true, maps, trial, world};
-
-/// How often the set is swapped under load, unless `LIVESWAP_SET_SWAPS` says otherwise; `ci/sets` says 500.
-const SWAPS: usize = 40;
 
 const CALLERS: u64 = 3;
 
@@ -56,18 +53,10 @@ fn request(members: &[Module<dyn Trial>], seed: u64) -> Result<String, CallError
     Ok(version)
 }
 
-/// The next of a sequence that looks like chance.
-fn next(seed: &mut u64) -> u64 {
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    *seed
-}
-
 /// P4.7, with states in two of the modules that take another shape each time.
 #[test]
 fn p4_07_a_set_swapped_as_one_under_load_is_never_seen_mixed() {
-    let swaps = env::var("LIVESWAP_SET_SWAPS").map_or(SWAPS, |count| count.parse().expect("it's a number"));
+    let swaps = swaps();
     let host = SetHost::serving(|builder| builder.pause_max(Duration::from_millis(20)).retained_max(64));
     let is_over = AtomicBool::new(false);
     let requests = AtomicUsize::new(0);

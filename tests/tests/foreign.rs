@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use liveswap::{Abi, CallError, Output, Probation, Push, Reason, Rehearsal, inspect};
+use liveswap::{Abi, CallError, Probation, Push, Reason, Rehearsal, inspect};
 use liveswap_state::{Bytes, BytesProxy, Gate};
 use liveswap_tests::demo::command;
-use liveswap_tests::foreign::{Source, behaviours, counter, has_compilers, sample};
+use liveswap_tests::foreign::{Source, behaviours, counter, has_compilers};
 use liveswap_tests::log::Log;
 use liveswap_tests::threads::Worker;
 use liveswap_tests::{Host, alone, logic, maps, wait_until};
@@ -504,49 +503,6 @@ fn logic_in_cxx_that_says_it_isnt_well_is_rolled_back() {
     let verdict = host.status().last_verdict.unwrap();
     assert_eq!(ask(&host, "version", ""), answered("841"));
     assert_eq!(verdict.reason, Some(Reason::Unhealthy { reason: "something is wrong".to_owned() }));
-}
-
-#[test]
-fn p0_10_the_sample_in_cxx_says_its_lines() {
-    if !has_compilers() {
-        return;
-    }
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let kept = lines.clone();
-    let host = Host::of::<dyn Bytes>(|builder, _| {
-        let keep = move |output: &Output<'_>| {
-            kept.lock().unwrap().push(format!("{} {}", output.version, output.text));
-        };
-        builder.option("logic", "k", "v").on_output(keep)
-    });
-    push(&host, &sample("1"));
-    assert_eq!(call(&host, "inference", "X"), answered("done by 1"));
-    replace(&host, &sample("2"));
-    host.wait_until_unmapped("1");
-    assert_eq!(call(&host, "inference", "Y"), answered("done by 2"));
-    assert_eq!(ask(&host, "inferences", ""), answered("2"));
-    assert_eq!(ask(&host, "config", "k"), answered("v"));
-    assert_eq!(host.end().mapped, 0);
-    let lines = lines.lock().unwrap();
-    let of = |version: &str| -> Vec<_> {
-        lines.iter().filter_map(|line| line.strip_prefix(version)?.strip_prefix(' ')).collect()
-    };
-    let first = [
-        "SamplePlugin constructed",
-        "Set config: k = v",
-        "SamplePlugin opened",
-        "inference: X done.",
-        "SamplePlugin closed",
-        "SamplePlugin destroyed",
-    ];
-    let second = [
-        "SamplePlugin constructed",
-        "SamplePlugin reopened after reload",
-        "inference: Y done.",
-        "SamplePlugin closed",
-        "SamplePlugin destroyed",
-    ];
-    assert_eq!((of("1"), of("2")), (first.to_vec(), second.to_vec()));
 }
 
 #[test]

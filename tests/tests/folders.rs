@@ -99,6 +99,30 @@ fn p2_01_what_comes_into_a_folder_that_comes_while_the_host_runs_is_found() {
 }
 
 #[test]
+fn p2_03_what_is_wrong_in_a_folder_is_forgotten_when_that_goes() {
+    let place = place(|modules| {
+        for folder in ["moved/in", "deleted"] {
+            make(&modules.join(folder));
+            // Each another content: one is told of once.
+            put(&modules.join(folder), "echo.v1.so", folder.as_bytes());
+        }
+    });
+    // As the status says it, which looks at no folder.
+    let faults = || place.engine.status().faults.len();
+    assert_eq!(faults(), 2);
+    let elsewhere = place.modules.parent().unwrap().join("elsewhere");
+    fs::rename(place.modules.join("moved"), &elsewhere).unwrap();
+    wait_until("what was moved out is forgotten", || faults() == 1);
+    // What then comes there is nobody's. It would be reported before what comes here later.
+    put(&elsewhere.join("in"), "upper.v1.so", &content("upper"));
+    put(&place.modules, "divide.v1.so", &content("divide"));
+    wait_until("what comes later is found", || place.names() == ["divide"]);
+    assert_eq!(faults(), 1);
+    fs::remove_dir_all(place.modules.join("deleted")).unwrap();
+    wait_until("what was deleted is forgotten", || faults() == 0);
+}
+
+#[test]
 fn p2_01_links_lead_nowhere_else() {
     let outside = tempfile::tempdir().unwrap();
     put(outside.path(), "upper.v1.so", &content("upper"));

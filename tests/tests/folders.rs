@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use liveswap::{Engine, Event};
-use liveswap_tests::commands::{command, command_as, put};
+use liveswap_tests::commands::{command, command_as, make, put};
 use liveswap_tests::{Fixture, Host, logic, wait_until};
 use shell_api::Command;
 use tempfile::TempDir;
@@ -25,12 +25,6 @@ fn place(prepare: impl FnOnce(&Path)) -> Place {
     prepare(&modules);
     let engine = Engine::builder().modules_from::<dyn Command>(&modules).build().unwrap();
     Place { engine, modules, _folder: folder }
-}
-
-/// Makes a folder that not everybody may write to, whatever this process's mask says.
-fn make(folder: &Path) {
-    fs::create_dir_all(folder).unwrap();
-    fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
 }
 
 impl Place {

@@ -25,7 +25,7 @@ use crate::modules::{Declared, Modules};
 use crate::registry::Registry;
 use crate::rehearsal::Rehearsed;
 use crate::sets::SetStatus;
-use crate::status::{ConfigStatus, FolderFault, ModuleStatus, SnapshotTaken, Status, Swap};
+use crate::status::{ConfigStatus, FolderFault, ModuleStatus, RefusedStatus, SnapshotTaken, Status, Swap};
 #[cfg(feature = "signals")]
 use crate::trigger::end::EndSignal;
 
@@ -407,9 +407,11 @@ impl Core {
             ModuleStatus::new(&module.path, &lock(&module.board), &retired, work)
         };
         let modules = self.modules.all().map(status).collect();
+        let of_none = retired.iter().filter(|retired| self.modules.find(&retired.module).is_none());
+        let refused = of_none.map(RefusedStatus::new).collect();
         let file = self.config.file().map(Path::to_owned);
         let config = file.map(|file| ConfigStatus { file, failure: self.config.failure() });
         let sets = self.sets.iter().map(|board| lock(board).clone()).collect();
-        Status { modules, sets, faults: self.faults.list(), audit: self.audit.status(), config }
+        Status { modules, sets, refused, faults: self.faults.list(), audit: self.audit.status(), config }
     }
 }

@@ -16,7 +16,8 @@ use crate::module::Module;
 /// a connection that stays for days. Dropping it lets the version go.
 ///
 /// It doesn't keep the state in its shape: if that is turned into one of another shape meanwhile, calls that touch it are
-/// answered [`CallError::Superseded`]. Then drop the lease, take another one, and go on with that.
+/// answered [`CallError::Superseded`]. Then drop the lease, take another one, and go on with that. For the moment in which
+/// that is done, calls through a lease wait, as all others do.
 ///
 /// ```no_run
 /// # #[liveswap_state::interface]

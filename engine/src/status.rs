@@ -32,6 +32,9 @@ pub struct Status {
     /// In the order in which they were declared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<SetStatus>,
+    /// Candidates that would have made modules and weren't taken, as long as something keeps them in memory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedStatus>,
     /// What is wrong in the watched folders, sorted by path.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FolderFault>,
@@ -41,6 +44,17 @@ pub struct Status {
     /// The configuration's file; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<ConfigStatus>,
+}
+
+/// A version of a module that there isn't.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct RefusedStatus {
+    /// The module that it would have made.
+    pub module: String,
+    /// What keeps it in memory.
+    #[serde(flatten)]
+    pub version: RetiredStatus,
 }
 
 /// The file that the modules' options are read from.
@@ -396,13 +410,7 @@ impl ModuleStatus {
             retired: retired
                 .iter()
                 .filter(|retired| retired.module == path.module)
-                .map(|retired| RetiredStatus {
-                    version: retired.version.clone(),
-                    state: retired.state,
-                    holders: describe(path.methods, retired.holders.clone()),
-                    reason: retired.reason.clone(),
-                    live_bytes: retired.live_bytes,
-                })
+                .map(|retired| RetiredStatus::new(path.methods, retired))
                 .collect(),
             swaps: board.swaps,
             last_swap: board.last_swap.clone(),
@@ -414,6 +422,25 @@ impl ModuleStatus {
             options: board.options.clone(),
             work,
         }
+    }
+}
+
+impl RetiredStatus {
+    fn new(methods: &'static [MethodSpec], retired: &RetiredView) -> Self {
+        Self {
+            version: retired.version.clone(),
+            state: retired.state,
+            holders: describe(methods, retired.holders.clone()),
+            reason: retired.reason.clone(),
+            live_bytes: retired.live_bytes,
+        }
+    }
+}
+
+impl RefusedStatus {
+    /// Nobody has called it, so it needs no methods' names.
+    pub(crate) fn new(retired: &RetiredView) -> Self {
+        Self { module: retired.module.clone(), version: RetiredStatus::new(&[], retired) }
     }
 }
 

@@ -49,8 +49,8 @@ pub enum CallError {
     /// The thread is inside of another module and borrows its state, and to wait for this one's would be for ever: whoever
     /// has it waits for the former.
     #[error(
-        "`{method}` of module `{module}` wasn't called: two threads have a module's state each and would wait for each \
-         other's: call modules in one order, or from calls that don't have a state alone"
+        "`{method}` of module `{module}` wasn't called: threads that have a module's state each would wait for each \
+         other's for ever: call modules in one order, or from calls that don't have a state alone"
     )]
     Deadlock {
         /// The module that was called.
@@ -72,11 +72,12 @@ pub enum CallError {
         /// The method that was refused.
         method: String,
     },
-    /// A call was made through a lease by a thread that is inside another version of the same module already. It can't be
-    /// in both.
+    /// A call was made through a lease by a thread that is inside another version of the same module already, or of a
+    /// module of its set that goes with another version of it. It can't be in both.
     #[error(
-        "module `{module}` was called through a lease of version {leased} from within a call of another version: make \
-         the call after the outer one has returned, or through the same lease"
+        "module `{module}` was called through a lease of version {leased} from within a call of another version, or of a \
+         module of its set that goes with another one: make the call after the outer one has returned, or through the \
+         same lease"
     )]
     InsideAnother {
         /// The module that was called.

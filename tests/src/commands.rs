@@ -1,7 +1,8 @@
 //! The commands of the shell example, as fixtures: small modules of one interface.
 
 use std::env;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::demo::{cargo, workspace};
@@ -46,9 +47,16 @@ pub fn shell() -> PathBuf {
     target.join("debug/shell")
 }
 
-/// Puts a file into a folder in one step, so that it's noticed once.
+/// Makes a folder that not everybody may write to, whatever this process's mask says.
+pub fn make(folder: &Path) {
+    fs::create_dir_all(folder).expect("a folder can be made");
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("it's this process's own");
+}
+
+/// Puts a file that not everybody may write to into a folder, in one step, so that it's noticed once.
 pub fn put(folder: &Path, name: &str, content: &[u8]) {
     let fresh = folder.join("fresh");
     fs::write(&fresh, content).expect("the folder can be written");
+    fs::set_permissions(&fresh, Permissions::from_mode(0o644)).expect("it's this process's own");
     fs::rename(&fresh, folder.join(name)).expect("a file can be renamed");
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use liveswap::{Engine, Event};
-use liveswap_tests::commands::{command, command_as, put};
+use liveswap_tests::commands::{command, command_as, make, put};
 use liveswap_tests::{Fixture, Host, logic, wait_until};
 use shell_api::Command;
 use tempfile::TempDir;
@@ -25,12 +25,6 @@ fn place(prepare: impl FnOnce(&Path)) -> Place {
     prepare(&modules);
     let engine = Engine::builder().modules_from::<dyn Command>(&modules).build().unwrap();
     Place { engine, modules, _folder: folder }
-}
-
-/// Makes a folder that not everybody may write to, whatever this process's mask says.
-fn make(folder: &Path) {
-    fs::create_dir_all(folder).unwrap();
-    fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
 }
 
 impl Place {
@@ -96,6 +90,30 @@ fn p2_01_what_comes_into_a_folder_that_comes_while_the_host_runs_is_found() {
     // The tree is watched from then on.
     put(&place.modules.join("tree/branch"), "count.v1.so", &content("count"));
     wait_until("it's found there later", || place.names() == ["count", "divide", "echo", "upper"]);
+}
+
+#[test]
+fn p2_03_what_is_wrong_in_a_folder_is_forgotten_when_that_goes() {
+    let place = place(|modules| {
+        for folder in ["moved/in", "deleted"] {
+            make(&modules.join(folder));
+            // Each another content: one is told of once.
+            put(&modules.join(folder), "echo.v1.so", folder.as_bytes());
+        }
+    });
+    // As the status says it, which looks at no folder.
+    let faults = || place.engine.status().faults.len();
+    assert_eq!(faults(), 2);
+    let elsewhere = place.modules.parent().unwrap().join("elsewhere");
+    fs::rename(place.modules.join("moved"), &elsewhere).unwrap();
+    wait_until("what was moved out is forgotten", || faults() == 1);
+    // What then comes there is nobody's. It would be reported before what comes here later.
+    put(&elsewhere.join("in"), "upper.v1.so", &content("upper"));
+    put(&place.modules, "divide.v1.so", &content("divide"));
+    wait_until("what comes later is found", || place.names() == ["divide"]);
+    assert_eq!(faults(), 1);
+    fs::remove_dir_all(place.modules.join("deleted")).unwrap();
+    wait_until("what was deleted is forgotten", || faults() == 0);
 }
 
 #[test]

@@ -4,8 +4,10 @@
 use std::fs;
 use std::path::Path;
 
-use liveswap::PushOutcome;
-use liveswap_tests::{Fixture, Host, logic, wait_until};
+use fixture_api::Game;
+use liveswap::{Engine, PushOutcome, SwapStep};
+use liveswap_tests::commands::{make, put};
+use liveswap_tests::{Fixture, Host, alone, logic, wait_until};
 use object::elf::{DF_1_NODELETE, DT_FLAGS_1, FileHeader64};
 use object::endian::LittleEndian;
 use object::read::elf::ElfFile;
@@ -62,6 +64,41 @@ fn a_library_with_a_unique_symbol_is_retained_and_the_symbol_named() {
     assert!(reason.contains("mapped after closing"), "{reason}");
     assert!(reason.contains("unique symbols (1, `fixture_unique` for one)"), "{reason}");
     assert!(reason.contains("`-fno-gnu-unique`"), "{reason}");
+}
+
+/// In a process of its own: of two libraries with the symbol, the first one has it.
+#[test]
+fn the_status_shows_a_library_that_stays_although_its_module_was_not_taken() {
+    alone::check(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let modules = folder.path().join("modules");
+        make(&modules);
+        put(&modules, "logic.v1001.so", &fs::read(Fixture::new("1001").feature("unique").build()).unwrap());
+        let builder = Engine::builder().modules_from::<dyn Game>(&modules);
+        let builder = builder.on_step(|moment| match moment.step {
+            SwapStep::HandOver => Err("not today".to_owned()),
+            _ => Ok(()),
+        });
+        let engine = builder.private_folder(folder.path().join("private")).build().unwrap();
+        let refused = || engine.status().refused;
+        wait_until("it was tried", || refused().iter().any(|it| it.version.state != "draining"));
+        let [refused] = &refused()[..] else { panic!("there is one") };
+        let (module, version) = (refused.module.as_str(), &refused.version);
+        assert_eq!(
+            (module, version.version.to_string().as_str(), version.state),
+            ("logic", "1001", "retained")
+        );
+        assert!(
+            version.reason.as_ref().is_some_and(|reason| reason.contains("unique symbols")),
+            "{version:?}"
+        );
+        assert!(engine.status().modules.is_empty());
+        let json = serde_json::to_value(engine.status()).unwrap();
+        assert_eq!(
+            (&json["refused"][0]["module"], &json["refused"][0]["state"]),
+            (&"logic".into(), &"retained".into())
+        );
+    });
 }
 
 /// Its file doesn't show that, so the reason is no more than what must be so.

@@ -1,6 +1,7 @@
 //! Leases: one version across threads and pushes, named by whoever holds it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use fixture_api::threads::Threads;
 use fixture_api::world::Realm;
 use fixture_api::{Game, Latch};
 use liveswap::status::Holder;
-use liveswap::{CallError, Lease, Module};
+use liveswap::{CallError, Lease, Module, PushOutcome};
 use liveswap_tests::log::Log;
 use liveswap_tests::threads::{self, Worker};
 use liveswap_tests::{Host, Patched, logic, wait_until, world};
@@ -191,6 +192,45 @@ fn a_lease_does_not_hold_up_a_state_that_changes_its_shape_and_is_told_of_it() {
     let next: Lease<dyn Realm> = realm.lease("request").unwrap();
     assert_eq!(next.call(|realm| realm.figures()).map(|_| ()), Ok(()));
     assert_eq!(next.call(|realm| realm.schema()), Ok(2));
+}
+
+#[test]
+fn calls_through_leases_one_after_the_other_do_not_keep_a_hand_over_from_its_moment() {
+    // Longer than each of the calls, by far.
+    let patience = Duration::from_secs(5);
+    let host =
+        Host::of::<dyn Realm>(|builder, _| builder.pause_max(patience).hand_over_deadline(4 * patience));
+    host.push(world::version(1));
+    let realm = world::realm(&host);
+    realm.call(|realm| realm.fill(0, 100)).unwrap();
+    let (ends, inside) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let call_on_and_on = || {
+        let mut held = realm.lease("request").unwrap();
+        while !ends.load(Ordering::Relaxed) {
+            let called = held.call(|realm| {
+                let figures = realm.figures();
+                inside.fetch_add(1, Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(5));
+                inside.fetch_sub(1, Ordering::Relaxed);
+                figures
+            });
+            match called {
+                Ok(_) => {}
+                Err(CallError::Superseded { .. }) => held = realm.lease("request").unwrap(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(call_on_and_on)).collect();
+        wait_until("they are inside", || inside.load(Ordering::Relaxed) > 2);
+        let published = host.engine.push(world::version(2));
+        ends.store(true, Ordering::Relaxed);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let PushOutcome::Published(published) = published.unwrap() else { panic!("it is published") };
+        assert_eq!(published.migrated.unwrap().attempts, 1);
+    });
+    assert_eq!(world::schema(&host), 2);
 }
 
 #[test]

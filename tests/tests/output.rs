@@ -41,6 +41,22 @@ fn p2_07_a_modules_output_can_be_told_from_anothers() {
 }
 
 #[test]
+fn the_hosts_function_goes_with_the_engine_although_a_thread_keeps_what_it_has_called() {
+    let held = Arc::new(());
+    let holding = held.clone();
+    let host = serving(|builder| {
+        builder.on_output(move |_| {
+            let _ = &holding;
+        })
+    });
+    let work = work(&host);
+    work.call(|work| work.say("hello")).unwrap();
+    drop(host);
+    assert!(work.enter().is_err());
+    assert_eq!(Arc::strong_count(&held), 1);
+}
+
+#[test]
 fn p2_07_on_the_standard_output_each_line_is_whole_and_says_whose_it_is() {
     if alone::purpose().is_some() {
         return chatter(&serving_two(|builder| builder));

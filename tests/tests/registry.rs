@@ -5,7 +5,7 @@ use std::fs;
 use liveswap::registry::Symbol;
 use liveswap::status::Origin;
 use liveswap::{Engine, ModuleError, Push, Registry};
-use liveswap_tests::commands::{command, command_as, put};
+use liveswap_tests::commands::{command, command_as, make, put};
 use liveswap_tests::{Host, logic};
 use shell_api::Command;
 use tempfile::TempDir;
@@ -88,7 +88,7 @@ fn p2_04_the_newest_wins_and_not_what_is_walked_first() {
     let folder = tempfile::tempdir().unwrap();
     for (place, version) in [("a", "3"), ("b", "5"), ("c", "4")] {
         let place = folder.path().join(place);
-        fs::create_dir(&place).unwrap();
+        make(&place);
         put(&place, &format!("echo.v{version}.so"), command_as("echo", version).bytes());
     }
     // The newest once more, with other bytes: one is taken, and the other isn't passed over in silence.

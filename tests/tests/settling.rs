@@ -2,6 +2,8 @@
 //! has come by or ended, wherever it called from.
 
 use std::ffi::{c_uint, c_void};
+use std::fs;
+use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
@@ -238,6 +240,65 @@ fn a_subscriber_s_call_within_an_event_of_the_reaper_s_keeps_no_version() {
         assert_eq!(counted.get(), Some(&Ok(1)));
         replace(&host, "3");
         host.wait_until_unmapped("2");
+    });
+}
+
+/// Said on the thread that watches folders.
+const TOO_MANY_FOLDERS: &str =
+    "has more folders than are watched: what comes to those beyond isn't noticed until the next look";
+
+/// A host whose watched folder has so many folders that one more is told of, and the path of that one.
+fn host_of_many_folders() -> (Host, PathBuf) {
+    let host = Host::of::<dyn Threads>(|builder, folder| {
+        let modules = folder.join("modules");
+        for number in 0..1024 {
+            fs::create_dir_all(modules.join(number.to_string())).unwrap();
+        }
+        builder.watch(modules)
+    });
+    let more = host.folder().join("modules/more");
+    (host, more)
+}
+
+#[test]
+fn a_subscriber_s_call_on_the_thread_that_watches_folders_keeps_no_version() {
+    alone::check(|| {
+        let (host, more) = host_of_many_folders();
+        let module: Module<dyn Threads> = host.module();
+        let counted: Arc<OnceLock<Result<u64, CallError>>> = Arc::default();
+        react_to(&[TOO_MANY_FOLDERS], {
+            let counted = counted.clone();
+            move || {
+                counted.get_or_init(|| module.call(|module| module.count()));
+            }
+        });
+        host.push(candidate(&host, "1"));
+        fs::create_dir(more).unwrap();
+        wait_until("the subscriber has called", || counted.get().is_some());
+        assert_eq!(counted.get(), Some(&Ok(1)));
+        replace(&host, "2");
+        host.wait_until_unmapped("1");
+    });
+}
+
+#[test]
+fn a_subscriber_may_drop_the_engine_on_the_thread_that_watches_folders() {
+    alone::check(|| {
+        let (host, more) = host_of_many_folders();
+        let (module, folder) = (host.module::<dyn Threads>(), host.folder().canonicalize().unwrap());
+        host.push(candidate(&host, "1"));
+        let (host, dropped) = (Mutex::new(Some(host)), Arc::new(OnceLock::new()));
+        react_to(&[TOO_MANY_FOLDERS], {
+            let dropped = dropped.clone();
+            move || {
+                drop(host.lock().unwrap().take());
+                dropped.get_or_init(|| ());
+            }
+        });
+        fs::create_dir(more).unwrap();
+        wait_until("it's dropped", || dropped.get().is_some());
+        assert!(module.enter().is_err());
+        assert_eq!(maps::mapped(&folder).len(), 0);
     });
 }
 

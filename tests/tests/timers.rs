@@ -307,10 +307,16 @@ fn an_engine_with_a_tick_inside_waits_for_it() {
     let host =
         serving(|builder| builder.tick::<dyn Work>(MODULE, PERIOD, move |work| work.run(beaten.clone())));
     wait_until("it is inside", || errand.latch.is_entered());
+    let work = work(&host);
+    // This thread keeps what it has called, and that doesn't keep the closure.
+    assert_eq!(work.call(|work| work.beats()), Ok(0));
     let ending = thread::spawn(move || host.end());
+    wait_until("nobody enters any more", || work.enter().is_err());
+    // Time enough to end, if it didn't wait.
+    thread::sleep(Duration::from_millis(200));
+    assert!(!ending.is_finished());
     errand.latch.release();
     assert_eq!(ending.join().unwrap().mapped, 0);
-    // The closure is gone with the engine.
     assert_eq!(Arc::strong_count(&errand), 1);
 }
 

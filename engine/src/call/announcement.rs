@@ -142,11 +142,24 @@ impl Announcement {
     }
 
     /// Enters a version that somebody keeps from being unmapped until this thread has left it again. So there is no need
-    /// for it to be published, nor for a second look.
-    pub(crate) fn enter_held(&self, version: usize) {
+    /// for it to be published. But `is_let_in` is asked: while a hand-over lets nobody in, this doesn't either. False if
+    /// so, and the thread is outside again.
+    pub(crate) fn enter_held(
+        &self,
+        version: usize,
+        is_let_in: impl FnOnce() -> bool,
+        bell: &Arc<Bell>,
+    ) -> bool {
         self.forget_watch();
         // Release: as `clear`, for whoever waits for another version.
         self.version.store(version, Ordering::Release);
+        // Pairs with the heavy barrier in `Gate::shut`, behind which a hand-over looks once more who is inside.
+        self.pass_barrier();
+        let is_let_in = is_let_in();
+        if !is_let_in {
+            self.turn_back(bell);
+        }
+        is_let_in
     }
 
     fn forget_watch(&self) {

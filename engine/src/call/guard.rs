@@ -72,10 +72,17 @@ impl<'module> Guard<'module> {
         let Some(local) = local::local(path) else { return Err(thread_ending(path)) };
         // SAFETY: as in `enter`.
         let this = unsafe { local.as_ref() };
-        match this.enter_leased(version) {
-            Some(version) => Ok(Self { local, version, module: PhantomData }),
-            None => Err(inside_another(path, version)),
+        if !this.allows(version) {
+            return Err(inside_another(path, version));
         }
+        let by_the_door = || path.door().enter(|| this.enter_leased(version, false));
+        let entered = match this.enter_leased(version, false) {
+            None if !this.is_kept_out() => by_the_door(),
+            entered => entered,
+        };
+        // Nothing is published any more, or this thread would wait for itself: the lease lets it in all the same.
+        let version = entered.or_else(|| this.enter_leased(version, true)).expect("it's past the door");
+        Ok(Self { local, version, module: PhantomData })
     }
 
     /// The version, to be kept beyond the guard's life.

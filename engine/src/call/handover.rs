@@ -14,6 +14,9 @@
 //! again and all is as before. A unit of work that was in a call without state while the state was turned, and touches
 //! it only now, is told that it has come too late: [`Barred::Superseded`](super::gate::Barred).
 //!
+//! Calls through [leases](super::leases) are held at the door, too, although what they enter needn't be published: else
+//! those that come one after the other could keep step 2 from its end.
+//!
 //! A module that is of a [set](super::set) has no door of its own. There steps 1 and 2 are about the whole set, and about
 //! every call in it: a thread that is in another member may come to this one at any time. (That is why nobody comes too
 //! late there, either.)

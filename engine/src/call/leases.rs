@@ -14,7 +14,8 @@
 //! rings.
 //!
 //! Leases don't borrow the state, and stand in no hand-over's way: what a lease waits for may be a peer on the network,
-//! who mustn't decide whether the state changes its shape. The [gate](super::gate) tells a call that comes too late.
+//! who mustn't decide whether the state changes its shape. A call through a lease that begins in the moment of a hand-over
+//! is held at the [door](super::door) until that has passed. The [gate](super::gate) tells one that comes too late.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -146,17 +146,7 @@ impl Local {
         if !pin.enter() {
             return None;
         }
-        let keep = |version: &Arc<Version>| {
-            let address = NonNull::from(&**version);
-            if address != self.version.get() {
-                // As in `enter_slowly`.
-                *self.kept.borrow_mut() = Some(version.clone());
-                self.entered.set(version.serial);
-                self.version.set(address);
-            }
-            address
-        };
-        let Some(version) = pin.look(place, keep) else {
+        let Some(version) = pin.look(place, |version| self.keep(version)) else {
             pin.turn_back();
             return None;
         };
@@ -169,33 +159,43 @@ impl Local {
 }
 
 impl Local {
-    /// Enters the version of a lease, which holds it until this thread has left. None if the thread is inside another
-    /// one, which it couldn't announce meanwhile.
-    pub(super) fn enter_leased(&self, leased: &Arc<Version>) -> Option<NonNull<Version>> {
+    /// Whether this thread can enter the version of a lease: not if it's inside another one, which it couldn't announce
+    /// meanwhile.
+    pub(super) fn allows(&self, leased: &Version) -> bool {
+        if self.announcement().is_inside() {
+            return self.entered.get() == leased.serial;
+        }
+        let membership = self.pin().zip(self.path.membership.as_ref());
+        membership.is_none_or(|(pin, Membership { place, .. })| pin.allows(*place, leased.serial))
+    }
+
+    /// Enters the version of a lease that [it can enter](Self::allows), and that holds it until this thread has left. None
+    /// while a hand-over lets nobody in, unless the thread goes past the door.
+    ///
+    /// In a set nobody is kept out, since nobody who comes by a lease could go on to another member from here.
+    pub(super) fn enter_leased(&self, leased: &Arc<Version>, is_past_door: bool) -> Option<NonNull<Version>> {
         let announcement = self.announcement();
         if announcement.is_inside() {
-            if self.entered.get() != leased.serial {
-                return None;
-            }
             announcement.nest();
             return Some(self.version.get());
         }
-        if let (Some(pin), Some(Membership { place, .. })) = (self.pin(), &self.path.membership)
-            && !pin.allows(*place, leased.serial)
-        {
-            return None;
-        }
         self.is_pinned.set(false);
-        // As in `enter_slowly`.
-        let mut kept = self.kept.borrow_mut();
-        if kept.as_ref().is_none_or(|kept| !Arc::ptr_eq(kept, leased)) {
-            *kept = Some(leased.clone());
+        let version = self.keep(leased);
+        let path = self.path();
+        let is_let_in = || is_past_door || path.membership.is_some() || path.published.is_any();
+        announcement.enter_held(leased.serial, is_let_in, &path.participants.bell).then_some(version)
+    }
+
+    /// Keeps a version that this thread is about to enter, and gives its address.
+    fn keep(&self, version: &Arc<Version>) -> NonNull<Version> {
+        let address = NonNull::from(&**version);
+        if address != self.version.get() {
+            // As in `enter_slowly`.
+            *self.kept.borrow_mut() = Some(version.clone());
+            self.entered.set(version.serial);
+            self.version.set(address);
         }
-        let version = NonNull::from(&**leased);
-        self.entered.set(leased.serial);
-        self.version.set(version);
-        announcement.enter_held(leased.serial);
-        Some(version)
+        address
     }
 
     /// The version that this thread is inside of.

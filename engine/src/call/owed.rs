@@ -164,8 +164,8 @@ pub(crate) fn settle_all() {
     settle_where(|footprint| footprint.address().is_some(), renew);
 }
 
-/// The same for a thread of the engine's own, or one that ends the engine: it makes no call through a lease, so it enters
-/// no version again that has retired.
+/// The same for a thread of the engine's own: it makes no call through a lease, so it enters no version again that has
+/// retired.
 pub(crate) fn settle_own() {
     settle_where(Footprint::is_retired, renew);
     settle_all();

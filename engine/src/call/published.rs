@@ -38,6 +38,12 @@ impl<T> Published<T> {
         self.version.load_full()
     }
 
+    /// Whether there is one.
+    pub(super) fn is_any(&self) -> bool {
+        // Relaxed: nothing is read of it.
+        !self.address.load(Ordering::Relaxed).is_null()
+    }
+
     /// Whether it's the version at this address, which the caller keeps from being freed, or is no version's.
     #[inline(always)]
     pub(super) fn is(&self, version: NonNull<T>) -> bool {

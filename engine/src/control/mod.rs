@@ -64,15 +64,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use liveswap_state::OutputSink;
-
 pub use admission::AdmissionError;
 pub(crate) use admission::{Opening, Openings};
 pub(crate) use asker::Asker;
 pub(crate) use audit::Audit;
 pub use audit::AuditError;
 pub(crate) use authority::Authority;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 pub use events::Event;
 pub(crate) use events::Events;
 pub(crate) use faults::Faults;
@@ -97,6 +95,7 @@ use crate::call::Bell;
 use crate::candidate::private::PrivateFolder;
 use crate::config::Config;
 use crate::host::hook::Hooks;
+use crate::host::output::Outputs;
 use crate::rehearsal::Rehearsal;
 
 /// The number of a version: never used twice in a process, never 0.
@@ -141,7 +140,7 @@ pub(crate) struct Settings {
     /// How candidates are rehearsed, if they are.
     pub(crate) rehearsal: Rehearsal,
     /// Where what versions put out goes.
-    pub(crate) output: Arc<dyn OutputSink>,
+    pub(crate) output: Arc<Outputs>,
     pub(crate) bell: Arc<Bell>,
     /// What may become a module by itself.
     pub(crate) openings: Openings,

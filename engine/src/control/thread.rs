@@ -80,8 +80,9 @@ impl Control {
 
     /// Ends the modules and the threads. Waits for calls in flight, up to the drain deadline.
     pub(crate) fn stop(&mut self) {
-        // The thread that ends the engine waits here, and can't settle anything meanwhile.
-        owed::settle_own();
+        // The thread that ends the engine waits here, and can't settle anything meanwhile. It may have leases in hand, by
+        // which it comes back.
+        owed::settle_all();
         drop(self.running.take());
         // A subscriber may drop the engine on one of its own threads, or on one of logic's, which can't wait for
         // itself.
@@ -155,6 +156,8 @@ impl Worker {
             module.stop(&self.settings, deadline);
         }
         self.reaper.stop(deadline);
+        // What is left mapped may still put something out.
+        self.settings.output.close();
     }
 
     /// Looks after what goes on by itself.
@@ -294,4 +297,47 @@ impl Worker {
 pub(super) fn answer<T, E>(reply: Reply<T, E>, outcome: Result<T, E>) {
     // Whoever asked may have gone; what was done stays done.
     reply.send(outcome);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::c_void;
+    use std::ptr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use liveswap_state::interface;
+
+    use super::super::Serial;
+    use super::*;
+    use crate::Engine;
+    use crate::call::{Bell, Footprint};
+
+    #[interface]
+    #[expect(dead_code, reason = "an interface's trait is never implemented: it names the methods")]
+    trait Game {
+        fn hit(&mut self);
+    }
+
+    static DESTROYED: AtomicUsize = AtomicUsize::new(0);
+
+    unsafe extern "C" fn destroy(_: *mut c_void) {
+        DESTROYED.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Else its next call through a lease would find thread-locals that were destroyed.
+    #[test]
+    fn the_thread_that_ends_the_engine_still_owes_to_what_it_may_come_back_to() {
+        let engine = Engine::builder().module::<dyn Game>("logic").build().unwrap();
+        // Nobody says where its library is. So threads can't be made new to it.
+        let footprint = Footprint::new(Serial::fresh().0, Arc::new(Bell::new()));
+        // SAFETY: the destructor doesn't look at what it's given.
+        unsafe { owed::record(&footprint, destroy, ptr::null_mut()) };
+        footprint.retire();
+        drop(engine);
+        assert_eq!(DESTROYED.load(Ordering::Relaxed), 0);
+        // The last lease has ended.
+        footprint.drain();
+        owed::settle_all();
+        assert_eq!(DESTROYED.load(Ordering::Relaxed), 1);
+    }
 }

@@ -186,6 +186,7 @@ impl Timers {
     }
 
     fn serve(self: Arc<Self>) {
+        let mut shortage = Shortage::default();
         let mut state = lock(&self.state);
         while state.is_open {
             let now = Instant::now();
@@ -197,14 +198,22 @@ impl Timers {
             }
             let due: Vec<_> = due.into_iter().map(|due| (due, state.recipient(due))).collect();
             drop(state);
-            for (due, (recipient, method)) in due {
-                self.hand_over(due, &recipient, method);
-            }
+            let refusals = due
+                .into_iter()
+                .filter_map(|(due, (recipient, method))| self.hand_over(due, &recipient, method).err())
+                .collect();
+            shortage.tell_of(refusals);
             state = lock(&self.state);
         }
     }
 
-    fn hand_over(self: &Arc<Self>, due: Due, recipient: &Recipient, method: &'static str) {
+    /// Gives what is due to its pool. If there is no thread for it, it's due again later.
+    fn hand_over(
+        self: &Arc<Self>,
+        due: Due,
+        recipient: &Recipient,
+        method: &'static str,
+    ) -> Result<(), SpawnError> {
         let label = Label { owner: recipient.owner.clone(), method, is_due: true };
         let timers = self.clone();
         let handed_over = match due {
@@ -222,9 +231,13 @@ impl Timers {
                 })
             }),
         };
-        if let Err(error @ SpawnError::NoThread { .. }) = handed_over {
-            lock(&self.state).schedule.defer(due, Instant::now() + NEXT_TRY);
-            tell(|| tracing::warn!(module = recipient.owner.name, method, %error, "what is due has to wait"));
+        match handed_over {
+            Err(SpawnError::NoThread { .. }) => {
+                lock(&self.state).schedule.defer(due, Instant::now() + NEXT_TRY);
+                handed_over
+            }
+            // Its module has ended meanwhile, or the engine.
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
@@ -294,6 +307,25 @@ impl Timers {
     }
 }
 
+/// The system gives no threads. That is told of once, and not for each that would need one, nor each time anew.
+#[derive(Default)]
+struct Shortage {
+    is_told: bool,
+}
+
+impl Shortage {
+    /// What had to wait when all was handed over that was due: nothing, if the shortage is over.
+    fn tell_of(&mut self, refusals: Vec<SpawnError>) {
+        let had_been_told = std::mem::replace(&mut self.is_told, !refusals.is_empty());
+        if let Some(error) = refusals.first().filter(|_| !had_been_told) {
+            let (count, what) = (refusals.len(), "what is due has to wait");
+            tell(
+                || tracing::warn!(count, %error, "{what}; this is told of once until there are threads again"),
+            );
+        }
+    }
+}
+
 /// Drops what was kept, under no lock: what is in it is the host's own code. How many there were.
 fn drop_apart<T>(kept: impl IntoIterator<Item = T>) -> usize {
     kept.into_iter().fold(0, |count, kept| {
@@ -315,5 +347,58 @@ impl State {
                 (tick.recipient.clone(), "tick")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// Counts events.
+    #[derive(Clone, Default)]
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Subscriber for Counting {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn a_shortage_of_threads_is_told_of_once_until_it_is_over() {
+        let refused = |count| vec![SpawnError::NoThread { reason: "no more".to_owned() }; count];
+        let counting = Counting::default();
+        let _guard = tracing::subscriber::set_default(counting.clone());
+        let mut shortage = Shortage::default();
+        let mut told = |refusals| {
+            shortage.tell_of(refusals);
+            counting.0.swap(0, Ordering::Relaxed)
+        };
+        assert_eq!(told(refused(0)), 0);
+        assert_eq!(told(refused(1000)), 1);
+        assert_eq!(told(refused(1000)), 0);
+        assert_eq!(told(refused(0)), 0);
+        assert_eq!(told(refused(1)), 1);
     }
 }

@@ -18,6 +18,9 @@ pub(crate) struct Status {
     sets: Vec<Set>,
     #[serde(default)]
     faults: Vec<Fault>,
+    /// Missing in what engines before say.
+    #[serde(default)]
+    refused: Vec<Refused>,
     audit: Option<Audit>,
     config: Option<Config>,
 }
@@ -110,6 +113,14 @@ struct Slot {
     live_bytes: Option<u64>,
 }
 
+/// A candidate of a module that wasn't taken, and that is still in memory.
+#[derive(Deserialize)]
+struct Refused {
+    module: String,
+    #[serde(flatten)]
+    version: Retired,
+}
+
 #[derive(Deserialize)]
 struct Retired {
     version: String,
@@ -172,6 +183,9 @@ impl Display for Status {
         for set in &self.sets {
             writeln!(formatter, "\n{set}")?;
         }
+        for Refused { module, version } in &self.refused {
+            write!(formatter, "\n{module}: not taken\n{version}")?;
+        }
         for Fault { path, code, message } in &self.faults {
             writeln!(formatter, "\n{path}: {code}: {message}")?;
         }
@@ -185,6 +199,16 @@ impl Display for Status {
             }
             None => Ok(()),
         }
+    }
+}
+
+impl Display for Retired {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let Self { version, state, holders, reason, live_bytes } = self;
+        let live = live_bytes.map(|bytes| format!(", {} still live", size(bytes))).unwrap_or_default();
+        let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        row(formatter, "retired", format_args!("{version:<10} {state}{live}{reason}"))?;
+        lines(formatter, holders)
     }
 }
 
@@ -237,12 +261,7 @@ impl Display for Module {
                 None => row(formatter, role, "-")?,
             }
         }
-        for Retired { version, state, holders, reason, live_bytes } in retired {
-            let live = live_bytes.map(|bytes| format!(", {} still live", size(bytes))).unwrap_or_default();
-            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            row(formatter, "retired", format_args!("{version:<10} {state}{live}{reason}"))?;
-            lines(formatter, holders)?;
-        }
+        retired.iter().try_for_each(|retired| write!(formatter, "{retired}"))?;
         if let Some(probation) = probation {
             row(formatter, "probation", probation)?;
             probation.methods().try_for_each(|method| row(formatter, "", method))?;

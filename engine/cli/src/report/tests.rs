@@ -91,6 +91,23 @@ chat: empty
 }
 
 #[test]
+fn a_status_tells_of_what_is_left_of_modules_that_were_not_taken() {
+    let status: Status = serde_json::from_str(
+        r#"{"modules": [], "refused": [
+            {"module": "chat", "version": "1001", "state": "retained", "reason": "threads still hold it",
+             "live_bytes": null,
+             "holders": [{"thread": "timer", "thread_id": 9, "holds_by": "thread", "method": null, "age_ms": 40}]}]}"#,
+    )
+    .unwrap();
+    let expected = "
+chat: not taken
+  retired    1001       retained: threads still hold it
+             held by its own thread `timer` (9) for 40 ms
+";
+    assert_eq!(status.to_string(), expected);
+}
+
+#[test]
 fn a_push_that_migrates_the_state_says_so() {
     let told = |migrated: &str| {
         let answer = format!(

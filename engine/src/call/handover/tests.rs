@@ -8,7 +8,7 @@ use liveswap_state::{
 
 use super::super::participants::Hold;
 use super::super::suspicion::SuspectPolicy;
-use super::super::{Bell, FIRST_GENERATION, Guard, StatePointer};
+use super::super::{Bell, FIRST_GENERATION, Guard, Lease, StatePointer};
 use super::*;
 
 const LOOK: usize = 0;
@@ -127,6 +127,53 @@ fn wait_inside(here: &Sender<()>, stay: &Receiver<()>) {
 
 fn is_superseded(outcome: &Result<String, CallError>) -> bool {
     matches!(outcome, Err(CallError::Superseded { module, version, .. }) if (&**module, &**version) == ("logic", "1"))
+}
+
+/// Calls `method` through the lease on another thread; what is returned tells when that's in.
+fn call_leased(lease: Lease, method: usize) -> (Receiver<()>, JoinHandle<Result<String, CallError>>) {
+    let (here, is_here) = mpsc::channel();
+    let run = move || {
+        let guard = lease.enter().map_err(|error| *error)?;
+        here.send(()).unwrap();
+        call(&guard, method)
+    };
+    (is_here, thread::spawn(run))
+}
+
+#[test]
+fn a_call_through_a_lease_is_held_at_the_door_as_all_others_are() {
+    let (path, first) = serving(SuspectPolicy::Continue);
+    let lease = || Lease::take(&path, "lease".into()).unwrap();
+    let (reading, looking) = (lease(), lease());
+    let moment = begin(&path, &first);
+    let ((is_in, reading), (other_is_in, looking)) = (call_leased(reading, READ), call_leased(looking, LOOK));
+    // If they came in, they'd have time to.
+    assert!(is_in.recv_timeout(Duration::from_millis(100)).is_err());
+    assert!(other_is_in.try_recv().is_err());
+    moment.publish(version(2));
+    assert!(is_superseded(&reading.join().unwrap()));
+    assert_eq!(looking.join().unwrap().unwrap(), "1");
+}
+
+#[test]
+fn the_thread_that_has_the_moment_does_not_wait_for_itself_through_a_lease() {
+    let (path, first) = serving(SuspectPolicy::Continue);
+    let lease = Lease::take(&path, "lease".into()).unwrap();
+    let moment = begin(&path, &first);
+    let guard = lease.enter().unwrap();
+    assert_eq!(call(&guard, LOOK).unwrap(), "1");
+    assert!(matches!(call(&guard, READ), Err(CallError::Reentrant { .. })));
+    drop(guard);
+    moment.publish(version(2));
+    assert!(is_superseded(&call(&lease.enter().unwrap(), READ)));
+}
+
+#[test]
+fn a_lease_lets_in_where_the_module_has_stopped() {
+    let (path, _) = serving(SuspectPolicy::Continue);
+    let lease = Lease::take(&path, "lease".into()).unwrap();
+    path.stop();
+    assert_eq!(call(&lease.enter().unwrap(), READ).unwrap(), "1");
 }
 
 #[test]

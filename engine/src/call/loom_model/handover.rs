@@ -1,26 +1,6 @@
 //! A hand-over of the state to a version of the next generation, against callers of all kinds.
 
-use std::sync::atomic::AtomicBool;
-
 use super::*;
-
-/// Whether something has come up in any interleaving, so that a model can't pass by never getting there. Not loom's:
-/// it must outlast the interleaving, and not take part in it.
-struct Seen(AtomicBool);
-
-impl Seen {
-    const fn new() -> Self {
-        Self(AtomicBool::new(false))
-    }
-
-    fn note(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn check(&self, what: &str) {
-        assert!(self.0.load(Ordering::Relaxed), "in no interleaving: {what}");
-    }
-}
 
 /// One unit of work with one call that reads. It must get in and must be let to the state.
 fn read_once(model: &Model, caller: &Participant, guess: usize) -> usize {

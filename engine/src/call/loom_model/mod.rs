@@ -13,6 +13,7 @@ mod set;
 mod state;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use loom::cell::UnsafeCell;
@@ -206,6 +207,24 @@ impl Model {
             self.finish_hand_over(NEW);
         }
         begun.is_some()
+    }
+}
+
+/// Whether something has come up in any interleaving, so that a model can't pass by never getting there. Not loom's:
+/// it must outlast the interleaving, and not take part in it.
+struct Seen(AtomicBool);
+
+impl Seen {
+    const fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self, what: &str) {
+        assert!(self.0.load(Ordering::Relaxed), "in no interleaving: {what}");
     }
 }
 

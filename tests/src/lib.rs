@@ -16,6 +16,7 @@ pub mod maps;
 pub mod network;
 pub mod patch;
 pub mod reaction;
+pub mod rooms;
 pub mod sets;
 pub mod signing;
 pub mod threads;

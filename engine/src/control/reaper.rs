@@ -163,8 +163,8 @@ impl Retired {
             RetiredState::Unmapped { live_bytes } => live_bytes,
             _ => host::live_bytes(self.serial.0),
         };
-        let (module, version) = (self.path.module.clone(), self.version.clone());
-        RetiredView { module, version, state, holders, reason, live_bytes }
+        let (path, version) = (self.path.clone(), self.version.clone());
+        RetiredView { path, version, state, holders, reason, live_bytes }
     }
 }
 
@@ -174,7 +174,8 @@ const LEFT_ON_THREADS: &str = "threads still hold it: it is unmapped once those 
 
 /// A retired version, for the status.
 pub(crate) struct RetiredView {
-    pub(crate) module: String,
+    /// The module's: another one of its name may have come since.
+    pub(crate) path: Arc<CallPath>,
     pub(crate) version: VersionNumber,
     pub(crate) state: &'static str,
     pub(crate) holders: Vec<Holding>,
@@ -298,10 +299,10 @@ impl Reaper {
     }
 
     /// Whether a version of the module is still draining.
-    pub(crate) fn is_draining(&self, module: &str) -> bool {
+    pub(crate) fn is_draining(&self, module: &Arc<CallPath>) -> bool {
         let is_draining = |state: &_| matches!(state, RetiredState::Draining(_) | RetiredState::Busy);
         let retired = lock(&self.shared.retired);
-        retired.iter().any(|retired| retired.path.module == module && is_draining(&retired.state))
+        retired.iter().any(|retired| Arc::ptr_eq(&retired.path, module) && is_draining(&retired.state))
     }
 
     /// Waits until everything is unmapped, or until `deadline`; what is still held then stays mapped. For threads

@@ -1,6 +1,5 @@
 //! A type in a method is the user's own, whatever the host's side calls its types.
 
-use liveswap::Guard;
 use liveswap_state::{CallError, State, interface};
 
 #[derive(State)]
@@ -13,10 +12,7 @@ pub trait Castle {
     fn open(&self, gate: Gate) -> Gate;
 }
 
-pub fn confuse<'module>(
-    castle: &CastleProxy<Guard<'module>>,
-    guard: Guard<'module>,
-) -> Result<Gate, CallError> {
+pub fn confuse<G: liveswap_state::Gate>(castle: &CastleProxy<G>, guard: G) -> Result<Gate, CallError> {
     castle.open(guard)
 }
 

@@ -6,16 +6,16 @@
 //! A call from another module is a call like any other: it enters by a [`Guard`], and is counted, fenced, recorded and
 //! waited for as such. What would wait for itself through several threads, `call/deadlock.rs` refuses.
 
-use liveswap_state::{
-    Access, CallError, Crossing, DependencyError, Encoder, Enterable, Entered, Gate, MethodSpec,
-};
+use liveswap_state::{Access, CallError, Crossing, DependencyError, Encoder, Entered, Gate, MethodSpec};
 
 use crate::call::Guard;
 use crate::host::own_blocks;
-use crate::modules::{Declared, Modules};
+use crate::modules::Modules;
 
-// SAFETY: what is given leads to a module whose methods are the ones that were asked for, one by one; a version of it is
-// accepted only if it has exactly these. Nothing here calls code of anybody's, and nothing else panics.
+// SAFETY: what is given is the number of a module whose methods are the ones that were asked for, one by one; a version of
+// it is accepted only if it has exactly these, and no other module ever gets its number. `work` is called once this thread
+// is inside, with a guard of the module's own, which keeps it on one version. Nothing else here calls code of anybody's,
+// and nothing panics.
 unsafe impl liveswap_state::Modules for Modules {
     fn find(
         &self,
@@ -23,9 +23,10 @@ unsafe impl liveswap_state::Modules for Modules {
         module: &str,
         interface: &str,
         methods: &[MethodSpec],
-    ) -> Result<&dyn Enterable, DependencyError> {
-        let Some(declared) = Self::find(self, module) else {
-            return Err(DependencyError::Unknown { module: module.to_owned(), known: self.known() });
+    ) -> Result<usize, DependencyError> {
+        let list = self.list();
+        let Some((number, declared)) = list.named(module) else {
+            return Err(DependencyError::Unknown { module: module.to_owned(), known: list.known() });
         };
         let expected = declared.path.methods;
         if let Some((found, expected)) = difference((interface, methods), (declared.interface, expected)) {
@@ -34,17 +35,15 @@ unsafe impl liveswap_state::Modules for Modules {
         // What the caller hands over isn't its own any more, and outlives it.
         let alignments = expected.iter().map(|method| method.fingerprint.alignment());
         own_blocks::crosses(caller, alignments.max().unwrap_or(1));
-        Ok(declared)
+        Ok(number)
     }
-}
 
-// SAFETY: it calls `work` once it is inside, with a guard of the module's own, which keeps the thread on one version.
-// The engine's own code doesn't unwind.
-unsafe impl Enterable for Declared {
-    fn enter(&self, work: &mut dyn FnMut(&dyn Entered)) -> Result<(), CallError> {
-        let guard = Guard::enter(&self.path).map_err(|error| *error)?;
+    fn enter(&self, module: usize, work: &mut dyn FnMut(&dyn Entered)) -> Result<bool, CallError> {
+        let list = self.list();
+        let Some(declared) = list.numbered(module) else { return Ok(false) };
+        let guard = Guard::enter(&declared.path).map_err(|error| *error)?;
         work(&guard);
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::builder::Builder;
 use crate::candidate::VersionNumber;
 use crate::config::Config;
 use crate::control::{
-    Allowed, Asker, Audit, Candidate, Control, Faults, Mailbox, PushRequest, Reaper, Recovery,
+    Allowed, Asker, Audit, Candidate, Control, Faults, Mailbox, PushRequest, Reaper, Recovery, RetiredView,
 };
 use crate::error::{
     CommitError, ModuleError, PushError, RecoverError, ReloadError, RollbackError, TakeError,
@@ -24,7 +24,7 @@ use crate::module::Module;
 use crate::modules::{Declared, Modules};
 use crate::registry::Registry;
 use crate::rehearsal::Rehearsed;
-use crate::sets::SetStatus;
+use crate::sets::{SetPushed, SetStatus};
 use crate::status::{ConfigStatus, FolderFault, ModuleStatus, RefusedStatus, SnapshotTaken, Status, Swap};
 #[cfg(feature = "signals")]
 use crate::trigger::end::EndSignal;
@@ -191,6 +191,9 @@ impl std::fmt::Debug for Push {
 pub enum PushOutcome {
     /// The candidate is the active version now.
     Published(Published),
+    /// The candidate is the active version of all instances of a [factory](crate::Builder::factory) now. The set's name is
+    /// the factory's.
+    Set(SetPushed),
     /// The candidate's very bytes were active already; nothing has happened.
     Unchanged {
         /// The module.
@@ -199,7 +202,7 @@ pub enum PushOutcome {
         version: VersionNumber,
     },
     /// The candidate is kept until its module is initialized, which the host does
-    /// [by hand](crate::Builder::start_by_hand).
+    /// [by hand](crate::Builder::start_by_hand); or until the factory of this name has an instance.
     Waiting {
         /// The module.
         module: String,
@@ -286,8 +289,8 @@ impl Engine {
     /// The handles of all modules with this interface, sorted by name: those that were declared, and those that were
     /// [found](Builder::modules_from) until now.
     pub fn modules<I: Interface + ?Sized>(&self) -> Vec<Module<I>> {
-        let all = self.core.modules.all();
-        let offering = all.filter(|module| module.interface_type == TypeId::of::<I>());
+        let list = self.core.modules.list();
+        let offering = list.all().filter(|module| module.interface_type == TypeId::of::<I>());
         let mut modules: Vec<_> = offering.map(|module| Module::new(module.path.clone())).collect();
         modules.sort_by(|one, other| one.name().cmp(other.name()));
         modules
@@ -404,11 +407,13 @@ impl Core {
         let retired = self.reaper.view();
         let status = |module: &Declared| {
             let work = module.work.status();
-            ModuleStatus::new(&module.path, &lock(&module.board), &retired, work)
+            ModuleStatus::new(module, &lock(&module.board), &retired, work)
         };
-        let modules = self.modules.all().map(status).collect();
-        let of_none = retired.iter().filter(|retired| self.modules.find(&retired.module).is_none());
-        let refused = of_none.map(RefusedStatus::new).collect();
+        let listed = self.modules.list();
+        let modules = listed.all().map(status).collect();
+        let is_of_none =
+            |retired: &&RetiredView| !listed.all().any(|it| Arc::ptr_eq(&it.path, &retired.path));
+        let refused = retired.iter().filter(is_of_none).map(RefusedStatus::new).collect();
         let file = self.config.file().map(Path::to_owned);
         let config = file.map(|file| ConfigStatus { file, failure: self.config.failure() });
         let sets = self.sets.iter().map(|board| lock(board).clone()).collect();

@@ -44,6 +44,7 @@ mod foreign;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod instance;
 mod lease;
 mod lifecycle;
 mod lock;
@@ -74,9 +75,12 @@ pub use candidate::{
 };
 pub use control::{Event, Moment, SwapStep};
 pub use engine::{Engine, Migrated, Published, Push, PushOutcome};
-pub use error::{BuildError, CommitError, ModuleError, PushError, RecoverError, RollbackError, TakeError};
+pub use error::{
+    BuildError, CommitError, InstanceError, ModuleError, PushError, RecoverError, RollbackError, TakeError,
+};
 pub use host::CountingAllocator;
 pub use host::output::Output;
+pub use instance::Instance;
 pub use lease::Lease;
 pub use lifecycle::{LifecycleError, LifecyclePhase};
 pub use liveswap_state::{BuiltIn, CallError, Lane};

@@ -25,6 +25,9 @@ pub struct Registry {
 pub struct RegisteredModule {
     /// Its name.
     pub name: String,
+    /// The [factory](crate::Builder::factory) that it's an instance of; left out if it's of none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub factory: Option<String>,
     /// The interface through which the host calls it.
     pub interface: &'static str,
     /// The version that calls enter.
@@ -114,10 +117,12 @@ impl Registry {
             origin: placed.origin,
             exports: Exports::clone(&placed.exports),
         };
-        let modules = modules.all().map(|module| {
+        let list = modules.list();
+        let modules = list.all().map(|module| {
             let board = lock(&module.board);
             RegisteredModule {
                 name: module.path.module.clone(),
+                factory: module.factory.clone(),
                 interface: module.interface,
                 active: board.active.as_ref().map(registered),
                 standby: board.standby.as_ref().map(registered),

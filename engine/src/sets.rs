@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::candidate::VersionNumber;
 use crate::engine::{Core, Engine, Push, PushOutcome};
 use crate::error::SetPushError;
 
@@ -15,7 +16,7 @@ pub struct SetPushed {
     pub members: Vec<PushOutcome>,
 }
 
-/// A set.
+/// A set; or the instances of a [factory](crate::Builder::factory), under the factory's name.
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct SetStatus {
@@ -25,6 +26,9 @@ pub struct SetStatus {
     pub members: Vec<String>,
     /// Those members that were swapped as one, and still are: a rollback or a commit of one is one of all of these.
     pub together: Vec<String>,
+    /// The version that a factory's next instance begins with; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<VersionNumber>,
     /// How often it was swapped.
     pub swaps: SetSwaps,
 }

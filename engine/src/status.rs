@@ -17,6 +17,7 @@ pub use crate::config::ConfigFailure;
 use crate::control::{Progress, RetiredView, Serial};
 use crate::host;
 use crate::lifecycle::LifecyclePhase;
+use crate::modules::Declared;
 use crate::probation::view::ProbationView;
 pub use crate::probation::view::{MethodHealth, ProbationStatus, VerdictStatus};
 use crate::registry::Exports;
@@ -109,6 +110,9 @@ pub struct AuditStatus {
 pub struct ModuleStatus {
     /// The module's name.
     pub name: String,
+    /// The [factory](crate::Builder::factory) that it's an instance of; left out if it's of none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub factory: Option<String>,
     /// `empty`, `serving`, `probation`, `verifying`, `rehearsing`, `loading`, `preparing`, `yielding`, `checking`,
     /// `handing-over`, `initializing` or `stopped`.
     pub phase: &'static str,
@@ -398,10 +402,16 @@ pub(crate) struct Placed {
 }
 
 impl ModuleStatus {
-    pub(crate) fn new(path: &CallPath, board: &Board, retired: &[RetiredView], work: WorkStatus) -> Self {
+    pub(crate) fn new(
+        Declared { path, factory, .. }: &Declared,
+        board: &Board,
+        retired: &[RetiredView],
+        work: WorkStatus,
+    ) -> Self {
         let placed = |placed: &Option<Placed>| placed.as_ref().map(|placed| SlotStatus::new(path, placed));
         Self {
             name: path.module.clone(),
+            factory: factory.clone(),
             phase: board.phase,
             lifecycle: board.lifecycle,
             lifecycle_failure: board.lifecycle_failure.clone(),
@@ -409,7 +419,7 @@ impl ModuleStatus {
             standby: placed(&board.standby),
             retired: retired
                 .iter()
-                .filter(|retired| retired.module == path.module)
+                .filter(|retired| Arc::ptr_eq(&retired.path, path))
                 .map(|retired| RetiredStatus::new(path.methods, retired))
                 .collect(),
             swaps: board.swaps,
@@ -440,7 +450,7 @@ impl RetiredStatus {
 impl RefusedStatus {
     /// Nobody has called it, so it needs no methods' names.
     pub(crate) fn new(retired: &RetiredView) -> Self {
-        Self { module: retired.module.clone(), version: RetiredStatus::new(&[], retired) }
+        Self { module: retired.path.module.clone(), version: RetiredStatus::new(&[], retired) }
     }
 }
 

@@ -81,11 +81,13 @@ impl DependencyError {
 ///
 /// # Safety
 ///
-/// What [`find`](Modules::find) returns leads to the code of a module whose interface has exactly these methods. It
-/// doesn't unwind.
+/// What [`find`](Modules::find) returns is the number of a module whose interface has exactly these methods, and is no
+/// other module's, whatever becomes of that one. [`enter`](Modules::enter) calls `work` once, or returns an error. What it
+/// lends leads to the code of one version of that module, until `work` returns. Neither unwinds, as long as `work`
+/// doesn't.
 #[doc(hidden)]
 pub unsafe trait Modules: Send + Sync {
-    /// The module of this name. `caller` is the [serial number](Context::serial) of the load that asks.
+    /// The number of the module with this name. `caller` is the [serial number](Context::serial) of the load that asks.
     ///
     /// # Errors
     ///
@@ -96,24 +98,15 @@ pub unsafe trait Modules: Send + Sync {
         module: &str,
         interface: &str,
         methods: &[MethodSpec],
-    ) -> Result<&dyn Enterable, DependencyError>;
-}
+    ) -> Result<usize, DependencyError>;
 
-/// A module that can be entered.
-///
-/// # Safety
-///
-/// `enter` calls `work` once, or returns an error. What it lends leads to the code of one version of the interface that
-/// the module was found with, until `work` returns. It doesn't unwind, as long as `work` doesn't.
-#[doc(hidden)]
-pub unsafe trait Enterable: Send + Sync {
-    /// Runs `work` inside the active version; within a unit of work of the same module on this thread, inside that
-    /// one's version.
+    /// Runs `work` inside the active version of the module that was found; within a unit of work of the same module on this
+    /// thread, inside that one's version. False if the module isn't there any more.
     ///
     /// # Errors
     ///
     /// If there is no active version.
-    fn enter(&self, work: &mut dyn FnMut(&dyn Entered)) -> Result<(), CallError>;
+    fn enter(&self, module: usize, work: &mut dyn FnMut(&dyn Entered)) -> Result<bool, CallError>;
 }
 
 /// Makes one call; true if its result is an error.
@@ -148,7 +141,9 @@ pub unsafe trait Entered {
 /// Another module of the host's, by its interface; from [`Context::dependency`]. It's there as long as the call or the hook
 /// is that asked for it.
 pub struct Dependency<'context, I: Interface + ?Sized> {
-    module: &'context dyn Enterable,
+    modules: &'context dyn Modules,
+    module: usize,
+    name: Box<str>,
     interface: PhantomData<fn(&I)>,
 }
 
@@ -162,8 +157,8 @@ impl<'context, I: Interface + ?Sized> Dependency<'context, I> {
         let Some(modules) = context.modules() else {
             return Err(DependencyError::NoHost { module: module.to_owned() });
         };
-        let module = modules.find(context.serial(), module, I::NAME, I::METHODS)?;
-        Ok(Self { module, interface: PhantomData })
+        let number = modules.find(context.serial(), module, I::NAME, I::METHODS)?;
+        Ok(Self { modules, module: number, name: module.into(), interface: PhantomData })
     }
 
     /// One unit of work: everything that `work` calls runs on one version of the other module, whatever is pushed
@@ -182,13 +177,16 @@ impl<'context, I: Interface + ?Sized> Dependency<'context, I> {
     ) -> Result<R, CallError> {
         let mut work = Some(work);
         let mut outcome: Option<Result<Result<R, CallError>, Box<dyn Any + Send>>> = None;
-        self.module.enter(&mut |entered| {
+        let is_there = self.modules.enter(self.module, &mut |entered| {
             let Some(work) = work.take() else { return };
             // SAFETY: it leads to the code of `I`, since the module was found by that.
             let proxy = I::proxy(unsafe { Passage::new(Through(entered)) });
             // It goes on below, so asserting unwind safety hides nothing from anybody.
             outcome = Some(catch_unwind(AssertUnwindSafe(|| work(&proxy))));
         })?;
+        if !is_there {
+            return Err(CallError::NoActiveVersion { module: self.name.to_string() });
+        }
         match outcome.expect("the host has entered, so it has called this") {
             Ok(result) => result,
             Err(panic) => resume_unwind(panic),
@@ -289,7 +287,9 @@ mod tests {
     /// A host with one module, whose logic is linked in.
     struct Host;
 
-    // SAFETY: it's asked for no interface but the one whose code it has.
+    const NOTES: usize = 3;
+
+    // SAFETY: it's asked for no interface but the one whose code it has, and lends itself.
     unsafe impl Modules for Host {
         fn find(
             &self,
@@ -297,19 +297,22 @@ mod tests {
             module: &str,
             interface: &str,
             methods: &[MethodSpec],
-        ) -> Result<&dyn Enterable, DependencyError> {
+        ) -> Result<usize, DependencyError> {
             assert_eq!((caller, interface, methods.len()), (7, "Notes", 3));
             let unknown =
                 || DependencyError::Unknown { module: module.to_owned(), known: "`notes`".to_owned() };
-            (module == "notes").then_some(self as &dyn Enterable).ok_or_else(unknown)
+            match module {
+                "notes" => Ok(NOTES),
+                "gone" => Ok(NOTES + 1),
+                _ => Err(unknown()),
+            }
         }
-    }
 
-    // SAFETY: it lends itself, which has the interface's code.
-    unsafe impl Enterable for Host {
-        fn enter(&self, work: &mut dyn FnMut(&dyn Entered)) -> Result<(), CallError> {
-            work(self);
-            Ok(())
+        fn enter(&self, module: usize, work: &mut dyn FnMut(&dyn Entered)) -> Result<bool, CallError> {
+            if module == NOTES {
+                work(self);
+            }
+            Ok(module == NOTES)
         }
     }
 
@@ -358,6 +361,14 @@ mod tests {
         let unwound =
             panic::catch_unwind(AssertUnwindSafe(|| notes.call(|_| -> Result<(), _> { panic!("mine") })));
         assert_eq!(unwound.unwrap_err().downcast_ref(), Some(&"mine"));
+    }
+
+    #[test]
+    fn a_module_that_has_gone_since_it_was_found_has_no_version() {
+        let context = context();
+        let gone = context.dependency::<dyn Notes>("gone").unwrap();
+        let answer = gone.call(|notes| notes.length("four"));
+        assert_eq!(answer, Err(CallError::NoActiveVersion { module: "gone".to_owned() }));
     }
 
     #[test]

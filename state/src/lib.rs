@@ -67,7 +67,7 @@ pub use collections::{HashMap, HashSet};
 pub use constant::Constant;
 pub use context::Context;
 #[doc(hidden)]
-pub use dependency::{Crossing, Enterable, Entered, Modules};
+pub use dependency::{Crossing, Entered, Modules};
 pub use dependency::{Dependency, DependencyError, Through};
 pub use entry::{BeforeBind, BindError, ENTRY_SYMBOL, Entry};
 pub use error::CallError;

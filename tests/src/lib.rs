@@ -17,6 +17,7 @@ pub mod network;
 pub mod outcome;
 pub mod patch;
 pub mod reaction;
+pub mod rooms;
 pub mod sets;
 pub mod signing;
 pub mod threads;

@@ -38,32 +38,37 @@ pub(crate) struct Maker {
 }
 
 impl Maker {
-    /// Makes a module with these options: what everybody sees of it, and what the control thread works on.
+    /// Makes a module with these options: what everybody sees of it, and what the control thread works on. One that
+    /// `has_record` is to be there again at the next start.
     pub(crate) fn make(
         &self,
         declaration: &Declaration,
         options: Options,
+        has_record: bool,
     ) -> Result<(Declared, Module), BuildError> {
-        let Declaration { name, interface, interface_type, methods, spawner, .. } = declaration;
+        let Declaration { name, interface, interface_type, methods, spawner, factory, .. } = declaration;
+        // From here on nothing fails any more, which would leave the module among those that others see.
+        let snapshots = self.open_snapshots(name)?;
         let path = CallPath::new(name.clone(), methods, self.bell.clone(), self.suspect_policy);
-        let path = Arc::new(match sets::membership(&self.sets, name) {
+        let path = Arc::new(match sets::join(&self.sets, declaration) {
             Some(membership) => path.of_set(membership),
             None => path,
         });
-        let snapshots = self.open_snapshots(name)?;
-        // From here on nothing fails any more, which would leave the module among those that work.
-        let work = self.jobs.add_module(name, self.pools.of(name));
+        let by_names = [Some(name), factory.as_ref()];
+        let pool = by_names.into_iter().flatten().find_map(|name| self.pools.of(name));
+        let work = self.jobs.add_module(name, pool);
         let board = Arc::new(Mutex::new(Board { phase: "empty", ..Board::default() }));
         let spawner = spawner(path.clone(), work.clone());
-        let record = self.records.as_ref().map(|folder| Record::open(folder, name));
-        let oversight = Oversight::new(self.policies.of(name), record);
+        let record = self.records.as_ref().filter(|_| has_record).map(|folder| Record::open(folder, name));
+        let oversight = Oversight::new(self.policies.of(name, factory.as_deref()), record);
         let options = Arc::new(SharedOptions::new(options));
         let services = Services { spawner, modules: self.modules.clone(), options };
         let (reaper, shown) = (self.reaper.clone(), board.clone());
         let module = Module::new(path.clone(), interface, shown, reaper, services, snapshots, oversight);
         let module = module.recording(self.rehearsal.as_ref()).working(work.clone());
-        let module = module.with_built_in(built_in::of(&self.built_ins, name));
+        let module = module.with_built_in(built_in::of(&self.built_ins, name)).instance_of(factory.clone());
         let (interface, interface_type) = (*interface, *interface_type);
-        Ok((Declared { path, board, interface, interface_type, work }, module))
+        let factory = factory.clone();
+        Ok((Declared { path, board, interface, interface_type, factory, work }, module))
     }
 }

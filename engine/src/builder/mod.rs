@@ -4,6 +4,7 @@ mod audit;
 mod built_in;
 mod config;
 mod events;
+mod factories;
 mod lifecycle;
 mod maker;
 #[cfg(feature = "network")]
@@ -72,6 +73,7 @@ use timers::Ticks;
 #[must_use = "an engine starts with `build`"]
 pub struct Builder {
     modules: Vec<Declaration>,
+    factories: Vec<Declaration>,
     sets: Vec<sets::SetDeclaration>,
     starts_by_hand: bool,
     openings: Vec<Opening>,
@@ -108,7 +110,8 @@ pub struct Builder {
 /// Starts a trigger, once there is something for it to reach.
 type StartTrigger = Box<dyn FnOnce(&Arc<Core>) -> Result<Box<dyn Trigger>, BuildError> + Send>;
 
-/// A module that is to be, with what only its interface's type knows.
+/// A module that is to be, or a factory, with what only its interface's type knows.
+#[derive(Clone)]
 pub(crate) struct Declaration {
     name: String,
     interface: &'static str,
@@ -117,6 +120,8 @@ pub(crate) struct Declaration {
     spawner: fn(Arc<CallPath>, Arc<Work>) -> Arc<dyn Spawner>,
     /// The names of the modules that it requires.
     required: Vec<String>,
+    /// The factory that it's an instance of.
+    factory: Option<String>,
 }
 
 impl Declaration {
@@ -128,6 +133,7 @@ impl Declaration {
             methods: I::METHODS,
             spawner: spawn::spawner::<I>,
             required: Vec::new(),
+            factory: None,
         }
     }
 }
@@ -143,6 +149,7 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             modules: Vec::new(),
+            factories: Vec::new(),
             sets: Vec::new(),
             starts_by_hand: false,
             openings: Vec::new(),
@@ -344,7 +351,7 @@ impl Builder {
         self.check()?;
         let graph = self.graph()?;
         let names: Vec<_> = self.modules.iter().map(|module| module.name.as_str()).collect();
-        self.config.grows = !self.openings.is_empty();
+        self.config.grows = !self.openings.is_empty() || !self.factories.is_empty();
         let mut options = self.config.read(&names, std::env::vars_os())?;
         let config = Arc::new(std::mem::take(&mut self.config));
         let audit = Audit::open(self.audit_log.as_deref())?;
@@ -382,7 +389,7 @@ impl Builder {
         let made: Result<Vec<_>, BuildError> = self
             .modules
             .iter()
-            .map(|module| maker.make(module, options.remove(&module.name).unwrap_or_default()))
+            .map(|module| maker.make(module, options.remove(&module.name).unwrap_or_default(), true))
             .collect();
         let (declared, modules): (Vec<_>, Vec<_>) =
             made.inspect_err(|_| reaper.stop(None))?.into_iter().unzip();
@@ -448,7 +455,7 @@ impl Builder {
     }
 
     fn check(&self) -> Result<(), BuildError> {
-        if self.modules.is_empty() && self.openings.is_empty() {
+        if self.modules.is_empty() && self.openings.is_empty() && self.factories.is_empty() {
             return Err(BuildError::NoModule);
         }
         for (index, Declaration { name, interface, interface_type, .. }) in self.modules.iter().enumerate() {
@@ -463,11 +470,13 @@ impl Builder {
                 return Err(BuildError::OtherInterface { name: name.clone(), found, expected });
             }
         }
+        self.check_factories()?;
         self.check_built_ins()?;
         self.check_sets()?;
         let names = self.modules.iter().map(|module| module.name.as_str());
-        self.policies.check(names.clone())?;
-        self.pools.check(names)?;
+        let with_factories = names.chain(self.factories.iter().map(|factory| factory.name.as_str()));
+        self.policies.check(with_factories.clone())?;
+        self.pools.check(with_factories)?;
         let modules = self.modules.iter();
         self.ticks.check(modules.map(|it| (it.name.as_str(), it.interface, it.interface_type)))?;
         Ok(self.authority.check()?)

@@ -12,9 +12,10 @@ pub(super) struct Policies {
 }
 
 impl Policies {
-    /// The policy for a module, if it has one.
-    pub(super) fn of(&self, module: &str) -> Option<Probation> {
-        let own = self.by_module.iter().rfind(|(name, _)| name == module);
+    /// The policy for a module, which may be an instance of a factory; if it has one.
+    pub(super) fn of(&self, module: &str, factory: Option<&str>) -> Option<Probation> {
+        let by_name = |wanted: &str| self.by_module.iter().rfind(|(name, _)| name == wanted);
+        let own = by_name(module).or_else(|| by_name(factory?));
         own.map_or_else(|| self.all.clone(), |(_, policy)| policy.clone())
     }
 
@@ -49,7 +50,8 @@ impl Builder {
         self
     }
 
-    /// The same for one module alone; `None` if its versions aren't to be watched.
+    /// The same for one module alone, or for all instances of a factory that have none of their own; `None` if its versions
+    /// aren't to be watched.
     pub fn probation_of(mut self, module: impl Into<String>, policy: impl Into<Option<Probation>>) -> Self {
         self.policies.by_module.push((module.into(), policy.into()));
         self
@@ -70,10 +72,13 @@ mod tests {
     fn a_modules_own_policy_goes_before_that_of_all() {
         let builder =
             Builder::new().probation_of("chat", None).probation(policy(1)).probation_of("logic", policy(2));
-        assert_eq!(builder.policies.of("logic"), Some(policy(2)));
-        assert_eq!(builder.policies.of("chat"), None);
-        assert_eq!(builder.policies.of("other"), Some(policy(1)));
-        assert_eq!(Builder::new().policies.of("logic"), None);
+        assert_eq!(builder.policies.of("logic", None), Some(policy(2)));
+        assert_eq!(builder.policies.of("chat", None), None);
+        assert_eq!(builder.policies.of("other", None), Some(policy(1)));
+        assert_eq!(builder.policies.of("logic", Some("chat")), Some(policy(2)));
+        assert_eq!(builder.policies.of("lobby", Some("chat")), None);
+        assert_eq!(builder.policies.of("lobby", Some("room")), Some(policy(1)));
+        assert_eq!(Builder::new().policies.of("logic", None), None);
     }
 
     #[test]

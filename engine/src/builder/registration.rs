@@ -43,6 +43,13 @@ impl Registration {
         Self { declaration: Declaration::of::<I>(name.into()), requires: Vec::new() }
     }
 
+    /// It's an instance of a factory, which is declared with it by the same interface; see
+    /// [`Builder::factory`].
+    pub fn instance_of(mut self, factory: impl Into<String>) -> Self {
+        self.declaration.factory = Some(factory.into());
+        self
+    }
+
     /// It requires another module, which is registered with it: that one is initialized and started before it, and stopped
     /// after it.
     pub fn requires(mut self, dependency: fn() -> Registration) -> Self {
@@ -71,8 +78,11 @@ impl Builder {
             let required: Vec<_> = requires.into_iter().map(|required| required()).collect();
             declaration.required =
                 required.iter().map(|required| required.declaration.name.clone()).collect();
+            self.add_factory_of(&declaration);
             let is_same = |known: &&mut Declaration| {
-                known.name == declaration.name && known.interface_type == declaration.interface_type
+                known.name == declaration.name
+                    && known.interface_type == declaration.interface_type
+                    && known.factory == declaration.factory
             };
             match self.modules.iter_mut().find(is_same) {
                 Some(known) => {

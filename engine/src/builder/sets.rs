@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::Builder;
+use super::{Builder, Declaration};
 use crate::call::Bell;
 use crate::call::set::{Membership, Set};
 use crate::control::SetMembers;
@@ -20,23 +20,25 @@ pub(super) struct Made {
     set: Arc<Set>,
     names: Vec<String>,
     pub(super) board: Arc<Mutex<SetStatus>>,
+    /// The factory whose instances are its members, if it's of one.
+    factory: Option<Declaration>,
 }
 
 impl Made {
-    /// The place that a module has in it.
-    fn membership(&self, module: &str) -> Option<Membership> {
-        let place = self.names.iter().position(|name| name == module)?;
-        Some(Membership { set: self.set.clone(), place })
-    }
-
     pub(super) fn under_control(&self) -> SetMembers {
-        SetMembers { set: self.set.clone(), names: self.names.clone(), board: self.board.clone() }
+        let (set, names, board) = (self.set.clone(), self.names.clone(), self.board.clone());
+        SetMembers { set, names, board, factory: self.factory.clone() }
     }
 }
 
-/// The place that a module has in any set.
-pub(super) fn membership(sets: &[Made], module: &str) -> Option<Membership> {
-    sets.iter().find_map(|set| set.membership(module))
+/// Has a module join the set that it's of, if it's of any.
+pub(super) fn join(sets: &[Made], Declaration { name, factory, .. }: &Declaration) -> Option<Membership> {
+    let is_its = |made: &&Made| match (&made.factory, factory) {
+        (Some(of), Some(factory)) => of.name == *factory,
+        (None, None) => made.names.contains(name),
+        _ => false,
+    };
+    sets.iter().find(is_its).map(|made| made.set.join())
 }
 
 impl Builder {
@@ -61,7 +63,8 @@ impl Builder {
         let known: Vec<_> = self.modules.iter().map(|module| format!("`{}`", module.name)).collect();
         for (index, SetDeclaration { name, members }) in self.sets.iter().enumerate() {
             let (set, earlier) = (name.clone(), &self.sets[..index]);
-            if name.is_empty() || earlier.iter().any(|other| other.name == *name) {
+            let is_factory = self.factories.iter().any(|factory| factory.name == *name);
+            if name.is_empty() || is_factory || earlier.iter().any(|other| other.name == *name) {
                 return Err(SetError::BadName { set }.into());
             }
             if members.len() < 2 {
@@ -74,6 +77,8 @@ impl Builder {
                 }
                 let other = earlier.iter().find(|other| other.members.contains(&module));
                 let other = other.map(|other| other.name.clone());
+                let factory = || self.modules.iter().find(|known| known.name == module)?.factory.clone();
+                let other = other.or_else(factory);
                 let other = other.or_else(|| members[..place].contains(&module).then(|| name.clone()));
                 if let Some(other) = other {
                     return Err(SetError::MemberTwice { module, set, other }.into());
@@ -84,11 +89,18 @@ impl Builder {
     }
 
     pub(super) fn make_sets(&self, bell: &Arc<Bell>) -> Vec<Made> {
-        let make = |SetDeclaration { name, members }: &SetDeclaration| {
-            let status = SetStatus { name: name.clone(), members: members.clone(), ..SetStatus::default() };
-            let set = Set::new(name.clone(), members.len(), bell.clone());
-            Made { set: Arc::new(set), names: members.clone(), board: Arc::new(Mutex::new(status)) }
+        let make = |name: &str, members: Vec<String>, factory: Option<&Declaration>| {
+            let status =
+                SetStatus { name: name.to_owned(), members: members.clone(), ..SetStatus::default() };
+            let set = Set::new(name.to_owned(), bell.clone());
+            let board = Arc::new(Mutex::new(status));
+            Made { set: Arc::new(set), names: members, board, factory: factory.cloned() }
         };
-        self.sets.iter().map(make).collect()
+        let declared = self.sets.iter().map(|set| make(&set.name, set.members.clone(), None));
+        let of_factories = self.factories.iter().map(|factory| {
+            let instances = self.modules.iter().filter(|it| it.factory.as_ref() == Some(&factory.name));
+            make(&factory.name, instances.map(|it| it.name.clone()).collect(), Some(factory))
+        });
+        declared.chain(of_factories).collect()
     }
 }

@@ -66,10 +66,10 @@ fn leads_back(waiting: &[Wait], path: &CallPath, alone: bool, thread: i32) -> bo
     let mut seen: Vec<(usize, bool)> = Vec::new();
     let mut ahead = vec![(path, alone)];
     while let Some((path, alone)) = ahead.pop() {
-        if seen.contains(&(path.number, alone)) {
+        if seen.contains(&(path.number(), alone)) {
             continue;
         }
-        seen.push((path.number, alone));
+        seen.push((path.number(), alone));
         if !alone && !path.gate.is_closed_by_a_call() {
             continue;
         }

@@ -87,7 +87,7 @@ impl HandOver {
         from: &Arc<Version>,
         deadline: Instant,
     ) -> Result<Self, Vec<Holding>> {
-        let shut = membership.set.shut(deadline)?;
+        let shut = membership.set().shut(deadline)?;
         // Nobody is in the set, so nobody is at the gate but, for a moment, who has just left it.
         let closed =
             path.gate.close_by(&path.participants, Some(deadline)).ok_or_else(|| path.in_the_state())?;

@@ -124,8 +124,8 @@ impl Local {
             announcement.nest();
             return Some(self.version.get());
         }
-        if let (Some(pin), Some(Membership { place, .. })) = (self.pin(), &self.path.membership) {
-            return self.enter_pinned(pin, *place);
+        if let (Some(pin), Some(membership)) = (self.pin(), &self.path.membership) {
+            return self.enter_pinned(pin, membership);
         }
         // Dropping the version before runs no code but the engine's own, so nothing comes back here meanwhile.
         let mut kept = self.kept.borrow_mut();
@@ -142,11 +142,11 @@ impl Local {
 
     /// Enters the version that the set's generation has for this module: the one that this thread is pinned to, or the
     /// published one, to which it then is.
-    fn enter_pinned(&self, pin: &Pin, place: usize) -> Option<NonNull<Version>> {
+    fn enter_pinned(&self, pin: &Pin, membership: &Membership) -> Option<NonNull<Version>> {
         if !pin.enter() {
             return None;
         }
-        let Some(version) = pin.look(place, |version| self.keep(version)) else {
+        let Some(version) = pin.look(membership, |version| self.keep(version)) else {
             pin.turn_back();
             return None;
         };
@@ -166,7 +166,7 @@ impl Local {
             return self.entered.get() == leased.serial;
         }
         let membership = self.pin().zip(self.path.membership.as_ref());
-        membership.is_none_or(|(pin, Membership { place, .. })| pin.allows(*place, leased.serial))
+        membership.is_none_or(|(pin, membership)| pin.allows(membership, leased.serial))
     }
 
     /// Enters the version of a lease that [it can enter](Self::allows), and that holds it until this thread has left. None
@@ -317,7 +317,7 @@ pub(super) fn local(path: &Arc<CallPath>) -> Option<NonNull<Local>> {
 fn find(path: &Arc<CallPath>) -> Option<NonNull<Local>> {
     LOCALS
         .try_with(|locals| {
-            let known = locals.0.borrow().get(path.number).copied().unwrap_or(ptr::null_mut());
+            let known = locals.0.borrow().get(path.number()).copied().unwrap_or(ptr::null_mut());
             let local = NonNull::new(known).unwrap_or_else(|| register(locals, path));
             LATEST.set((Arc::as_ptr(path), local));
             local
@@ -357,8 +357,9 @@ pub(super) fn borrows_beside(path: &CallPath) -> bool {
         let table = locals.0.borrow();
         // SAFETY: what the table holds is valid.
         let mut others = table.iter().filter_map(|local| unsafe { local.as_ref() });
-        others
-            .any(|local| local.path.number != path.number && local.announcement().own_doing().is_borrowing())
+        others.any(|local| {
+            local.path.number() != path.number() && local.announcement().own_doing().is_borrowing()
+        })
     };
     LOCALS.try_with(borrows).unwrap_or(false)
 }
@@ -411,17 +412,18 @@ fn register(locals: &Locals, path: &Arc<CallPath>) -> NonNull<Local> {
             }
         }
     }
-    if table.len() <= path.number {
-        table.resize(path.number + 1, ptr::null_mut());
+    if table.len() <= path.number() {
+        table.resize(path.number() + 1, ptr::null_mut());
     }
     let pin = path.membership.as_ref().map(|membership| pin_of(membership, &table));
     let local = NonNull::from(Box::leak(Box::new(Local::new(path.clone(), pin))));
-    table[path.number] = local.as_ptr();
+    table[path.number()] = local.as_ptr();
     local
 }
 
 /// This thread's side of the set: the one that its sides of other members have, or a new one.
-fn pin_of(Membership { set, .. }: &Membership, table: &[*mut Local]) -> Rc<Pin> {
+fn pin_of(membership: &Membership, table: &[*mut Local]) -> Rc<Pin> {
+    let set = membership.set();
     // SAFETY: what the table holds is valid.
     let mut pins = table.iter().filter_map(|local| unsafe { local.as_ref() }?.pin.as_ref());
     let known = pins.find(|pin| pin.is_of(set));

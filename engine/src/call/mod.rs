@@ -17,6 +17,7 @@
 //! | [`handover`] | turning the state into one of another shape, between two versions |
 //! | [`suspicion`] | what is noted when an exclusive call has panicked |
 //! | [`participants`] | all threads of a module: the grace period and its holders |
+//! | [`number`] | the place that a module has in each thread's table |
 //! | [`local`] | one thread's own side: the way in |
 //! | [`inside`] | the calls that it makes there |
 //! | [`leases`] | versions that are held without a thread |
@@ -46,6 +47,7 @@ mod inside;
 mod leases;
 mod local;
 pub(crate) mod meter;
+mod number;
 pub(crate) mod owed;
 mod participants;
 mod published;
@@ -61,7 +63,7 @@ mod version;
 mod loom_model;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use liveswap_state::{Access, MethodSpec};
@@ -78,6 +80,7 @@ pub(crate) use leases::Lease;
 use leases::Leases;
 use local::Apart;
 pub(crate) use local::{Labelled, method_in};
+use number::Number;
 use participants::Participants;
 pub(crate) use participants::{Hold, Holding};
 use published::Published;
@@ -91,8 +94,8 @@ pub(crate) struct CallPath {
     pub(crate) module: String,
     /// The methods of the host's interface.
     pub(crate) methods: &'static [MethodSpec],
-    /// The module's place in each thread's table. Never used twice in a process.
-    number: usize,
+    /// The module's place in each thread's table.
+    number: Number,
     published: Published<Version>,
     participants: Participants,
     leases: Leases,
@@ -112,13 +115,11 @@ impl CallPath {
         bell: Arc<Bell>,
         policy: SuspectPolicy,
     ) -> Self {
-        static NUMBERS: AtomicUsize = AtomicUsize::new(0);
         barrier::prepare();
         Self {
             module,
             methods,
-            // Relaxed: all that counts is that no number is given out twice.
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            number: Number::take(),
             published: Published::none(),
             participants: Participants::new(bell.clone()),
             leases: Leases::new(bell),
@@ -181,6 +182,17 @@ impl CallPath {
         // While the gate is closed: a suspicion that comes up afterwards stays.
         self.suspicions.clear();
         true
+    }
+
+    /// The module has stopped for good: what it has in its set, if it's of one, another one may have.
+    pub(crate) fn leave_set(&self) {
+        if let Some(membership) = &self.membership {
+            membership.leave();
+        }
+    }
+
+    fn number(&self) -> usize {
+        self.number.get()
     }
 
     fn door(&self) -> &Door {

@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) set: Vec<(String, String, OptionValue)>,
     /// Whether modules may come while the engine runs. Then what is set for one that isn't there is kept for it.
     pub(crate) grows: bool,
+    /// What the host sets for instances while the engine runs, by module.
+    of_instances: Mutex<BTreeMap<String, Vec<(String, OptionValue)>>>,
     failure: Mutex<Option<ConfigFailure>>,
 }
 
@@ -80,6 +82,10 @@ impl Config {
             };
             set(options, key.split('.'), value.clone());
         }
+        for (module, all) in &*lock(&self.of_instances) {
+            let Some(options) = options.get_mut(module) else { continue };
+            all.iter().for_each(|(key, value)| set(options, key.split('.'), value.clone()));
+        }
         let tables = self.file().map(file::read).transpose()?;
         for (module, table) in tables.into_iter().flatten() {
             let options = match options.get_mut(&module) {
@@ -99,6 +105,16 @@ impl Config {
             }
         }
         Ok(options)
+    }
+
+    /// An instance is to be made, with these options of the host's.
+    pub(crate) fn set_of_instance(&self, module: &str, options: Vec<(String, OptionValue)>) {
+        lock(&self.of_instances).insert(module.to_owned(), options);
+    }
+
+    /// It's gone.
+    pub(crate) fn forget_instance(&self, module: &str) {
+        lock(&self.of_instances).remove(module);
     }
 
     /// Notes what became of reading it; the status shows that.
@@ -194,6 +210,22 @@ mod tests {
         assert!(config.read(&["net"], variables(&[])).unwrap()["net"].is_empty());
         let read = config.read(&["cellar"], variables(&[("LIVESWAP_CELLAR__KEY", "3")])).unwrap();
         assert_eq!(read["cellar"], Options::from([("key", 3), ("depth", 2)]));
+    }
+
+    #[test]
+    fn what_is_set_for_an_instance_is_below_the_file_and_goes_with_it() {
+        let (config, _folder) = config("[modules.lobby]\nseats = 2", &[("lobby", "deep.seats", 1.into())]);
+        let config = Config { grows: true, ..config };
+        let options = [("seats", 3), ("deep.doors", 3)].map(|(key, value)| (key.to_owned(), value.into()));
+        config.set_of_instance("lobby", options.into());
+        let deep =
+            |table: &[(&str, i64)]| Options::from_iter(table.iter().map(|(key, value)| (*key, *value)));
+        let read = || config.read(&["lobby"], variables(&[])).unwrap().remove("lobby").unwrap();
+        let both = deep(&[("seats", 1), ("doors", 3)]);
+        assert_eq!(read(), Options::from([("seats", OptionValue::Integer(2)), ("deep", both.into())]));
+        config.forget_instance("lobby");
+        let one = deep(&[("seats", 1)]);
+        assert_eq!(read(), Options::from([("seats", OptionValue::Integer(2)), ("deep", one.into())]));
     }
 
     #[test]

@@ -59,6 +59,16 @@ pub enum AdmissionError {
         /// Why.
         source: Box<BuildError>,
     },
+    /// Its name is that of an instance, whose candidates are its factory's.
+    #[error(
+        "module `{module}` is an instance of `{factory}`: push a candidate of `{factory}` for all of its instances"
+    )]
+    Instance {
+        /// The candidate's module.
+        module: String,
+        /// The factory.
+        factory: String,
+    },
 }
 
 impl AdmissionError {
@@ -67,11 +77,17 @@ impl AdmissionError {
         match self {
             Self::TooMany { .. } => "too-many-modules",
             Self::Unmade { .. } => "module-unmade",
+            Self::Instance { .. } => "is-an-instance",
         }
     }
 }
 
 impl Openings {
+    /// Whether any folder makes modules.
+    pub(super) fn has_any(&self) -> bool {
+        !self.list.is_empty()
+    }
+
     /// Whether a file of this folder may make a module.
     pub(super) fn covers(&self, file: &std::path::Path) -> bool {
         self.list.iter().any(|opening| file.starts_with(&opening.folder))
@@ -110,7 +126,7 @@ impl Worker {
         let unmade = |source| AdmissionError::Unmade { module: found.clone(), source: Box::new(source) };
         let options = self.settings.config.read(&[&found], std::env::vars_os());
         let options = options.map_err(|error| unmade(error.into()))?.remove(&found).unwrap_or_default();
-        let made = openings.maker.make(&(opening.declare)(found.clone()), options);
+        let made = openings.maker.make(&(opening.declare)(found.clone()), options, true);
         let (declared, mut module) = made.map_err(unmade)?;
         listen(&module, &self.settings);
         module.return_to_recorded(&self.settings);
@@ -128,7 +144,7 @@ impl Worker {
         }
         tell(|| tracing::info!(module = found, interface = declared.interface, "a new module"));
         self.modules.push(module);
-        self.note_joined();
+        self.note_joined(Vec::new());
         self.settings.openings.maker.modules.add(declared);
         outcome
     }

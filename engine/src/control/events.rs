@@ -58,9 +58,13 @@ impl Events {
 
     /// Tells what became of a candidate, if that is an event.
     pub(super) fn tell_published(&self, outcome: &PushOutcome) {
-        if let PushOutcome::Published(Published { module, swap, .. }) = outcome {
-            let (module, from, to) = (module.clone(), swap.from.clone(), swap.to.clone());
-            self.tell(|| Event::Reloaded { module, from, to });
+        match outcome {
+            PushOutcome::Published(Published { module, swap, .. }) => {
+                let (module, from, to) = (module.clone(), swap.from.clone(), swap.to.clone());
+                self.tell(|| Event::Reloaded { module, from, to });
+            }
+            PushOutcome::Set(pushed) => pushed.members.iter().for_each(|member| self.tell_published(member)),
+            PushOutcome::Unchanged { .. } | PushOutcome::Waiting { .. } => {}
         }
     }
 

@@ -139,7 +139,7 @@ impl Worker {
         })
     }
 
-    /// Has the candidate's module push it, alone.
+    /// Has the candidate's module push it, alone; or all instances, if it's of a factory.
     fn push_staged(
         &mut self,
         staged: Staged,
@@ -147,7 +147,14 @@ impl Worker {
         request: &PushRequest,
         is_asked_for: bool,
     ) -> Result<Option<PushOutcome>, PushError> {
-        match self.position(staged.module()) {
+        let module = staged.module().to_owned();
+        if let Some(set) = self.factory(&module) {
+            return self.push_factory(set, staged, stages).map(Some);
+        }
+        match self.position(&module) {
+            Some(place) if let Some(factory) = self.modules[place].factory() => {
+                Err(AdmissionError::Instance { factory: factory.to_owned(), module }.into())
+            }
             Some(place) => self.give(place, staged, stages, is_asked_for).map(Some),
             None => Ok(self.push_new(staged, stages, request)?.map(PushOutcome::Published)),
         }
@@ -186,14 +193,16 @@ impl Worker {
             .inspect_err(|_| self.count_refused(concerns.as_deref()))?;
         record.see(&taken.content);
         let digest = taken.digest;
-        let is_beside = |module: &&Module| named.as_ref().is_none_or(|named| named.module == module.name());
+        let is_beside =
+            |module: &&Module| named.as_ref().is_none_or(|named| named.module == module.candidates());
         let beside = self.modules.iter().filter(is_beside).map(Module::active_digest).collect();
         let refused = Refused { content: digest, name: name.to_owned(), beside, evidence: None };
         let unsigned = Refused { evidence: Some(proof.evidence()), ..refused.clone() };
         if origin != Origin::Asked && self.remembered.refused.contains(&unsigned) {
             return Ok(pass_over(name, origin));
         }
-        let is_active = self.modules.iter().any(|module| module.active_digest() == Some(digest));
+        let is_active = self.modules.iter().any(|module| module.active_digest() == Some(digest))
+            || self.factory_with(digest).is_some();
         let is_remembered =
             self.remembered.refused.contains(&refused) || self.remembered.withdrawn.contains(&digest);
         if let (Candidate::File(path), Asker::Folder(_), false) =
@@ -207,14 +216,15 @@ impl Worker {
             self.remembered.refused.add(unsigned);
             return Err(error.into());
         }
-        if let Some(module) = self.modules.iter().find(|module| module.active_digest() == Some(digest)) {
-            let version = module.active_number().expect("an active digest is of an active version");
+        let active = self.modules.iter().find(|module| module.active_digest() == Some(digest));
+        let active = active.and_then(|module| Some((module.name().to_owned(), module.active_number()?)));
+        if let Some((module, version)) = self.factory_with(digest).or(active) {
             if origin == Origin::Noticed {
                 tell(
                     || tracing::info!(candidate = name, %version, "unchanged: its content is active already"),
                 );
             }
-            return Ok(Some(Taken::Unchanged { module: module.name().to_owned(), version }));
+            return Ok(Some(Taken::Unchanged { module, version }));
         }
         if origin != Origin::Asked && is_remembered {
             return Ok(pass_over(name, origin));
@@ -263,7 +273,10 @@ impl Worker {
     }
 
     pub(super) fn count_refused(&self, module: Option<&str>) {
-        if let Some(module) = self.modules.iter().find(|known| Some(known.name()) == module) {
+        let Some(name) = module else { return };
+        if let Some(set) = self.factory(name) {
+            self.count_refused_of(set);
+        } else if let Some(module) = self.modules.iter().find(|known| known.name() == name) {
             module.count_refused();
         }
     }
@@ -327,7 +340,8 @@ impl Worker {
         let files = walked.into_iter().flat_map(|walked| walked.files);
         let place = |name: &CandidateName| {
             // Those that aren't there yet come last.
-            self.modules.iter().position(|known| known.name() == name.module).unwrap_or(usize::MAX)
+            let factory = self.factory(&name.module).map(|set| self.place_of_factory(set));
+            factory.or_else(|| self.position(&name.module)).unwrap_or(usize::MAX)
         };
         let named = |path: PathBuf| {
             let name = CandidateName::parse(path.file_name()?.to_str()?)?;
@@ -339,10 +353,13 @@ impl Worker {
             place.cmp(other_place).then(other.version.cmp(&one.version)).then(here.cmp(there))
         });
         for (_, name, path) in found {
-            let module = self.modules.iter().find(|module| module.name() == name.module);
-            let is_wanted = match module {
+            let active = match self.factory(&name.module) {
+                Some(set) => Some(self.factory_version(set).cloned()),
+                None => self.position(&name.module).map(|place| self.modules[place].active_number()),
+            };
+            let is_wanted = match active {
                 // One of the same number may have other bytes, and whoever put it there should hear of it.
-                Some(module) => module.active_number().is_none_or(|active| name.version >= active),
+                Some(active) => active.is_none_or(|active| name.version >= active),
                 None => self.settings.openings.covers(&path),
             };
             if is_wanted {
@@ -415,8 +432,9 @@ fn is_lasting(error: &PushError) -> bool {
         }
         PushError::Lifecycle(error) => error.is_lasting(),
         PushError::Rehearse(error) => error.is_lasting(),
-        // No module ever leaves the list.
+        // What was refused is forgotten when a module goes.
         PushError::Admission(AdmissionError::TooMany { .. }) => true,
+        PushError::Instance { source, .. } => is_lasting(source),
         _ => false,
     }
 }

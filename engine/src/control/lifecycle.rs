@@ -16,7 +16,7 @@ use super::thread::Worker;
 use crate::candidate::Digest;
 use crate::engine::PushOutcome;
 use crate::error::{LifecycleError, PushError};
-use crate::lifecycle::graph::Graph;
+use crate::lifecycle::graph::{Graph, move_up};
 use crate::lifecycle::plan::{Lives, OutOfOrder};
 use crate::lifecycle::{LifecyclePhase, Order};
 use crate::status::Stages;
@@ -62,6 +62,16 @@ impl Lifecycle {
             was_too_early: false,
             to_return: (0..modules).collect(),
             is_look_due: false,
+        }
+    }
+
+    /// A module that no other requires is gone. Those behind it move up.
+    pub(super) fn remove(&mut self, module: usize) {
+        self.lives.remove(module);
+        move_up(&mut self.to_return, module);
+        self.waiting.retain(|waiting| waiting.module != module);
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.module > module) {
+            waiting.module -= 1;
         }
     }
 }
@@ -163,7 +173,7 @@ impl Worker {
 
     /// A module has its first version: those that require it may get theirs.
     pub(super) fn note_initialized(&mut self) {
-        self.lifecycle.is_look_due |= std::mem::take(&mut self.lifecycle.was_too_early);
+        self.note_begun();
         self.return_to_recorded();
     }
 
@@ -175,24 +185,66 @@ impl Worker {
         // What is required comes before what requires it.
         for module in std::mem::take(&mut self.lifecycle.to_return) {
             if self.has_what_it_requires(module).is_ok() {
-                self.begin(module);
+                // An instance may have begun with its siblings.
+                if self.modules[module].is_empty() {
+                    self.begin(module);
+                }
             } else {
                 self.lifecycle.to_return.push(module);
             }
         }
     }
 
-    /// Has a module begin with what is there for it: the version that an earlier process has left for it, or the one that is
-    /// built into the host.
+    /// Has a module begin with what is there for it: the version that an earlier process has left for it, the one that is
+    /// built into the host, or the one that its siblings have.
     fn begin(&mut self, module: usize) {
         self.modules[module].return_to_recorded(&self.settings);
         self.modules[module].begin_with_built_in(&self.settings);
+        if let Err(error) = self.begin_as_instance(module) {
+            let (module, code) = (self.name(module), error.code());
+            tell(|| tracing::error!(module, code, "can't begin with its factory's version: {error}"));
+        }
     }
 
-    /// A module has joined the others while the engine runs, with its first version. It requires none.
-    pub(super) fn note_joined(&mut self) {
-        self.lifecycle.lives.add();
+    /// A module has joined the others while the engine runs, with its first version. It requires these.
+    pub(super) fn note_joined(&mut self, required: Vec<usize>) {
+        self.lifecycle.lives.add(required);
         self.note_initialized();
+    }
+
+    /// A module has begun: what a folder has offered too early may be welcome.
+    pub(super) fn note_begun(&mut self) {
+        self.lifecycle.is_look_due |= std::mem::take(&mut self.lifecycle.was_too_early);
+    }
+
+    /// The names of the modules that require this one themselves.
+    pub(super) fn requiring(&self, module: usize) -> Vec<String> {
+        self.lifecycle.lives.requiring(module).map(|other| self.name(other)).collect()
+    }
+
+    /// Whether first versions wait for the host to initialize their modules.
+    pub(super) fn starts_by_hand(&self) -> bool {
+        self.lifecycle.starts_by_hand
+    }
+
+    /// Starts a module that has just been made.
+    pub(super) fn start_new(&mut self, module: usize) -> Result<(), LifecycleError> {
+        self.modules[module].start(&self.settings)?;
+        self.lifecycle.lives.note_started(module);
+        Ok(())
+    }
+
+    /// Stops a module that is closed, if it was started.
+    pub(super) fn stop_leaving(
+        &mut self,
+        module: usize,
+        deadline: Option<Instant>,
+    ) -> Result<(), LifecycleError> {
+        if self.modules[module].lifecycle() != LifecyclePhase::Started {
+            return Ok(());
+        }
+        self.lifecycle.lives.note_stopped(module);
+        self.modules[module].stop_started(&self.settings, deadline)
     }
 
     /// Starts what can be started, if that goes by itself.
@@ -248,6 +300,11 @@ impl Worker {
             self.lifecycle.to_return.remove(place);
             self.begin(module);
         }
+        let begun = self.begin_as_instance(module);
+        begun.map_err(|source| LifecycleError::FirstVersion {
+            module: self.name(module),
+            source: source.into(),
+        })?;
         let name = self.name(module);
         let place = self.lifecycle.waiting.iter().position(|waiting| waiting.module == module);
         let waiting = place.map(|place| self.lifecycle.waiting.remove(place));

@@ -15,9 +15,11 @@ use crate::candidate::VersionNumber;
 use crate::candidate::accept::Source;
 use crate::engine::{Published, PushOutcome};
 use crate::error::{
-    CommitError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError, SetPushError, TakeError,
+    CommitError, InstanceError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError,
+    SetPushError, TakeError,
 };
 use crate::host::hook;
+use crate::instance::Instance;
 use crate::lifecycle::Order;
 use crate::lock::lock;
 use crate::reply;
@@ -108,6 +110,8 @@ pub(super) enum Command {
     Recover(String, Recovery, Asker, Reply<(), RecoverError>),
     /// Initializes, starts or stops a module, or all of them.
     Live(Order, Option<String>, Asker, Reply<(), LifecycleError>),
+    Create(Instance, Asker, Reply<(), InstanceError>),
+    Destroy(String, Asker, Reply<(), InstanceError>),
     Reload(Asker, Reply<Vec<String>, ReloadError>),
     /// A file in a watched folder was completed.
     #[cfg(feature = "watch")]
@@ -250,6 +254,16 @@ impl Mailbox {
     ) -> Result<(), LifecycleError> {
         let busy = |waits_for| LifecycleError::Busy { waits_for };
         self.ask(|reply| Command::Live(order, module, asker, reply), busy, LifecycleError::Stopped)
+    }
+
+    pub(crate) fn create(&self, instance: Instance, asker: Asker) -> Result<(), InstanceError> {
+        let busy = |waits_for| InstanceError::Busy { waits_for };
+        self.ask(|reply| Command::Create(instance, asker, reply), busy, InstanceError::Stopped)
+    }
+
+    pub(crate) fn destroy(&self, instance: String, asker: Asker) -> Result<(), InstanceError> {
+        let busy = |waits_for| InstanceError::Busy { waits_for };
+        self.ask(|reply| Command::Destroy(instance, asker, reply), busy, InstanceError::Stopped)
     }
 
     pub(crate) fn reload_and_wait(&self, asker: Asker) -> Result<Vec<String>, ReloadError> {

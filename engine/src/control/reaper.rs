@@ -156,10 +156,10 @@ impl Reaper {
     }
 
     /// Whether a version of the module is still draining.
-    pub(crate) fn is_draining(&self, module: &str) -> bool {
+    pub(crate) fn is_draining(&self, module: &Arc<CallPath>) -> bool {
         let is_draining = |state: &_| matches!(state, RetiredState::Draining(_) | RetiredState::Busy);
         let retired = lock(&self.shared.retired);
-        retired.iter().any(|retired| retired.path.module == module && is_draining(&retired.state))
+        retired.iter().any(|retired| Arc::ptr_eq(&retired.path, module) && is_draining(&retired.state))
     }
 
     /// Waits until everything is unmapped, or until `deadline`; what is still held then stays mapped. For threads

@@ -213,6 +213,14 @@ impl Worker {
                 self.settings.audit.lived(&asker, name.as_deref(), order, &outcome);
                 answer(reply, outcome);
             }
+            Command::Create(instance, asker, reply) => {
+                let outcome = self.create(instance, &asker);
+                answer(reply, outcome);
+            }
+            Command::Destroy(instance, asker, reply) => {
+                let outcome = self.destroy(&instance, &asker);
+                answer(reply, outcome);
+            }
             Command::Reload(asker, reply) => {
                 let outcome = self.reload(&asker);
                 answer(reply, outcome);
@@ -242,7 +250,14 @@ impl Worker {
 
     fn rollback(&mut self, name: &str, asker: &Asker) -> Result<Published, RollbackError> {
         self.while_busy(format!("module `{name}` is being rolled back"), |thread| {
-            let Some(index) = thread.position(name) else {
+            let factory = thread.factory(name);
+            let index = factory.map_or_else(|| thread.position(name), |factory| thread.any_instance(factory));
+            let Some(index) = index else {
+                if factory.is_some() {
+                    let nothing = Err(RollbackError::NoPredecessor { module: name.to_owned() });
+                    thread.settings.audit.rolled_back(asker, name, &nothing);
+                    return nothing;
+                }
                 let unknown =
                     Err(RollbackError::UnknownModule { module: name.to_owned(), known: thread.known() });
                 thread.settings.audit.rolled_back(asker, name, &unknown);
@@ -256,7 +271,14 @@ impl Worker {
 
     fn commit(&mut self, name: &str, asker: &Asker) -> Result<VersionNumber, CommitError> {
         self.while_busy(format!("module `{name}` is being committed"), |thread| {
-            let Some(index) = thread.position(name) else {
+            let factory = thread.factory(name);
+            let index = factory.map_or_else(|| thread.position(name), |factory| thread.any_instance(factory));
+            let Some(index) = index else {
+                if factory.is_some() {
+                    let nothing = Err(CommitError::NothingToCommit { module: name.to_owned() });
+                    thread.settings.audit.committed(asker, name, &nothing);
+                    return nothing;
+                }
                 let unknown =
                     Err(CommitError::UnknownModule { module: name.to_owned(), known: thread.known() });
                 thread.settings.audit.committed(asker, name, &unknown);

@@ -37,6 +37,27 @@ pub enum BuildError {
         /// The earlier one.
         expected: &'static str,
     },
+    /// An instance has another interface than its factory.
+    #[error(
+        "instance `{instance}` is registered by interface `{found}`, and its factory `{factory}` by `{expected}`: name the \
+         same one"
+    )]
+    InstanceOfOtherInterface {
+        /// The instance.
+        instance: String,
+        /// Its factory.
+        factory: String,
+        /// The instance's interface.
+        found: &'static str,
+        /// The factory's.
+        expected: &'static str,
+    },
+    /// A factory has the name of a module.
+    #[error("`{name}` is declared as a factory and as a module: give each its own name")]
+    FactoryIsModule {
+        /// The name.
+        name: String,
+    },
     /// Modules require each other.
     #[error("found modules that require each other: {members}: take one of these requirements away")]
     Cycle {

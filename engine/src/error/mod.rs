@@ -9,11 +9,13 @@
 //! | `candidate` | what can be wrong with a candidate, step by step |
 //! | `probation` | why a version neither left by a rollback nor stayed by a commit |
 //! | `set` | why there is no such set, or it was not pushed |
+//! | `instance` | why an instance of a factory was not created, or not destroyed |
 //! | `state` | why a state could not be written down, or not be put right |
 //! | `build` | why there is no engine, or no handle of a module's |
 
 mod build;
 mod candidate;
+mod instance;
 mod probation;
 mod push;
 mod set;
@@ -36,6 +38,7 @@ pub use crate::rehearsal::report::RehearsalError;
 pub use crate::snapshot::error::SnapshotError;
 pub use build::{BuildError, ModuleError};
 pub use candidate::InspectError;
+pub use instance::InstanceError;
 pub use probation::{CommitError, RollbackError};
 pub use push::PushError;
 pub use set::{SetError, SetPushError};

@@ -55,6 +55,16 @@ pub enum PushError {
     /// The candidate's module isn't there, and can't be made.
     #[error(transparent)]
     Admission(#[from] AdmissionError),
+    /// It's one of a factory's candidates, and one of the instances doesn't get it. So none does.
+    #[error("no instance of `{factory}` gets it, because of `{instance}`: {source}")]
+    Instance {
+        /// The factory.
+        factory: String,
+        /// The instance.
+        instance: String,
+        /// Why that doesn't get it.
+        source: Box<Self>,
+    },
     /// A swap is under way.
     #[error("{waits_for}: push again when that is done")]
     Busy {
@@ -93,6 +103,7 @@ impl PushError {
             Self::Withheld { .. } => "withheld",
             Self::Record(error) => error.code(),
             Self::Admission(error) => error.code(),
+            Self::Instance { source, .. } => source.code(),
             Self::Busy { .. } => "busy",
             Self::TooManyRetained { .. } => "too-many-retained",
             Self::Stopped => "stopped",

@@ -18,9 +18,21 @@ impl Graph {
         Self { requires }
     }
 
-    /// One module more, which requires none.
-    pub(crate) fn add(&mut self) {
-        self.requires.push(Vec::new());
+    /// One module more, which requires these.
+    pub(crate) fn add(&mut self, required: Vec<usize>) {
+        self.requires.push(required);
+    }
+
+    /// A module that no other requires is taken out. Those behind it move up.
+    pub(crate) fn remove(&mut self, module: usize) {
+        self.requires.remove(module);
+        self.requires.iter_mut().for_each(|required| move_up(required, module));
+    }
+
+    /// The modules that require this one themselves.
+    pub(crate) fn requiring(&self, module: usize) -> impl Iterator<Item = usize> {
+        let requires = self.requires.iter().enumerate();
+        requires.filter(move |(_, required)| required.contains(&module)).map(|(other, _)| other)
     }
 
     /// What a module requires itself.
@@ -57,6 +69,12 @@ impl Graph {
         let places = |required: &Vec<usize>| required.iter().filter_map(place).collect();
         Self { requires: order.iter().map(|module| places(&self.requires[*module])).collect() }
     }
+}
+
+/// What the numbers of modules are once this one was taken out, whose own is left out.
+pub(crate) fn move_up(modules: &mut Vec<usize>, removed: usize) {
+    modules.retain(|module| *module != removed);
+    modules.iter_mut().filter(|module| **module > removed).for_each(|module| *module -= 1);
 }
 
 /// Depth first, so that a cycle is found with all its members.
@@ -104,6 +122,18 @@ mod tests {
         let sorted = graph.reordered(&[3, 1, 2, 0, 4]);
         assert_eq!(sorted.order().unwrap(), [0, 1, 2, 3, 4]);
         assert_eq!(sorted.required_by(3), [1, 2]);
+    }
+
+    #[test]
+    fn what_is_taken_out_leaves_the_requirements_of_the_others() {
+        // 3 requires 0 and 2, 1 requires 0.
+        let mut graph = graph(&[&[], &[0], &[], &[0, 2]]);
+        assert_eq!(graph.requiring(0).collect::<Vec<_>>(), [1, 3]);
+        graph.remove(1);
+        assert_eq!(graph.order().unwrap(), [0, 1, 2]);
+        assert_eq!(graph.required_by(2), [0, 1]);
+        graph.add(vec![1]);
+        assert_eq!(graph.requiring(1).collect::<Vec<_>>(), [2, 3]);
     }
 
     #[test]

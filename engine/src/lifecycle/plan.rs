@@ -1,6 +1,6 @@
 //! Which modules come next: in which order they are initialized, started and stopped, and what may not be now.
 
-use super::graph::Graph;
+use super::graph::{Graph, move_up};
 use super::phase::LifecyclePhase;
 
 /// What is known of the lives of all modules, but for their phases, which each module has itself.
@@ -27,9 +27,20 @@ impl Lives {
         Self { graph, started: Vec::new() }
     }
 
-    /// One module more, which requires none.
-    pub(crate) fn add(&mut self) {
-        self.graph.add();
+    /// One module more, which requires these.
+    pub(crate) fn add(&mut self, required: Vec<usize>) {
+        self.graph.add(required);
+    }
+
+    /// A module that no other requires, and that doesn't run any more, is gone. Those behind it move up.
+    pub(crate) fn remove(&mut self, module: usize) {
+        self.graph.remove(module);
+        move_up(&mut self.started, module);
+    }
+
+    /// The modules that require this one themselves.
+    pub(crate) fn requiring(&self, module: usize) -> impl Iterator<Item = usize> {
+        self.graph.requiring(module)
     }
 
     /// What keeps a module from being initialized: what it requires and isn't.
@@ -171,6 +182,20 @@ mod tests {
         assert_eq!(lives.to_stop(Some(1), &phases), Ok(vec![3, 2, 1]));
         assert_eq!(lives.to_stop(None, &phases), Ok(vec![3, 2, 1, 0]));
         assert_eq!(lives.started_since(2), [3, 2]);
+    }
+
+    #[test]
+    fn what_is_gone_leaves_the_others_in_their_order() {
+        let mut lives = lives();
+        lives.add(vec![0]);
+        for module in [0, 4, 1, 2] {
+            lives.note_started(module);
+        }
+        assert_eq!(lives.requiring(0).collect::<Vec<_>>(), [2, 4]);
+        // 3, which hasn't started.
+        lives.remove(3);
+        assert_eq!(lives.started_since(0), [2, 1, 3, 0]);
+        assert_eq!(lives.to_stop(Some(0), &[Started; 4]), Ok(vec![2, 3, 0]));
     }
 
     #[test]

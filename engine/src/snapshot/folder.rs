@@ -221,6 +221,16 @@ impl SnapshotFolder {
         not_removed
     }
 
+    /// Removes all files of the module's, whatever is in them: there is no module any more.
+    pub(crate) fn clear(&mut self) -> io::Result<()> {
+        self.intact.clear();
+        for (number, kind) in self.list()? {
+            self.disk.remove(&self.name(number, kind))?;
+        }
+        self.disk.remove(&self.path.join(format!("{}.lock", self.module)))?;
+        self.disk.sync_folder(&self.path)
+    }
+
     fn snapshots(&self) -> Result<BTreeSet<u64>, SnapshotError> {
         let unreadable = |source| SnapshotError::Unreadable { path: self.path.clone(), source };
         Ok(snapshots_among(self.list().map_err(unreadable)?))

@@ -33,8 +33,16 @@ pub(crate) use status::Status;
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum PushOutcome {
     Published(Published),
-    Unchanged { module: String, version: String },
-    Waiting { module: String, version: String },
+    /// All instances of a factory.
+    Set(SetPushed),
+    Unchanged {
+        module: String,
+        version: String,
+    },
+    Waiting {
+        module: String,
+        version: String,
+    },
 }
 
 /// How a push ended of which each candidate has an outcome: a set's, or a single one.
@@ -103,7 +111,7 @@ impl SetPushed {
 
     /// The publishes that there were.
     pub(crate) fn published(&self) -> Vec<&Published> {
-        self.members.iter().filter_map(PushOutcome::published).collect()
+        self.members.iter().flat_map(PushOutcome::published).collect()
     }
 }
 
@@ -120,11 +128,12 @@ impl Display for SetPushed {
 }
 
 impl PushOutcome {
-    /// The publish, if there was one.
-    fn published(&self) -> Option<&Published> {
+    /// The publishes that there were.
+    fn published(&self) -> Vec<&Published> {
         match self {
-            Self::Published(published) => Some(published),
-            Self::Unchanged { .. } | Self::Waiting { .. } => None,
+            Self::Published(published) => vec![published],
+            Self::Set(pushed) => pushed.published(),
+            Self::Unchanged { .. } | Self::Waiting { .. } => Vec::new(),
         }
     }
 }
@@ -140,13 +149,14 @@ impl Display for PushOutcome {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Published(published) => published.fmt(formatter),
+            Self::Set(pushed) => pushed.fmt(formatter),
             Self::Unchanged { module, version } => {
                 write!(formatter, "unchanged: {module} {version} is active already")
             }
             Self::Waiting { module, version } => {
                 write!(
                     formatter,
-                    "waiting: {module} {version} serves once the host has initialized its module"
+                    "waiting: {module} {version} serves once the host has initialized its module, or created an instance"
                 )
             }
         }

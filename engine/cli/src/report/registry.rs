@@ -13,6 +13,8 @@ pub(crate) struct Registry {
 #[derive(Deserialize)]
 struct Module {
     name: String,
+    /// The factory that it's an instance of.
+    factory: Option<String>,
     interface: String,
     active: Option<Version>,
     standby: Option<Version>,
@@ -49,8 +51,9 @@ struct Type {
 
 impl Display for Registry {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        for Module { name, interface, active, standby } in &self.modules {
-            writeln!(formatter, "{name}: {interface}")?;
+        for Module { name, factory, interface, active, standby } in &self.modules {
+            let factory = factory.as_ref().map(|factory| format!(" of {factory}")).unwrap_or_default();
+            writeln!(formatter, "{name}{factory}: {interface}")?;
             for (slot, version) in [("active", active), ("standby", standby)] {
                 match version {
                     Some(version) => write!(formatter, "  {slot:<10} {version}")?,

@@ -59,6 +59,8 @@ struct Set {
     members: Vec<String>,
     /// Those that are one at present.
     together: Vec<String>,
+    /// What a factory's next instance begins with.
+    candidate: Option<String>,
     swaps: SetSwaps,
 }
 
@@ -81,6 +83,8 @@ struct Audit {
 #[derive(Deserialize)]
 pub(crate) struct Module {
     pub(crate) name: String,
+    /// The factory that it's an instance of.
+    factory: Option<String>,
     pub(crate) phase: String,
     lifecycle: Option<String>,
     lifecycle_failure: Option<String>,
@@ -214,8 +218,11 @@ impl Display for Retired {
 
 impl Display for Set {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let Self { name, members, together, swaps } = self;
-        write!(formatter, "set {name}: {}", members.join(", "))?;
+        let Self { name, members, together, candidate, swaps } = self;
+        match candidate {
+            Some(candidate) => write!(formatter, "factory {name} {candidate}: {}", members.join(", "))?,
+            None => write!(formatter, "set {name}: {}", members.join(", "))?,
+        }
         if !together.is_empty() {
             write!(formatter, "; as one: {}", together.join(", "))?;
         }
@@ -242,8 +249,9 @@ impl Display for Module {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let Self { name, phase, active, standby, retired, swaps, last_swap, .. } = self;
         let Self { probation, last_verdict, migration, snapshots, suspect, work, .. } = self;
-        let Self { lifecycle, lifecycle_failure, .. } = self;
-        writeln!(formatter, "{name}: {phase}")?;
+        let Self { factory, lifecycle, lifecycle_failure, .. } = self;
+        let factory = factory.as_ref().map(|factory| format!(" of {factory}")).unwrap_or_default();
+        writeln!(formatter, "{name}{factory}: {phase}")?;
         if let Some(lifecycle) = lifecycle {
             let failure =
                 lifecycle_failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();

@@ -30,7 +30,7 @@ fn a_push_is_told_in_one_line() {
     );
     assert_eq!(
         told(r#"{"waiting": {"module": "net", "version": "1"}}"#),
-        "waiting: net 1 serves once the host has initialized its module"
+        "waiting: net 1 serves once the host has initialized its module, or created an instance"
     );
 }
 

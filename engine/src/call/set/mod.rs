@@ -22,6 +22,10 @@
 //! **Shutting.** While the state of any member becomes another one, nobody may be in any of them: a thread that is
 //! pinned could go on to that member at any time. So the set has one door for all of its members, and a hand-over waits
 //! until nobody is pinned at all.
+//!
+//! **Joining and leaving.** A member has a place in the list, which a later one may have when it has left. So each has a
+//! number beside, which is never given out twice: a thread that asks for a member in a generation of before, or after,
+//! finds that the place is somebody else's there, and that means no version.
 
 mod pin;
 
@@ -40,14 +44,37 @@ use super::published::Published;
 use super::sync::{Mutex, lock};
 use super::version::Version;
 
-/// The versions of a set's members, in the order of its members; none for a member that has no version.
-type Versions = Box<[Option<Arc<Version>>]>;
+/// The number of no member.
+const NOBODY: usize = 0;
+
+/// A place among a set's members.
+#[derive(Clone, Default)]
+struct Place {
+    /// Whose it is.
+    member: usize,
+    /// None for a member that has no version.
+    version: Option<Arc<Version>>,
+}
+
+impl Place {
+    fn serial(&self) -> usize {
+        self.version.as_ref().map_or(OUTSIDE, |version| version.serial)
+    }
+}
 
 /// What one store publishes.
 pub(super) struct Generation {
     /// Counts the set's generations. Never [`OUTSIDE`].
     number: usize,
-    versions: Versions,
+    places: Box<[Place]>,
+}
+
+impl Generation {
+    /// The version that it has for a member.
+    fn version(&self, place: usize, member: usize) -> Option<&Arc<Version>> {
+        let place = self.places.get(place).filter(|place| place.member == member);
+        place.and_then(|place| place.version.as_ref())
+    }
 }
 
 /// Modules whose versions change together.
@@ -62,7 +89,9 @@ pub(crate) struct Set {
 /// For whoever publishes.
 struct Changes {
     /// What the next generation will have.
-    next: Versions,
+    next: Vec<Place>,
+    /// How many members have joined so far.
+    joined: usize,
     /// Whether that differs from what was published last.
     is_due: bool,
     /// How many hold the next generation back.
@@ -82,11 +111,12 @@ struct Living {
 }
 
 impl Set {
-    /// A set of so many members, none of which has a version yet. `bell` rings when somebody who is waited for leaves.
-    pub(crate) fn new(name: String, members: usize, bell: Arc<Bell>) -> Self {
+    /// A set that has no member yet. `bell` rings when somebody who is waited for leaves.
+    pub(crate) fn new(name: String, bell: Arc<Bell>) -> Self {
         barrier::prepare();
         let changes = Changes {
-            next: vec![None; members].into(),
+            next: Vec::new(),
+            joined: 0,
             is_due: false,
             holds: 0,
             shut_by: None,
@@ -100,6 +130,20 @@ impl Set {
             door: Door::new(),
             changes: Mutex::new(changes),
         }
+    }
+
+    /// Takes a member in, which has no version yet.
+    pub(crate) fn join(self: &Arc<Self>) -> Membership {
+        let mut changes = lock(&self.changes);
+        changes.joined += 1;
+        let member = changes.joined;
+        let free = changes.next.iter().position(|place| place.member == NOBODY);
+        let place = free.unwrap_or(changes.next.len());
+        if free.is_none() {
+            changes.next.push(Place::default());
+        }
+        changes.next[place].member = member;
+        Membership { set: self.clone(), place, member }
     }
 
     /// Publishes all that is published for members while this lives as one generation, when it's dropped.
@@ -145,11 +189,10 @@ impl Set {
     /// Makes a generation of what is to be the next one.
     fn publish_next(&self, changes: &mut Changes) {
         changes.count += 1;
-        let (number, versions) = (changes.count, changes.next.clone());
-        let serials =
-            versions.iter().map(|version| version.as_ref().map_or(OUTSIDE, |it| it.serial)).collect();
+        let (number, places) = (changes.count, changes.next.clone().into_boxed_slice());
+        let serials = places.iter().map(Place::serial).collect();
         changes.living.push(Living { number, serials });
-        self.published.set(Some(Arc::new(Generation { number, versions })));
+        self.published.set(Some(Arc::new(Generation { number, places })));
         // Pairs with the light barriers in `Announcement::{enter, enter_again}`.
         barrier::heavy();
         // Whoever isn't seen in an earlier generation now won't be in it any more.
@@ -199,19 +242,36 @@ impl Drop for Held {
 
 /// A module's place in a set.
 pub(crate) struct Membership {
-    pub(crate) set: Arc<Set>,
-    pub(crate) place: usize,
+    set: Arc<Set>,
+    place: usize,
+    member: usize,
 }
 
 impl Membership {
-    /// The version that the module has from the next generation on.
+    /// The version that the module has from the next generation on. Nothing happens if it has left.
     pub(super) fn publish(&self, version: Option<Arc<Version>>) {
+        self.change(Place { member: self.member, version });
+    }
+
+    /// The module leaves the set for good, and its place is free.
+    pub(super) fn leave(&self) {
+        self.change(Place::default());
+    }
+
+    fn change(&self, to: Place) {
         let mut changes = lock(&self.set.changes);
-        changes.next[self.place] = version;
+        if changes.next[self.place].member != self.member {
+            return;
+        }
+        changes.next[self.place] = to;
         changes.is_due = true;
         if changes.holds == 0 {
             self.set.publish_next(&mut changes);
         }
+    }
+
+    pub(super) fn set(&self) -> &Arc<Set> {
+        &self.set
     }
 
     pub(super) fn door(&self) -> &Door {

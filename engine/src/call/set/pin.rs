@@ -11,7 +11,7 @@ use super::super::announcement::{Announcement, OUTSIDE};
 use super::super::owed;
 use super::super::participants::Participant;
 use super::super::version::Version;
-use super::{Generation, Set};
+use super::{Generation, Membership, Set};
 
 pub(in super::super) struct Pin {
     set: Arc<Set>,
@@ -73,9 +73,13 @@ impl Pin {
     }
 
     /// Looks at the member's version in the generation that the thread is pinned to.
-    pub(in super::super) fn look<R>(&self, place: usize, look: impl FnOnce(&Arc<Version>) -> R) -> Option<R> {
+    pub(in super::super) fn look<R>(
+        &self,
+        membership: &Membership,
+        look: impl FnOnce(&Arc<Version>) -> R,
+    ) -> Option<R> {
         let kept = self.kept.borrow();
-        kept.as_ref()?.versions[place].as_ref().map(look)
+        kept.as_ref()?.version(membership.place, membership.member).map(look)
     }
 
     /// The thread has left a member. True if it's asked to settle what it owes, which it can do now if it isn't pinned
@@ -102,15 +106,14 @@ impl Pin {
     /// Whether the thread may enter the version with this serial number, because it's pinned to a generation that has it.
     pub(in super::super) fn is_to(&self, serial: usize) -> bool {
         let kept = self.kept.borrow();
-        let is_to = |generation: &Arc<Generation>| {
-            generation.versions.iter().flatten().any(|version| version.serial == serial)
-        };
+        let is_to =
+            |generation: &Arc<Generation>| generation.places.iter().any(|place| place.serial() == serial);
         self.announcement().is_inside() && kept.as_ref().is_some_and(is_to)
     }
 
     /// Whether the thread may be in this version of a member: if it's pinned, it must be the generation's.
-    pub(in super::super) fn allows(&self, place: usize, serial: usize) -> bool {
-        !self.announcement().is_inside() || self.look(place, |version| version.serial) == Some(serial)
+    pub(in super::super) fn allows(&self, membership: &Membership, serial: usize) -> bool {
+        !self.announcement().is_inside() || self.look(membership, |version| version.serial) == Some(serial)
     }
 
     /// Whether the thread is pinned, or has shut the set.

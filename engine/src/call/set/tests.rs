@@ -36,10 +36,10 @@ fn serial(number: usize, place: usize) -> usize {
 /// A set of three, without a version yet.
 fn set() -> (Arc<Set>, Vec<Arc<CallPath>>) {
     let bell = Arc::new(Bell::new());
-    let set = Arc::new(Set::new("all".into(), MEMBERS, bell.clone()));
+    let set = Arc::new(Set::new("all".into(), bell.clone()));
     let members = (0..MEMBERS).map(|place| {
         let path = CallPath::new(format!("member{place}"), METHODS, bell.clone(), SuspectPolicy::Continue);
-        Arc::new(path.of_set(Membership { set: set.clone(), place }))
+        Arc::new(path.of_set(set.join()))
     });
     (set.clone(), members.collect())
 }
@@ -404,4 +404,38 @@ fn threads_that_hop_and_leave_in_any_order_hold_all_that_they_may_enter() {
     }
     is_over.store(true, Ordering::Relaxed);
     hoppers.into_iter().for_each(|hopper| hopper.join().unwrap());
+}
+
+#[test]
+fn a_place_is_used_again_and_nobody_finds_another_member_there() {
+    let (set, members) = serving();
+    let bell = Arc::new(Bell::new());
+    let next = || {
+        let path = CallPath::new("next".into(), METHODS, bell.clone(), SuspectPolicy::Continue);
+        Arc::new(path.of_set(set.join()))
+    };
+    let entered = |path: &Arc<CallPath>| Guard::enter(path).map(|guard| guard.kept().serial).ok();
+    let pinned = Guard::enter(&members[0]).unwrap();
+    members[1].stop();
+    members[1].leave_set();
+    let taken = next();
+    taken.publish(version(5, 1, FIRST_GENERATION));
+    assert_eq!(lock(&set.changes).next.len(), MEMBERS, "it has the place of the one that left");
+    // Whoever is pinned to the generation before finds neither the new one nor, through it, the old one.
+    assert_eq!(entered(&taken), None);
+    assert_eq!(entered(&members[1]), Some(serial(1, 1)));
+    drop(pinned);
+    assert_eq!(entered(&taken), Some(serial(5, 1)));
+    assert_eq!(entered(&members[1]), None);
+    // What has left can't publish in the other's place.
+    members[1].publish(version(6, 1, FIRST_GENERATION));
+    members[1].stop();
+    assert_eq!((entered(&members[1]), entered(&taken)), (None, Some(serial(5, 1))));
+    let more = next();
+    assert_eq!(lock(&set.changes).next.len(), MEMBERS + 1);
+    more.leave_set();
+    taken.leave_set();
+    let again = next();
+    again.publish(version(7, 1, FIRST_GENERATION));
+    assert_eq!((entered(&again), entered(&taken)), (Some(serial(7, 1)), None));
 }

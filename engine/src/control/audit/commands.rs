@@ -7,7 +7,8 @@ use super::{Action, Audit, Entry, Outcome};
 use crate::candidate::VersionNumber;
 use crate::engine::{Published, PushOutcome};
 use crate::error::{
-    CommitError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError, SetPushError, TakeError,
+    CommitError, InstanceError, LifecycleError, PushError, RecoverError, ReloadError, RollbackError,
+    SetPushError, TakeError,
 };
 use crate::lifecycle::Order;
 use crate::status::SnapshotTaken;
@@ -44,7 +45,7 @@ impl Audit {
     ) {
         let told = match outcome {
             Ok(None) => return,
-            Ok(Some(PushOutcome::Published(_))) => Outcome::Published,
+            Ok(Some(PushOutcome::Published(_) | PushOutcome::Set(_))) => Outcome::Published,
             Ok(Some(PushOutcome::Unchanged { .. })) => Outcome::Unchanged,
             Ok(Some(PushOutcome::Waiting { .. })) => Outcome::Waiting,
             Err(error) => Outcome::refused(error.code(), error),
@@ -164,6 +165,39 @@ impl Audit {
             Err(error) => Outcome::refused(error.code(), error),
         };
         self.note(&Entry::new(asker, action, Some(module), told));
+    }
+
+    pub(in crate::control) fn instance_made(
+        &self,
+        asker: &Asker,
+        instance: &str,
+        outcome: &Result<(), InstanceError>,
+    ) {
+        self.instance(asker, Action::Create, instance, Outcome::Created, outcome);
+    }
+
+    pub(in crate::control) fn instance_destroyed(
+        &self,
+        asker: &Asker,
+        instance: &str,
+        outcome: &Result<(), InstanceError>,
+    ) {
+        self.instance(asker, Action::Destroy, instance, Outcome::Destroyed, outcome);
+    }
+
+    fn instance(
+        &self,
+        asker: &Asker,
+        action: Action,
+        instance: &str,
+        done: Outcome,
+        outcome: &Result<(), InstanceError>,
+    ) {
+        let told = match outcome {
+            Ok(()) => done,
+            Err(error) => Outcome::refused(error.code(), error),
+        };
+        self.note(&Entry::new(asker, action, Some(instance), told));
     }
 
     /// A module, or all of them if there is none, were to be initialized, started or stopped.

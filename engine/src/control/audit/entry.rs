@@ -50,6 +50,8 @@ pub(crate) enum Action {
     Initialize,
     Start,
     Stop,
+    Create,
+    Destroy,
     Reload,
 }
 
@@ -68,6 +70,8 @@ pub(crate) enum Outcome {
     Initialized,
     Started,
     Stopped,
+    Created,
+    Destroyed,
     Reloaded,
     Refused { code: &'static str, message: String },
 }

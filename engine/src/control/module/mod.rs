@@ -5,6 +5,7 @@
 //! | this one | a module's versions, and what becomes of them |
 //! | [`built_in`] | beginning with what is built into the host |
 //! | [`commands`] | what is asked of it: a push, a rollback, a commit |
+//! | [`instance`] | what it has as an instance of a factory |
 //! | [`configure`] | telling it what is set for it |
 //! | [`steps`] | the steps that a candidate is taken through |
 //! | [`yielding`] | asking the version that serves to hand over, and telling it what has become of that |
@@ -19,6 +20,7 @@
 mod built_in;
 mod commands;
 mod configure;
+mod instance;
 mod lifecycle;
 mod migrate;
 mod probation;
@@ -173,6 +175,10 @@ pub(crate) struct Module {
     life: lifecycle::Life,
     /// What it begins with, if the host has linked it in.
     built_in: Option<BuiltIn>,
+    /// The factory that it's an instance of.
+    factory: Option<String>,
+    /// It's about to be destroyed.
+    is_leaving: bool,
 }
 
 impl Module {
@@ -217,6 +223,8 @@ impl Module {
             oversight,
             life: lifecycle::Life::default(),
             built_in: None,
+            factory: None,
+            is_leaving: false,
         }
     }
 
@@ -311,13 +319,13 @@ impl Module {
     }
 
     /// Whether the last call has left a closed module before the deadline.
-    fn is_drained_by(&self, settings: &Settings, deadline: Option<Instant>) -> bool {
+    pub(crate) fn is_drained_by(&self, settings: &Settings, deadline: Option<Instant>) -> bool {
         loop {
             let rings = settings.bell.rings();
             let slots = self.phase.slots();
             let inside =
                 [slots.active, slots.standby].into_iter().flatten().any(|s| self.path.is_inside(s.0));
-            if !inside && !self.reaper.is_draining(self.name()) {
+            if !inside && !self.reaper.is_draining(&self.path) {
                 return true;
             }
             if !settings.bell.wait(rings, deadline) {

@@ -108,6 +108,16 @@ impl Snapshots {
         self.under_way.as_ref().is_some_and(|under_way| lock(&under_way.outcome).is_none())
     }
 
+    /// The module is gone, and its snapshots go with it. None is under way.
+    pub(super) fn remove(self, module: &str) {
+        for reply in self.asked.into_iter().chain(self.waiting) {
+            answer(reply, Err(TakeError::NoState { module: module.to_owned() }));
+        }
+        if let Err(error) = lock(&self.folder).clear() {
+            tell(|| tracing::warn!(module, %error, "its snapshots can't be removed"));
+        }
+    }
+
     /// For the board.
     pub(super) fn status(&self) -> SnapshotStatus {
         SnapshotStatus { under_way: self.under_way.is_some(), ..self.status.clone() }

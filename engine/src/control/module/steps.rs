@@ -76,9 +76,9 @@ impl Module {
         let outcome = match step {
             Step::Verify => self.with_staged(|module, staged| module.verify(staged, settings)),
             Step::Rehearse => self.with_staged(|module, staged| module.rehearse(staged, settings)),
-            Step::Load => {
-                self.with_staged(|module, staged| Ok(load(staged, module.services.clone(), settings)?))
-            }
+            Step::Load => self.with_staged(|module, staged| {
+                Ok(load(staged, module.name(), module.services.clone(), settings)?)
+            }),
             Step::Prepare => self.with_staged(|module, staged| Ok(module.prepare(staged, settings)?)),
             Step::Yield => self.ask_to_yield(settings),
             Step::Check => self.check(settings),
@@ -211,10 +211,10 @@ fn create(library: &Library, settings: &Settings) -> Result<StatePointer, Prepar
 }
 
 /// Maps the candidate, and binds it to the host. Its constructors may never return, so that is a hook too.
-fn load(staged: &mut Staged, services: Services, settings: &Settings) -> Result<(), LoadError> {
+fn load(staged: &mut Staged, module: &str, services: Services, settings: &Settings) -> Result<(), LoadError> {
     let Readable { manifest, version } = &staged.readable;
     let Services { spawner, modules, options } = services;
-    let context = Context::of_load(&manifest.module, version.to_string(), staged.serial.0, spawner)
+    let context = Context::of_load(module, version.to_string(), staged.serial.0, spawner)
         .with_modules(modules)
         .sharing_options(options)
         .with_output(settings.output.clone());

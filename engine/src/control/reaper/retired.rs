@@ -136,8 +136,8 @@ impl Retired {
             RetiredState::Unmapped { live_bytes } => live_bytes,
             _ => host::live_bytes(self.serial.0),
         };
-        let (module, version) = (self.path.module.clone(), self.version.clone());
-        RetiredView { module, version, state, holders, reason, live_bytes }
+        let (path, version) = (self.path.clone(), self.version.clone());
+        RetiredView { path, version, state, holders, reason, live_bytes }
     }
 }
 
@@ -147,7 +147,8 @@ const LEFT_ON_THREADS: &str = "threads still hold it: it is unmapped once those 
 
 /// A retired version, for the status.
 pub(crate) struct RetiredView {
-    pub(crate) module: String,
+    /// The module's: another one of its name may have come since.
+    pub(crate) path: Arc<CallPath>,
     pub(crate) version: VersionNumber,
     pub(crate) state: &'static str,
     pub(crate) holders: Vec<Holding>,

@@ -4,7 +4,7 @@
 //! hand their states over; then all are published, by one store. What fails in one of them calls the others off, whose
 //! running versions hear that they serve on.
 
-use super::{Member, Swapped, Together};
+use super::{Member, ModuleSet, Swapped, Together};
 use crate::control::audit::PushRecord;
 use crate::control::intake::{Origin, Taken};
 use crate::control::mailbox::PushRequest;
@@ -20,10 +20,10 @@ use crate::status::Stages;
 use crate::tell::tell;
 
 /// A candidate of a set that was taken in, and whose place is known.
-struct Candidate {
-    index: usize,
-    staged: Staged,
-    stages: Stages,
+pub(super) struct Candidate {
+    pub(super) index: usize,
+    pub(super) staged: Staged,
+    pub(super) stages: Stages,
 }
 
 impl Worker {
@@ -48,8 +48,12 @@ impl Worker {
         requests: &[PushRequest],
         records: &mut [PushRecord],
     ) -> Result<SetPushed, SetPushError> {
-        let Some(set) = self.sets.iter().position(|known| known.set.name == name) else {
-            let known: Vec<_> = self.sets.iter().map(|known| format!("`{}`", known.set.name)).collect();
+        // A factory's set is pushed by one candidate, as a module is.
+        let declared = |known: &&ModuleSet| known.factory.is_none();
+        let is_it = |known: &ModuleSet| declared(&known) && known.set.name == name;
+        let Some(set) = self.sets.iter().position(is_it) else {
+            let known = self.sets.iter().filter(declared);
+            let known: Vec<_> = known.map(|known| format!("`{}`", known.set.name)).collect();
             return Err(SetPushError::Unknown { set: name.to_owned(), known: known.join(", ") });
         };
         let refused = |candidate: &PushRequest, source: Box<PushError>| SetPushError::Refused {
@@ -116,7 +120,7 @@ impl Worker {
     }
 
     /// Takes candidates through all steps. An error comes with the number of the candidate that it's about.
-    fn swap_together(
+    pub(super) fn swap_together(
         &mut self,
         set: usize,
         candidates: Vec<Candidate>,
@@ -124,7 +128,9 @@ impl Worker {
         if candidates.is_empty() {
             return Ok(Vec::new());
         }
-        let retiring = candidates.len().saturating_sub(1);
+        // A factory may have more instances than versions may be retained.
+        let is_factory = self.sets[set].factory.is_some();
+        let retiring = if is_factory { 0 } else { candidates.len().saturating_sub(1) };
         let limit = self.settings.retained_max.saturating_sub(retiring);
         self.reaper.has_room(limit).map_err(|error| (0, error.into()))?;
         let all: Vec<_> = candidates.iter().map(|candidate| candidate.index).collect();
@@ -153,9 +159,9 @@ impl Worker {
         });
         let published = published.collect();
         self.commit_left_behind(before, &indices);
-        self.note_initialized();
         tell(|| tracing::info!(set = name, modules = self.names(&indices), "published as one"));
         self.note_swap(set, &indices);
+        self.note_initialized();
         Ok(published)
     }
 
@@ -193,6 +199,11 @@ impl Worker {
     }
 
     fn note_swap(&mut self, set: usize, indices: &[usize]) {
+        lock(&self.sets[set].board).swaps.published += 1;
+        self.sets[set].is_told = false;
+        if self.sets[set].factory.is_some() {
+            return self.note_current(set);
+        }
         let swapped =
             indices.iter().filter_map(|index| Some((*index, self.modules[*index].active_digest()?)));
         let swapped: Swapped = swapped.collect();
@@ -200,8 +211,6 @@ impl Worker {
         known.swaps.push(swapped);
         let surplus = known.swaps.len().saturating_sub(self.settings.kept_max.max(1));
         known.swaps.drain(..surplus);
-        lock(&known.board).swaps.published += 1;
-        known.is_told = false;
     }
 
     /// Writes down what became of the push of a set, and tells the host: a line and an event for each candidate.

@@ -124,6 +124,7 @@ impl Worker {
         let known = &mut self.sets[*set];
         known.swaps.pop();
         lock(&known.board).swaps.rolled_back += 1;
+        self.note_current(*set);
         Ok(all)
     }
 
@@ -152,6 +153,7 @@ impl Worker {
         }
         if let (Some(Together { set, .. }), Some(Ok(_))) = (together, &asked_for) {
             lock(&self.sets[set].board).swaps.committed += 1;
+            self.note_current(set);
         }
         asked_for.expect("it's one of them")
     }
@@ -179,7 +181,8 @@ impl Worker {
                 _ => None,
             });
             // One that had no predecessor isn't on probation.
-            let mut watched = verdicts.filter(|(index, _)| self.modules[*index].has_standby()).peekable();
+            let watched = verdicts.filter(|(index, _)| self.modules[*index].has_standby());
+            let mut watched = watched.filter(|(index, _)| !self.sets[set].is_late(*index)).peekable();
             let is_over = watched.peek().is_some()
                 && watched.all(|(_, verdict)| matches!(verdict, Some(Verdict::Commit)));
             let is_told = self.sets[set].is_told;

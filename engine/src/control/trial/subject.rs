@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use liveswap_state::{
-    Context, DependencyError, Enterable, Fenced, Lane, MethodSpec, Modules, SharedOptions, SpawnError,
-    Spawner, TimerId,
+    CallError, Context, DependencyError, Entered, Fenced, Lane, MethodSpec, Modules, SharedOptions,
+    SpawnError, Spawner, TimerId,
 };
 
 use super::super::Serial;
@@ -117,13 +117,11 @@ unsafe impl Spawner for Nowhere {
 
 // SAFETY: it finds nothing, and doesn't unwind.
 unsafe impl Modules for Nowhere {
-    fn find(
-        &self,
-        _: usize,
-        module: &str,
-        _: &str,
-        _: &[MethodSpec],
-    ) -> Result<&dyn Enterable, DependencyError> {
+    fn find(&self, _: usize, module: &str, _: &str, _: &[MethodSpec]) -> Result<usize, DependencyError> {
         Err(DependencyError::Rehearsal { module: module.to_owned() })
+    }
+
+    fn enter(&self, _: usize, _: &mut dyn FnMut(&dyn Entered)) -> Result<bool, CallError> {
+        Ok(false)
     }
 }

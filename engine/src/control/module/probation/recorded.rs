@@ -135,8 +135,8 @@ impl Module {
             let what = "the process before this one ended while a version was on probation";
             tell(|| tracing::error!(module, version = %crashed, predecessor = %version, "{what}"));
         }
-        let name = CandidateName { module: module.clone(), version: version.clone() };
-        let file = format!("{module}.v{version}.so");
+        let name = CandidateName { module: self.candidates().to_owned(), version: version.clone() };
+        let file = format!("{}.v{version}.so", name.module);
         let returned = content.map_err(PushError::from).and_then(|content| {
             let source = Source::Left { name: &file, content: &content, digest };
             let allowed = Allowed { older: true, ..Allowed::default() };

@@ -90,16 +90,7 @@ impl Retired {
 
     /// The holders' names, each once: what the host calls a holder, or else the thread's name. There may be many of one.
     fn names(&self) -> String {
-        let mut names: Vec<(String, usize)> = Vec::new();
-        for holder in self.holders() {
-            let name = holder.label.map_or(holder.thread, |label| label.to_string());
-            match names.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, count)) => *count += 1,
-                None => names.push((name, 1)),
-            }
-        }
-        let told = |(name, count)| if count == 1 { name } else { format!("{name} ({count} times)") };
-        names.into_iter().map(told).collect::<Vec<_>>().join(", ")
+        names(&self.holders())
     }
 
     /// Module, version, and what keeps it in memory.
@@ -304,6 +295,14 @@ impl Reaper {
         retired.iter().any(|retired| retired.path.module == module && is_draining(&retired.state))
     }
 
+    /// Who keeps versions of the module from being drained.
+    pub(crate) fn draining(&self, module: &str) -> Vec<Holding> {
+        let is_draining = |state: &_| matches!(state, RetiredState::Draining(_) | RetiredState::Busy);
+        let retired = lock(&self.shared.retired);
+        let draining = retired.iter().filter(|it| it.path.module == module && is_draining(&it.state));
+        draining.flat_map(Retired::holders).collect()
+    }
+
     /// Waits until everything is unmapped, or until `deadline`; what is still held then stays mapped. For threads
     /// that only owe something it waits a moment.
     pub(crate) fn stop(&self, deadline: Option<Instant>) {
@@ -327,6 +326,38 @@ impl Reaper {
 struct Stop {
     deadline: Option<Instant>,
     grace: Instant,
+}
+
+/// The holders' names, each once.
+fn names<'holding>(holders: impl IntoIterator<Item = &'holding Holding>) -> String {
+    let mut names: Vec<(&str, usize)> = Vec::new();
+    for holder in holders {
+        let name = holder.label.as_deref().unwrap_or(&holder.thread);
+        match names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => names.push((name, 1)),
+        }
+    }
+    let told = |(name, count): (&str, usize)| match count {
+        1 => name.to_owned(),
+        _ => format!("{name} ({count} times)"),
+    };
+    names.into_iter().map(told).collect::<Vec<_>>().join(", ")
+}
+
+/// Who keeps a module from something, by name and by what they do; `otherwise`, if they are gone by now. Threads that only
+/// owe something don't.
+pub(super) fn described(holders: &[Holding], otherwise: &str) -> String {
+    let of = |is_it: fn(&Hold) -> bool| names(holders.iter().filter(|holder| is_it(&holder.hold)));
+    let (calls, leases) = (of(|hold| matches!(hold, Hold::Call(_))), of(|hold| *hold == Hold::Lease));
+    let hook = |holder: &Holding| match holder.hold {
+        Hold::Hook(hook) | Hold::Awaited(hook) => Some(format!("`{hook}` hasn't returned")),
+        _ => None,
+    };
+    let calls = (!calls.is_empty()).then(|| format!("calls are still inside: {calls}"));
+    let leases = (!leases.is_empty()).then(|| format!("it's leased: {leases}"));
+    let all: Vec<_> = calls.into_iter().chain(leases).chain(holders.iter().filter_map(hook)).collect();
+    if all.is_empty() { otherwise.to_owned() } else { all.join("; ") }
 }
 
 /// The moment after this time; none if that is too far away to be told.

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | this one | a module's versions, and what becomes of them |
+//! | [`attempt`] | a hook that may have to wait for the state, and who may give it up |
 //! | [`built_in`] | beginning with what is built into the host |
 //! | [`commands`] | what is asked of it: a push, a rollback, a commit |
 //! | [`configure`] | telling it what is set for it |
@@ -16,6 +17,7 @@
 //! | [`suspect`] | what is done about a state that may be half changed |
 //! | [`together`] | its part in the swap of a set |
 
+mod attempt;
 mod built_in;
 mod commands;
 mod configure;
@@ -36,7 +38,7 @@ use liveswap_state::{BuiltIn, CodePointer, Modules, SharedOptions, Spawner};
 
 use super::departure::Departure;
 use super::library::Library;
-use super::reaper::Reaper;
+use super::reaper::{Reaper, described};
 use super::staged::Staged;
 use super::state::State;
 use super::sweep::Sweep;
@@ -294,8 +296,8 @@ impl Module {
             match self.active() {
                 Some(active) if drained => state.destroy(&active.library, &settings.hooks),
                 _ => {
-                    let what = "the state is left in memory: calls are still inside";
-                    tell(|| tracing::warn!(module = self.name(), "{what}"));
+                    let (module, holders) = (self.name(), self.held_by());
+                    tell(|| tracing::warn!(module, holders, "the state is left in memory: it's still held"));
                 }
             }
         }
@@ -321,6 +323,16 @@ impl Module {
                 return false;
             }
         }
+    }
+
+    /// Who holds a closed module: calls that haven't left it, and leases; and hooks that have missed their deadline.
+    fn held_by(&self) -> String {
+        let mut holders = self.reaper.draining(self.name());
+        for loaded in &self.loaded {
+            holders.extend(self.path.holders(loaded.serial.0));
+            holders.extend(loaded.footprint.holders());
+        }
+        described(&holders, "a version of it is being taken down")
     }
 
     /// Feeds an event to the machine, carries out what it decides, and goes on until it rests.

@@ -169,6 +169,13 @@ impl Worker {
             self.rescan();
         }
         self.start_what_can_be();
+        let mut has_heard_late = false;
+        for module in &mut self.modules {
+            has_heard_late |= module.has_heard_late();
+        }
+        if has_heard_late {
+            self.reload_by_itself();
+        }
     }
 
     fn carry_out(&mut self, command: Command) {

@@ -58,6 +58,7 @@ use crate::rehearsal::recorder::Recorder;
 use crate::spawn::Work;
 use crate::status::{Board, Placed, Stages, Suspicion};
 use crate::tell::tell;
+use attempt::Attempt;
 pub(crate) use commands::{PushBegun, RollbackBegun};
 pub use configure::ConfigureError;
 pub(crate) use probation::Oversight;
@@ -112,7 +113,7 @@ pub(crate) struct Services {
     pub(crate) spawner: Arc<dyn Spawner>,
     /// The modules that they reach.
     pub(crate) modules: Arc<dyn Modules>,
-    /// What is set for the module.
+    /// What is set for the module, as it's in force.
     pub(crate) options: Arc<SharedOptions>,
 }
 
@@ -145,6 +146,10 @@ pub(crate) struct Module {
     /// The copy of the state that is being made for one.
     copying: Option<rehearse::Copying>,
     state: Option<State>,
+    /// The options that the state was configured with last. Changed by who has the state alone.
+    heard: Arc<SharedOptions>,
+    /// A hook that was given up at that.
+    is_telling: Option<Attempt>,
     /// The generation that a module's first state is of, or the first after one that was lost.
     first_generation: usize,
     /// The migration of the swap under way, if it has one.
@@ -203,6 +208,8 @@ impl Module {
             recorder: None,
             copying: None,
             state: None,
+            heard: Arc::default(),
+            is_telling: None,
             first_generation: FIRST_GENERATION,
             needed: None,
             handed_over: None,

@@ -72,8 +72,8 @@ pub enum SpawnError {
         /// The system's own words.
         reason: String,
     },
-    /// The engine is ending.
-    #[error("the engine has stopped, so nothing is begun any more")]
+    /// The engine is ending, or the module has stopped.
+    #[error("the engine or the module has stopped, so nothing is begun any more")]
     Stopped,
 }
 

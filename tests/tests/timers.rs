@@ -192,6 +192,50 @@ fn timers_wait_for_the_first_version_of_their_module() {
 }
 
 #[test]
+fn a_module_that_is_stopped_gives_up_its_timers_and_its_ticks() {
+    let (errand, held) = (Arc::new(Errand::default()), Arc::new(()));
+    let ticking = held.clone();
+    let host = serving(|builder| {
+        builder.tick::<dyn Work>(MODULE, PERIOD, move |work| {
+            let _ = &ticking;
+            work.beat().map(drop)
+        })
+    });
+    set(&work(&host), HOURS, &errand).unwrap();
+    wait_until("it has ticked", || tick(&host).begun > 0);
+    host.engine.stop_module(MODULE).unwrap();
+    assert_eq!(Arc::strong_count(&errand), 1);
+    let found = status(&host);
+    assert_eq!((found.timers, found.ticks), (0, vec![]));
+    // One that was under way may be on its way out yet.
+    wait_until("nothing has the tick", || Arc::strong_count(&held) == 1);
+}
+
+#[test]
+fn a_module_that_is_not_taken_leaves_no_timer() {
+    let log = Log::of_this_process();
+    let folder = tempfile::tempdir().unwrap();
+    let modules = folder.path().join("modules");
+    fs::create_dir(&modules).unwrap();
+    // Its `create` hook has set a timer when the next step is refused.
+    let beating =
+        Fixture::package("fixture-work", "1001").feature("second").feature("beats-at-create").build();
+    fs::copy(beating, modules.join("second.v1001.so")).unwrap();
+    let builder = Engine::builder().modules_from::<dyn Work>(&modules);
+    let builder = builder.on_step(|moment| match moment.step {
+        SwapStep::HandOver => Err("not today".to_owned()),
+        _ => Ok(()),
+    });
+    let engine = builder.private_folder(folder.path().join("private")).build().unwrap();
+    assert_eq!(engine.rescan().iter().map(|fault| fault.code).collect::<Vec<_>>(), ["withheld"]);
+    let dropped = |record: &Record| {
+        record.text("message").starts_with("dropped what the module had waiting")
+            && (record.text("module"), record.fields.get("timers")) == ("second", Some(&Value::Unsigned(1)))
+    };
+    assert!(log.records().iter().any(dropped));
+}
+
+#[test]
 fn a_tick_moves_to_the_next_version_by_itself_and_finds_the_state_there() {
     let beats: Arc<Mutex<Vec<(String, u64)>>> = Arc::default();
     let noted = beats.clone();

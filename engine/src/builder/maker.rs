@@ -50,10 +50,11 @@ impl Maker {
             Some(membership) => path.of_set(membership),
             None => path,
         });
+        let snapshots = self.open_snapshots(name)?;
+        // From here on nothing fails any more, which would leave the module among those that work.
         let work = self.jobs.add_module(name, self.pools.of(name));
         let board = Arc::new(Mutex::new(Board { phase: "empty", ..Board::default() }));
         let spawner = spawner(path.clone(), work.clone());
-        let snapshots = self.open_snapshots(name)?;
         let record = self.records.as_ref().map(|folder| Record::open(folder, name));
         let oversight = Oversight::new(self.policies.of(name), record);
         let options = Arc::new(SharedOptions::new(options));

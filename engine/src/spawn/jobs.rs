@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::pool::JobPool;
-use super::work::Work;
+use super::work::{Owner, Work};
 use crate::lock::lock;
 use crate::tell::tell;
 use crate::timer::Timers;
@@ -13,10 +13,13 @@ use crate::timer::Timers;
 pub(crate) struct Jobs {
     /// For the modules that have none of their own.
     shared: Arc<JobPool>,
-    /// Those that modules have for themselves. Modules may come while the engine runs.
-    own: Mutex<Vec<Arc<JobPool>>>,
+    own: Arc<OwnPools>,
     timers: Arc<Timers>,
 }
+
+/// The pools that modules have for themselves. Modules come while the engine runs, and may end.
+#[derive(Default)]
+pub(super) struct OwnPools(Mutex<Vec<Arc<JobPool>>>);
 
 /// How much may run and wait.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +32,7 @@ pub(crate) struct Bounds {
 impl Jobs {
     /// `shared` bounds the modules that have no pool of their own, together.
     pub(crate) fn new(shared: Bounds, timers_max: usize) -> Self {
-        Self { shared: pool(shared), own: Mutex::default(), timers: Arc::new(Timers::new(timers_max)) }
+        Self { shared: pool(shared), own: Arc::default(), timers: Arc::new(Timers::new(timers_max)) }
     }
 
     /// Begins the work of a module, which may have a pool of its own.
@@ -37,20 +40,21 @@ impl Jobs {
         let has_own_pool = own.is_some();
         let pool = own.map_or_else(|| self.shared.clone(), pool);
         if has_own_pool {
-            lock(&self.own).push(pool.clone());
+            self.own.tidy();
+            lock(&self.own.0).push(pool.clone());
         }
         Arc::new(Work {
-            module: name.into(),
+            owner: Arc::new(Owner::new(name)),
             number: self.timers.add_module(),
             pool,
-            has_own_pool,
+            own_pools: has_own_pool.then(|| self.own.clone()),
             timers: self.timers.clone(),
             refused: AtomicU64::new(0),
         })
     }
 
     fn pools(&self) -> impl Iterator<Item = Arc<JobPool>> {
-        let own = lock(&self.own).clone();
+        let own = lock(&self.own.0).clone();
         own.into_iter().chain([self.shared.clone()])
     }
 
@@ -75,6 +79,15 @@ impl Jobs {
     /// Whether this is the thread of a job, or that of the timers, in a subscriber.
     pub(crate) fn is_this_thread(&self) -> bool {
         self.timers.is_this_thread() || self.pools().any(|pool| pool.is_this_thread())
+    }
+}
+
+impl OwnPools {
+    /// Forgets the pools that are over. One whose last call still runs stays for as long, since the end of the engine
+    /// waits for that; it's forgotten when the next one comes or goes.
+    pub(super) fn tidy(&self) {
+        let over: Vec<_> = lock(&self.0).extract_if(.., |pool| pool.is_over()).collect();
+        over.iter().for_each(|pool| pool.join(None));
     }
 }
 

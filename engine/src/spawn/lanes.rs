@@ -56,9 +56,19 @@ impl<T> Lanes<T> {
         Some((lane, next))
     }
 
-    /// Takes all that waits, the highest lane first.
-    pub(super) fn take(&mut self) -> Vec<T> {
-        self.queues.iter_mut().flat_map(|queue| std::mem::take(&mut queue.waiting)).collect()
+    /// Takes out what `is_meant` says, the highest lane first. If the first of a lane goes, the next one hasn't been
+    /// overtaken yet.
+    pub(super) fn take_if(&mut self, is_meant: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut taken = Vec::new();
+        for queue in &mut self.queues {
+            if queue.waiting.front().is_some_and(&is_meant) {
+                queue.overtaken = 0;
+            }
+            let (meant, others) = std::mem::take(&mut queue.waiting).into_iter().partition(&is_meant);
+            queue.waiting = others;
+            taken.extend::<VecDeque<T>>(meant);
+        }
+        taken
     }
 }
 
@@ -90,6 +100,21 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| lanes.pop()).map(|(_, number)| number).collect();
         let expected: Vec<_> = (0..8).chain([100]).chain(8..16).chain([101]).chain(16..20).collect();
         assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn what_is_taken_out_leaves_the_others_in_their_order() {
+        let mut lanes = Lanes::new();
+        for number in 0..6 {
+            lanes.push(if number % 2 == 0 { Lane::High } else { Lane::Low }, number);
+        }
+        assert_eq!(lanes.pop(), Some((Lane::High, 0)));
+        assert_eq!(lanes.take_if(|number| *number < 4), [2, 1, 3]);
+        // 5 is the first now, and hasn't been overtaken when 1 was.
+        (0..9).for_each(|number| lanes.push(Lane::High, 10 + number));
+        let order: Vec<_> = std::iter::from_fn(|| lanes.pop()).map(|(_, number)| number).collect();
+        assert_eq!(order, [4, 10, 11, 12, 13, 14, 15, 16, 5, 17, 18]);
+        assert!(lanes.take_if(|_| true).is_empty());
     }
 
     proptest! {

@@ -22,7 +22,7 @@ use std::time::Duration;
 pub(crate) use jobs::{Bounds, Jobs};
 use liveswap_state::{CallError, Enter, Interface, Job, Lane, MethodSpec, SpawnError, Spawner, TimerId};
 pub(crate) use pool::{JobPool, Label};
-pub(crate) use work::Work;
+pub(crate) use work::{Owner, Work};
 
 use crate::call::{CallPath, Guard};
 use crate::module::Module;

@@ -15,6 +15,7 @@ use crossbeam_channel::{Sender, bounded};
 use liveswap_state::{Job, Lane, SpawnError};
 
 use super::lanes::Lanes;
+use super::work::Owner;
 use crate::call::{Bell, owed};
 use crate::lock::lock;
 use crate::tell::tell;
@@ -39,10 +40,10 @@ struct Queue {
     last: Option<JoinHandle<()>>,
 }
 
-/// What people call a job.
+/// What people call a job, and whose it is.
 #[derive(Clone)]
 pub(crate) struct Label {
-    pub(crate) module: Arc<str>,
+    pub(crate) owner: Arc<Owner>,
     pub(crate) method: &'static str,
     /// Whether it's due at its time, and not spawned: then it was counted when it was set.
     pub(crate) is_due: bool,
@@ -56,17 +57,17 @@ struct Named {
 
 struct Running {
     handle: JoinHandle<()>,
-    module: Arc<str>,
+    owner: Arc<Owner>,
     lane: Lane,
 }
 
 impl Named {
     fn run(self) {
-        let Self { label: Label { module, method, .. }, job } = self;
+        let Self { label: Label { owner, method, .. }, job } = self;
         // The panic of logic is an error here. But arguments that the call isn't made with are dropped here,
         // and their destructors are the host's own code.
         if let Some(Err(error)) = tell(job) {
-            tell(|| tracing::warn!(module = &*module, method, "a spawned call failed: {error}"));
+            tell(|| tracing::warn!(module = owner.name, method, "a spawned call failed: {error}"));
         }
     }
 }
@@ -106,7 +107,7 @@ impl JobPool {
     ) -> Result<(), SpawnError> {
         let named = || Named { label: label.clone(), job: job() };
         let mut queue = lock(&self.queue);
-        if !queue.is_open {
+        if !queue.is_open || label.owner.has_ended() {
             return Err(SpawnError::Stopped);
         }
         if queue.running.len() < self.running_max {
@@ -125,8 +126,8 @@ impl JobPool {
     /// job is still where it was.
     fn start(self: &Arc<Self>, queue: &mut Queue, lane: Lane, label: &Label) -> io::Result<Sender<Named>> {
         let (thread, given) = bounded(1);
-        let (pool, Label { module, method, .. }) = (self.clone(), label);
-        let handle = thread::Builder::new().name(format!("{module}.{method}")).spawn(move || {
+        let (pool, Label { owner, method, .. }) = (self.clone(), label);
+        let handle = thread::Builder::new().name(format!("{}.{method}", owner.name)).spawn(move || {
             let mut next: Option<Named> = given.recv().ok();
             while let Some(named) = next {
                 named.run();
@@ -135,7 +136,7 @@ impl JobPool {
                 next = pool.finish();
             }
         })?;
-        queue.running.push(Running { handle, module: module.clone(), lane });
+        queue.running.push(Running { handle, owner: owner.clone(), lane });
         Ok(thread)
     }
 
@@ -150,7 +151,7 @@ impl JobPool {
                 (Ok(thread), _) => give(&thread, next),
                 (Err(_), place) => {
                     if let Some(place) = place {
-                        queue.running[place].module = next.label.module.clone();
+                        queue.running[place].owner = next.label.owner.clone();
                         queue.running[place].lane = lane;
                     }
                     return Some(next);
@@ -166,28 +167,36 @@ impl JobPool {
     }
 
     /// How many of a module's jobs run in each lane, and how many wait there.
-    pub(super) fn count(&self, module: &str) -> [(usize, usize); 3] {
+    pub(super) fn count(&self, owner: &Arc<Owner>) -> [(usize, usize); 3] {
         let queue = lock(&self.queue);
         Lane::ALL.map(|lane| {
-            let running =
-                queue.running.iter().filter(|running| running.lane == lane && *running.module == *module);
-            let waiting = queue.waiting.iter(lane).filter(|named| *named.label.module == *module);
-            (running.count(), waiting.count())
+            let is_running = |running: &&Running| running.lane == lane && Arc::ptr_eq(&running.owner, owner);
+            let is_waiting = |named: &&Named| Arc::ptr_eq(&named.label.owner, owner);
+            let running = queue.running.iter().filter(is_running).count();
+            (running, queue.waiting.iter(lane).filter(is_waiting).count())
         })
     }
 
-    /// The engine ends: no job begins any more, and those that wait are dropped. How many of them were spawned.
+    /// The owner has [ended](Owner::end): its jobs that wait are dropped. How many of them were spawned.
+    pub(super) fn forget(&self, owner: &Arc<Owner>) -> usize {
+        let waiting = lock(&self.queue).waiting.take_if(|named| Arc::ptr_eq(&named.label.owner, owner));
+        drop_all(waiting)
+    }
+
+    /// No job begins any more, and those that wait are dropped. How many of them were spawned.
     pub(super) fn close(&self) -> usize {
         let mut queue = lock(&self.queue);
         queue.is_open = false;
-        let waiting = queue.waiting.take();
+        let waiting = queue.waiting.take_if(|_| true);
         drop(queue);
-        let count = waiting.iter().filter(|named| !named.label.is_due).count();
-        for named in waiting {
-            // Destructors of the arguments are the host's own code.
-            tell(|| drop(named));
-        }
-        count
+        drop_all(waiting)
+    }
+
+    /// Whether it's closed and no thread of it runs any more. [Joining](Self::join) it takes no time then.
+    pub(super) fn is_over(&self) -> bool {
+        let queue = lock(&self.queue);
+        let has_last_ended = queue.last.as_ref().is_none_or(JoinHandle::is_finished);
+        !queue.is_open && queue.running.is_empty() && has_last_ended
     }
 
     /// Waits until the threads of all jobs have ended, or until `deadline`; what still runs then goes on.
@@ -207,6 +216,16 @@ impl JobPool {
         let this = thread::current().id();
         lock(&self.queue).running.iter().any(|running| running.handle.thread().id() == this)
     }
+}
+
+/// Drops jobs that have waited. How many of them were spawned.
+fn drop_all(waiting: Vec<Named>) -> usize {
+    let count = waiting.iter().filter(|named| !named.label.is_due).count();
+    for named in waiting {
+        // Destructors of the arguments are the host's own code.
+        tell(|| drop(named));
+    }
+    count
 }
 
 fn give(thread: &Sender<Named>, named: Named) {

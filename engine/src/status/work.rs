@@ -21,7 +21,7 @@ pub struct WorkStatus {
     pub timers: usize,
     /// How many there may be.
     pub timers_max: usize,
-    /// In the order in which the host has declared them.
+    /// In the order in which the host has declared them. None any more once the module has stopped.
     pub ticks: Vec<TickStatus>,
 }
 

@@ -14,6 +14,7 @@
 
 mod schedule;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use liveswap_state::{CallError, Job, Lane, SpawnError, TimerId};
 
 use crate::lock::{lock, wait};
-use crate::spawn::{JobPool, Label};
+use crate::spawn::{JobPool, Label, Owner};
 use crate::status::TickStatus;
 use crate::tell::tell;
 use schedule::{Due, Schedule};
@@ -44,8 +45,8 @@ struct State {
     /// False once the engine ends.
     is_open: bool,
     schedule: Schedule<Kept>,
-    /// In the order of the schedule's.
-    ticks: Vec<Tick>,
+    /// By the schedule's numbers.
+    ticks: BTreeMap<usize, Tick>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -54,7 +55,7 @@ struct State {
 pub(crate) struct Recipient {
     /// The module's, from [`Timers::add_module`].
     pub(crate) number: usize,
-    pub(crate) module: Arc<str>,
+    pub(crate) owner: Arc<Owner>,
     pub(crate) pool: Arc<JobPool>,
 }
 
@@ -81,7 +82,7 @@ impl Timers {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let first = u64::try_from(now.as_nanos()).unwrap_or_default();
         let schedule = Schedule::new(max, first);
-        let state = State { is_open: true, schedule, ticks: Vec::new(), thread: None };
+        let state = State { is_open: true, schedule, ticks: BTreeMap::new(), thread: None };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -107,6 +108,16 @@ impl Timers {
         (state.schedule.timers(module), ticks.collect())
     }
 
+    /// The module has ended: nothing of it is due any more, and its place is free. How many timers are dropped.
+    pub(crate) fn end(&self, module: usize) -> usize {
+        let mut state = lock(&self.state);
+        let (kept, numbers) = state.schedule.remove_module(module);
+        let ticks: Vec<_> = numbers.iter().filter_map(|number| state.ticks.remove(number)).collect();
+        drop(state);
+        drop_apart(ticks);
+        drop_apart(kept)
+    }
+
     /// Sets a timer for what `job` makes. On an error it hasn't been made.
     pub(crate) fn set(
         self: &Arc<Self>,
@@ -116,11 +127,11 @@ impl Timers {
         job: impl FnOnce() -> Job,
     ) -> Result<TimerId, SpawnError> {
         let mut state = lock(&self.state);
-        if !state.is_open {
+        if !state.is_open || !state.schedule.has_module(recipient.number) {
             return Err(SpawnError::Stopped);
         }
         if !state.schedule.has_room(recipient.number) {
-            let (module, timers) = (recipient.module.to_string(), state.schedule.max());
+            let (module, timers) = (recipient.owner.name.clone(), state.schedule.max());
             return Err(SpawnError::TooManyTimers { module, timers });
         }
         self.run(&mut state).map_err(|error| SpawnError::NoThread { reason: error.to_string() })?;
@@ -150,8 +161,8 @@ impl Timers {
     ) -> io::Result<()> {
         let mut state = lock(&self.state);
         self.run(&mut state)?;
-        state.schedule.add_tick(recipient.number, period.min(DELAY_MAX), Instant::now());
-        state.ticks.push(Tick { recipient, work, has_failed: false });
+        let number = state.schedule.add_tick(recipient.number, period.min(DELAY_MAX), Instant::now());
+        state.ticks.insert(number, Tick { recipient, work, has_failed: false });
         drop(state);
         self.changed.notify_one();
         Ok(())
@@ -194,7 +205,7 @@ impl Timers {
     }
 
     fn hand_over(self: &Arc<Self>, due: Due, recipient: &Recipient, method: &'static str) {
-        let label = Label { module: recipient.module.clone(), method, is_due: true };
+        let label = Label { owner: recipient.owner.clone(), method, is_due: true };
         let timers = self.clone();
         let handed_over = match due {
             Due::Timer(number) => recipient.pool.put(Lane::Normal, &label, || {
@@ -204,48 +215,51 @@ impl Timers {
                 })
             }),
             // There are as many of these as the host says: what waits needn't fear them.
-            Due::Tick(place) => recipient.pool.put(Lane::High, &label, || {
+            Due::Tick(number) => recipient.pool.put(Lane::High, &label, || {
                 Box::new(move || {
-                    timers.make_tick(place);
+                    timers.make_tick(number);
                     Ok(())
                 })
             }),
         };
         if let Err(error @ SpawnError::NoThread { .. }) = handed_over {
             lock(&self.state).schedule.defer(due, Instant::now() + NEXT_TRY);
-            tell(|| tracing::warn!(module = &*recipient.module, method, %error, "what is due has to wait"));
+            tell(|| tracing::warn!(module = recipient.owner.name, method, %error, "what is due has to wait"));
         }
     }
 
     /// Makes a tick, and says if it fails: once, and not each time anew.
-    fn make_tick(&self, place: usize) {
+    fn make_tick(&self, number: usize) {
         /// Also if it panics.
         struct Over<'timers> {
             timers: &'timers Timers,
-            place: usize,
+            number: usize,
             has_failed: bool,
         }
 
         impl Drop for Over<'_> {
             fn drop(&mut self) {
                 let mut state = lock(&self.timers.state);
-                state.schedule.end_tick(self.place, self.has_failed);
-                state.ticks[self.place].has_failed = self.has_failed;
+                state.schedule.end_tick(self.number, self.has_failed);
+                if let Some(tick) = state.ticks.get_mut(&self.number) {
+                    tick.has_failed = self.has_failed;
+                }
             }
         }
 
         let mut state = lock(&self.state);
-        state.schedule.start_tick(place);
-        let tick = &state.ticks[place];
-        let (work, module, had_failed) = (tick.work.clone(), tick.recipient.module.clone(), tick.has_failed);
+        state.schedule.start_tick(number);
+        // Its module may have ended since it came due.
+        let Some(tick) = state.ticks.get(&number) else { return };
+        let (work, owner, had_failed) = (tick.work.clone(), tick.recipient.owner.clone(), tick.has_failed);
         drop(state);
-        let mut over = Over { timers: self, place, has_failed: true };
+        let mut over = Over { timers: self, number, has_failed: true };
         match work() {
             Ok(()) => over.has_failed = false,
-            // When the engine ends, its modules are closed under what has begun just before.
-            Err(error) if !had_failed && lock(&self.state).is_open => {
+            // A module that ends is closed under what has begun just before, as all are when the engine does.
+            Err(error) if !had_failed && lock(&self.state).ticks.contains_key(&number) => {
                 tracing::warn!(
-                    module = &*module,
+                    module = owner.name,
                     "a tick failed, and the next ones are silent about it: {error}"
                 );
             }
@@ -253,19 +267,15 @@ impl Timers {
         }
     }
 
-    /// The engine ends: nothing is due any more. How many timers are dropped.
+    /// The engine ends: nothing is due any more, and the closures of its ticks are dropped. How many timers are.
     pub(crate) fn close(&self) -> usize {
         let mut state = lock(&self.state);
         state.is_open = false;
-        let kept = state.schedule.close();
+        let (kept, ticks) = (state.schedule.close(), std::mem::take(&mut state.ticks));
         drop(state);
         self.changed.notify_one();
-        let count = kept.len();
-        for kept in kept {
-            // Destructors of the arguments are the host's own code.
-            tell(|| drop(kept));
-        }
-        count
+        drop_apart(ticks);
+        drop_apart(kept)
     }
 
     /// Waits until the thread has ended, after [`close`](Self::close).
@@ -284,6 +294,14 @@ impl Timers {
     }
 }
 
+/// Drops what was kept, under no lock: what is in it is the host's own code. How many there were.
+fn drop_apart<T>(kept: impl IntoIterator<Item = T>) -> usize {
+    kept.into_iter().fold(0, |count, kept| {
+        tell(|| drop(kept));
+        count + 1
+    })
+}
+
 impl State {
     /// To whom what is due goes, and what people call it.
     fn recipient(&self, due: Due) -> (Recipient, &'static str) {
@@ -292,7 +310,10 @@ impl State {
                 let kept = self.schedule.kept(number).expect("what is called off isn't due");
                 (kept.recipient.clone(), kept.method)
             }
-            Due::Tick(place) => (self.ticks[place].recipient.clone(), "tick"),
+            Due::Tick(number) => {
+                let tick = self.ticks.get(&number).expect("a module that has ended has nothing due");
+                (tick.recipient.clone(), "tick")
+            }
         }
     }
 }

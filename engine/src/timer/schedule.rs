@@ -13,12 +13,18 @@ use std::time::{Duration, Instant};
 
 /// Timers that keep `J` until they begin, and the times of ticks.
 pub(super) struct Schedule<J> {
-    modules: Vec<Module>,
+    /// By number. No number is given out twice, so one of a module that has gone is nobody else's.
+    modules: BTreeMap<usize, Module>,
+    /// The number of the next module.
+    next_module: usize,
     /// By number.
     timers: BTreeMap<u64, Timer<J>>,
     /// The timers of modules that have begun, and their numbers, the first one first.
     due: BTreeSet<(Instant, u64)>,
-    ticks: Vec<Tick>,
+    /// By number, as the modules.
+    ticks: BTreeMap<usize, Tick>,
+    /// The number of the next tick.
+    next_tick: usize,
     /// The number of the next timer.
     next: u64,
     /// How many timers a module may have.
@@ -61,7 +67,7 @@ pub(super) struct TickCounts {
 pub(super) enum Due {
     /// The timer with this number.
     Timer(u64),
-    /// The tick at this place.
+    /// The tick with this number.
     Tick(usize),
 }
 
@@ -69,10 +75,12 @@ impl<J> Schedule<J> {
     /// `first` is the number of the first timer.
     pub(super) fn new(max: usize, first: u64) -> Self {
         Self {
-            modules: Vec::new(),
+            modules: BTreeMap::new(),
+            next_module: 0,
             timers: BTreeMap::new(),
             due: BTreeSet::new(),
-            ticks: Vec::new(),
+            ticks: BTreeMap::new(),
+            next_tick: 0,
             next: first,
             max,
         }
@@ -84,27 +92,46 @@ impl<J> Schedule<J> {
 
     /// One module more; its number.
     pub(super) fn add_module(&mut self) -> usize {
-        self.modules.push(Module::default());
-        self.modules.len() - 1
+        let number = self.next_module;
+        self.next_module += 1;
+        self.modules.insert(number, Module::default());
+        number
+    }
+
+    /// The module goes with its timers and its ticks. What the timers kept, and the numbers of the ticks.
+    pub(super) fn remove_module(&mut self, module: usize) -> (Vec<J>, Vec<usize>) {
+        self.modules.remove(&module);
+        let timers = &mut self.timers;
+        self.due.retain(|(_, number)| timers.get(number).is_some_and(|timer| timer.module != module));
+        let gone = timers.extract_if(.., |_, timer| timer.module == module);
+        let kept = gone.filter_map(|(_, timer)| timer.job).collect();
+        let ticks = self.ticks.extract_if(.., |_, tick| tick.module == module);
+        (kept, ticks.map(|(number, _)| number).collect())
+    }
+
+    /// Whether there is such a module.
+    pub(super) fn has_module(&self, module: usize) -> bool {
+        self.modules.contains_key(&module)
     }
 
     /// Whether the module may set one timer more.
     pub(super) fn has_room(&self, module: usize) -> bool {
-        self.modules[module].timers < self.max
+        self.has_module(module) && self.timers(module) < self.max
     }
 
     /// How many timers of the module haven't begun.
     pub(super) fn timers(&self, module: usize) -> usize {
-        self.modules[module].timers
+        self.modules.get(&module).map_or(0, |module| module.timers)
     }
 
-    /// Sets a timer; its number.
+    /// Sets a timer of a module that [has room](Self::has_room); its number.
     pub(super) fn set(&mut self, module: usize, at: Instant, job: J) -> u64 {
         let number = self.next;
         self.next += 1;
-        self.modules[module].timers += 1;
         self.timers.insert(number, Timer { module, at, job: Some(job), is_due: false });
-        if self.modules[module].has_begun {
+        let module = self.modules.get_mut(&module).expect("it has room");
+        module.timers += 1;
+        if module.has_begun {
             self.due.insert((at, number));
         }
         number
@@ -126,26 +153,29 @@ impl<J> Schedule<J> {
         Some(job)
     }
 
-    /// One tick more; its place.
+    /// One tick more, of a module that there is; its number.
     pub(super) fn add_tick(&mut self, module: usize, period: Duration, now: Instant) -> usize {
-        let at = self.modules[module].has_begun.then(|| now + period);
-        let counts = TickCounts::default();
-        self.ticks.push(Tick { module, period, at, is_under_way: false, counts });
-        self.ticks.len() - 1
+        let at = self.modules.get(&module).filter(|module| module.has_begun).map(|_| now + period);
+        let (number, counts) = (self.next_tick, TickCounts::default());
+        self.next_tick += 1;
+        self.ticks.insert(number, Tick { module, period, at, is_under_way: false, counts });
+        number
     }
 
+    /// In the order in which they came.
     pub(super) fn ticks(&self) -> impl Iterator<Item = &Tick> {
-        self.ticks.iter()
+        self.ticks.values()
     }
 
     /// The module has a version. True if it's the first.
     pub(super) fn begin(&mut self, module: usize, now: Instant) -> bool {
-        if std::mem::replace(&mut self.modules[module].has_begun, true) {
+        let begun = self.modules.get_mut(&module).map(|module| &mut module.has_begun);
+        if begun.is_none_or(|has_begun| std::mem::replace(has_begun, true)) {
             return false;
         }
         let held = self.timers.iter().filter(|(_, timer)| timer.module == module);
         self.due.extend(held.map(|(number, timer)| (timer.at, *number)));
-        for tick in self.ticks.iter_mut().filter(|tick| tick.module == module) {
+        for tick in self.ticks.values_mut().filter(|tick| tick.module == module) {
             tick.at = Some(now + tick.period);
         }
         true
@@ -153,7 +183,7 @@ impl<J> Schedule<J> {
 
     /// When something will be due.
     pub(super) fn next(&self) -> Option<Instant> {
-        let ticks = self.ticks.iter().filter_map(|tick| tick.at);
+        let ticks = self.ticks.values().filter_map(|tick| tick.at);
         ticks.chain(self.due.first().map(|(at, _)| *at)).min()
     }
 
@@ -169,14 +199,14 @@ impl<J> Schedule<J> {
                 due.push(Due::Timer(number));
             }
         }
-        for (place, tick) in self.ticks.iter_mut().enumerate() {
+        for (&number, tick) in &mut self.ticks {
             let Some(at) = tick.at.filter(|at| *at <= now) else { continue };
             // In step with the first one, unless that is over already: what was missed isn't made up for.
             tick.at = Some(at + tick.period).filter(|next| *next > now).or(Some(now + tick.period));
             if std::mem::replace(&mut tick.is_under_way, true) {
                 tick.counts.skipped += 1;
             } else {
-                due.push(Due::Tick(place));
+                due.push(Due::Tick(number));
             }
         }
         due
@@ -194,9 +224,10 @@ impl<J> Schedule<J> {
                     self.remove(number);
                 }
             }
-            Due::Tick(place) => {
-                self.ticks[place].is_under_way = false;
-                self.ticks[place].counts.skipped += 1;
+            Due::Tick(number) => {
+                let Some(tick) = self.ticks.get_mut(&number) else { return };
+                tick.is_under_way = false;
+                tick.counts.skipped += 1;
             }
         }
     }
@@ -208,18 +239,22 @@ impl<J> Schedule<J> {
 
     fn remove(&mut self, number: u64) -> Option<Timer<J>> {
         let timer = self.timers.remove(&number)?;
-        self.modules[timer.module].timers -= 1;
+        if let Some(module) = self.modules.get_mut(&timer.module) {
+            module.timers -= 1;
+        }
         Some(timer)
     }
 
     /// A tick begins.
-    pub(super) fn start_tick(&mut self, place: usize) {
-        self.ticks[place].counts.begun += 1;
+    pub(super) fn start_tick(&mut self, number: usize) {
+        if let Some(tick) = self.ticks.get_mut(&number) {
+            tick.counts.begun += 1;
+        }
     }
 
     /// A tick is over.
-    pub(super) fn end_tick(&mut self, place: usize, has_failed: bool) {
-        let tick = &mut self.ticks[place];
+    pub(super) fn end_tick(&mut self, number: usize, has_failed: bool) {
+        let Some(tick) = self.ticks.get_mut(&number) else { return };
         tick.is_under_way = false;
         tick.counts.failed += u64::from(has_failed);
     }
@@ -227,8 +262,8 @@ impl<J> Schedule<J> {
     /// Nothing is due any more. All that was kept.
     pub(super) fn close(&mut self) -> Vec<J> {
         self.due.clear();
-        self.ticks.iter_mut().for_each(|tick| tick.at = None);
-        self.modules.iter_mut().for_each(|module| module.timers = 0);
+        self.ticks.values_mut().for_each(|tick| tick.at = None);
+        self.modules.values_mut().for_each(|module| module.timers = 0);
         std::mem::take(&mut self.timers).into_values().filter_map(|timer| timer.job).collect()
     }
 }

@@ -289,9 +289,12 @@ impl Module {
         snapshot.into_iter().chain(self.oversight.due()).min()
     }
 
-    /// Nobody enters the module any more.
+    /// Nobody enters the module any more, and what it does in the background has ended.
     pub(crate) fn close(&self) {
         self.path.stop();
+        if let Some(work) = &self.work {
+            work.end();
+        }
     }
 
     /// Ends a closed module. Once the last call has left, its state is dropped and its libraries go to the

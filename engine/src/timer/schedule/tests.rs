@@ -120,6 +120,35 @@ fn what_is_closed_gives_all_back_and_has_nothing_due() {
     assert_eq!(schedule.start(off), None);
 }
 
+#[test]
+fn a_module_that_is_removed_takes_its_own_along_and_nothing_of_the_others() {
+    let (mut schedule, module, now) = begun(9);
+    let other = schedule.add_module();
+    schedule.begin(other, now);
+    let (due, set) = (schedule.set(module, now, "due"), schedule.set(module, now + SECOND, "set"));
+    let kept = schedule.set(other, now + SECOND, "kept");
+    let off = schedule.set(module, now, "off");
+    let (gone, stays) =
+        (schedule.add_tick(module, SECOND / 2, now), schedule.add_tick(other, 2 * SECOND, now));
+    assert_eq!(schedule.take_due(now + SECOND / 2), [Due::Timer(due), Due::Timer(off), Due::Tick(gone)]);
+    schedule.cancel(module, off);
+    schedule.start_tick(gone);
+    assert_eq!(schedule.remove_module(module), (vec!["due", "set"], vec![gone]));
+
+    // What was due already, or under way, finds nothing any more.
+    assert_eq!((schedule.start(due), schedule.start(off), schedule.cancel(module, set)), (None, None, None));
+    schedule.defer(Due::Tick(gone), now);
+    schedule.end_tick(gone, true);
+    assert!(!schedule.has_room(module) && !schedule.begin(module, now) && schedule.timers(module) == 0);
+    assert_eq!(schedule.take_due(now + 2 * SECOND), [Due::Timer(kept), Due::Tick(stays)]);
+
+    // The next one has a number of its own.
+    let next = schedule.add_module();
+    assert!(next != module && next != other && !schedule.begin(next + 1, now));
+    assert_ne!(schedule.add_tick(next, SECOND, now), gone);
+    assert_eq!(schedule.next(), Some(now + 4 * SECOND));
+}
+
 proptest! {
     /// Whatever is set and called off, in whichever order: each timer begins once or is called off once, never before
     /// its time, and the count is right.

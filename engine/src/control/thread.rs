@@ -293,8 +293,7 @@ impl Worker {
 
     /// The names of all modules.
     pub(super) fn known(&self) -> String {
-        let names: Vec<_> = self.modules.iter().map(|module| format!("`{}`", module.name())).collect();
-        names.join(", ")
+        self.settings.openings.maker.modules.known()
     }
 }
 

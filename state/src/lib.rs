@@ -96,7 +96,7 @@ pub use shape::{FieldShape, Shape};
 pub use sharded::Sharded;
 pub use spawn::SpawnError;
 #[doc(hidden)]
-pub use spawn::{Enter, Job, Spawner, hand_over};
+pub use spawn::{Enter, Job, Nowhere, Spawner, hand_over};
 #[doc(hidden)]
 pub use table::Origin;
 #[doc(hidden)]

@@ -80,7 +80,8 @@ pub trait Logic: Sized + 'static {
     /// # Errors
     ///
     /// A reason, for people to read. The module goes on serving, as one that is initialized and hasn't started; the next
-    /// version that is published is asked again.
+    /// version that is published is asked again. One that returns after its deadline has failed, too: if it has succeeded,
+    /// [`stop`](Self::stop) is called right after it.
     fn start(state: &mut Self::State, context: &Context) -> Result<(), String> {
         let _ = (state, context);
         Ok(())
@@ -88,6 +89,9 @@ pub trait Logic: Sized + 'static {
 
     /// Called when the engine ends, or the host stops the module, if it had started: in the reverse order of the starts.
     /// Nobody calls the module any more, and the modules that it requires still serve.
+    ///
+    /// It's called as well to take a [`start`](Self::start) back: if that comes too late, or the host starts several modules
+    /// and one of them can't. Then the module goes on serving, and may be started again.
     fn stop(state: &mut Self::State, context: &Context) {
         let _ = (state, context);
     }

@@ -360,14 +360,6 @@ impl SharedOptions {
         lock(&self.current).clone()
     }
 
-    /// The same, unless others have taken the place of `before`.
-    pub fn replace_if(&self, before: &Arc<Options>, options: Arc<Options>) {
-        let mut current = lock(&self.current);
-        if Arc::ptr_eq(&current, before) {
-            *current = options;
-        }
-    }
-
     /// From here on these are the current ones.
     pub fn replace(&self, options: Arc<Options>) {
         let before = std::mem::replace(&mut *lock(&self.current), options);

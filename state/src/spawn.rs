@@ -178,11 +178,11 @@ pub unsafe fn hand_over<Arguments: Send + 'static, W: When>(
     handed_over
 }
 
-/// Takes nothing over, for tests of what else a context leads to.
-#[cfg(test)]
-pub(crate) struct Nowhere;
+/// Takes nothing over: for a context whose host runs nothing later.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Nowhere;
 
-#[cfg(test)]
 // SAFETY: it leaves the arguments alone, and doesn't unwind.
 unsafe impl Spawner for Nowhere {
     unsafe fn spawn(&self, _: Lane, _: &MethodSpec, _: *mut ()) -> Result<(), SpawnError> {

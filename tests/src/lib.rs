@@ -10,6 +10,7 @@ pub mod foreign;
 pub mod hello;
 pub mod host;
 pub mod leaving;
+pub mod life;
 pub mod links;
 pub mod log;
 pub mod maps;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fixture_api::links::{Link, Step};
 use liveswap::{BuildError, Engine, Push, Rehearsal};
@@ -139,6 +140,45 @@ fn options_that_are_refused_on_change_leave_those_before_in_force_and_the_status
     wait_until("it's in force", || option(&host, CHAIN, "greeting") == Ok("two".to_owned()));
     assert_eq!(host.status(CHAIN).options.failure, None);
     assert_eq!(notes(&host, CHAIN).len(), 2);
+}
+
+/// A host with a hook that has missed its deadline, and would take a greeting from the file.
+fn late() -> (Links, PathBuf) {
+    let mut file = PathBuf::new();
+    let host = Links::with(|builder, folder| {
+        file = folder.canonicalize().expect("it exists").join("config.toml");
+        write(&file, &greeting("hello"));
+        builder.config(&file).hook_deadline(Duration::from_secs(2))
+    });
+    host.push(Fixture::link(CHAIN, "1001").build());
+    write(&file, &format!("{}waits = true", greeting("late")));
+    let error = host.engine.reload_config().unwrap_err().to_string();
+    assert!(error.contains("`configure`"), "{error}");
+    (host, file)
+}
+
+#[test]
+fn what_a_hook_takes_after_its_deadline_comes_into_force_if_the_file_still_says_so() {
+    let (host, _) = late();
+    assert_eq!(option(&host, CHAIN, "greeting").unwrap(), "hello");
+    host.module(CHAIN).call(|chain| chain.release()).unwrap();
+    wait_until("it's in force", || host.status(CHAIN).options.changes == 1);
+    assert_eq!(option(&host, CHAIN, "greeting").unwrap(), "late");
+    assert_eq!(host.status(CHAIN).options.failure, None);
+    assert_eq!(notes(&host, CHAIN), ["1001: hello -> hello", "1001: hello -> late"], "it isn't called again");
+}
+
+#[test]
+fn what_a_hook_takes_after_its_deadline_and_was_taken_back_meanwhile_it_is_told_again() {
+    let (host, file) = late();
+    write(&file, &greeting("hello"));
+    host.engine.reload_config().unwrap();
+    host.module(CHAIN).call(|chain| chain.release()).unwrap();
+    wait_until("it has heard what is in force", || notes(&host, CHAIN).len() == 3);
+    let expected = ["1001: hello -> hello", "1001: hello -> late", "1001: hello -> hello"];
+    assert_eq!(notes(&host, CHAIN), expected);
+    assert_eq!(option(&host, CHAIN, "greeting").unwrap(), "hello");
+    assert_eq!(host.status(CHAIN).options.changes, 0);
 }
 
 #[test]

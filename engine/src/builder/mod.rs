@@ -409,7 +409,13 @@ impl Builder {
             pause_max: self.pause_max,
             hand_over_deadline: self.hand_over_deadline,
             sweep_deadline: self.sweep_deadline,
-            hooks: Hooks::new(self.hook_deadline),
+            hooks: Hooks::new(self.hook_deadline, {
+                let wake = wake.clone();
+                move || {
+                    // If it's full, somebody else has woken the control thread.
+                    let _ = wake.try_send(());
+                }
+            }),
             vetoes: self.vetoes,
             observer: self.observer,
             events: self.events,

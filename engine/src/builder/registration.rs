@@ -76,8 +76,12 @@ impl Builder {
         let mut to_come = vec![registration];
         while let Some(Registration { mut declaration, requires }) = to_come.pop() {
             let required: Vec<_> = requires.into_iter().map(|required| required()).collect();
-            declaration.required =
-                required.iter().map(|required| required.declaration.name.clone()).collect();
+            // Who says twice that it requires a module requires it once.
+            for Registration { declaration: Declaration { name, .. }, .. } in &required {
+                if !declaration.required.contains(name) {
+                    declaration.required.push(name.clone());
+                }
+            }
             self.add_factory_of(&declaration);
             let is_same = |known: &&mut Declaration| {
                 known.name == declaration.name

@@ -18,10 +18,11 @@ pub enum SuspectPolicy {
     #[default]
     Continue,
     /// The last snapshot takes the place of the state. Until it's there, calls that touch the state are answered with
-    /// [`CallError::Suspect`](liveswap_state::CallError::Suspect). If there is none, that goes on.
+    /// [`CallError::Suspect`](liveswap_state::CallError::Suspect). If there is none, that goes on. Hooks that have the state
+    /// alone, as `start` and `stop`, aren't called meanwhile.
     Restore,
-    /// Calls that touch the state are answered with that error, until [`Engine::restore`](crate::Engine::restore) or
-    /// [`Engine::trust`](crate::Engine::trust).
+    /// Calls that touch the state are answered with that error, and such hooks not called, until
+    /// [`Engine::restore`](crate::Engine::restore) or [`Engine::trust`](crate::Engine::trust).
     Stop,
 }
 

@@ -6,16 +6,21 @@
 //!
 //! What is built into the host, or was left by an earlier process, is a first version like another.
 //!
-//! By hand, a first version waits: it's accepted and read, and its module takes it when the host says so.
+//! By hand, a first version waits: it's accepted and read, and its module takes it when the host says so. If that fails, it
+//! waits on.
 
 use std::time::Instant;
 
+use super::intake::stage;
+use super::mailbox::Allowed;
 use super::reaper::deadline_in;
 use super::staged::Staged;
 use super::thread::Worker;
 use crate::candidate::Digest;
+use crate::candidate::accept::Source;
+use crate::candidate::private::PrivateCopy;
 use crate::engine::PushOutcome;
-use crate::error::{LifecycleError, PushError};
+use crate::error::{LifecycleError, NoResult, PushError};
 use crate::lifecycle::graph::{Graph, move_up};
 use crate::lifecycle::plan::{Lives, OutOfOrder};
 use crate::lifecycle::{LifecyclePhase, Order};
@@ -49,6 +54,8 @@ struct Waiting {
     module: usize,
     staged: Staged,
     stages: Stages,
+    /// It was tried before, in vain.
+    has_failed: bool,
 }
 
 impl Lifecycle {
@@ -89,14 +96,20 @@ impl Worker {
         LifecycleError::OutOfOrder { module: self.name(module), found, expected }
     }
 
-    /// Whether a first version of a module may be initialized now.
-    fn has_what_it_requires(&self, module: usize) -> Result<(), LifecycleError> {
-        let missing = self.lifecycle.lives.missing(module, &self.phases());
+    /// Whether a first version of a module may be initialized now, or together with first versions of others.
+    fn has_what_it_requires(&self, module: usize, others: &[usize]) -> Result<(), LifecycleError> {
+        let phases = self.phases();
+        let mut missing = self.lifecycle.lives.missing(module, &phases);
+        missing.retain(|required| !others.contains(required));
+        let name = self.name(module);
+        if let Some(stopped) = missing.iter().find(|required| phases[**required] == LifecyclePhase::Stopped) {
+            return Err(LifecycleError::DependencyStopped { module: name, stopped: self.name(*stopped) });
+        }
+        let missing: Vec<_> = missing.into_iter().map(|module| format!("`{}`", self.name(module))).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let missing: Vec<_> = missing.into_iter().map(|module| format!("`{}`", self.name(module))).collect();
-        Err(LifecycleError::MissingDependencies { module: self.name(module), missing: missing.join(", ") })
+        Err(LifecycleError::MissingDependencies { module: name, missing: missing.join(", ") })
     }
 
     /// Whether a candidate may be its module's version together with candidates of others: first versions that require
@@ -105,13 +118,7 @@ impl Worker {
         if self.modules[module].lifecycle() != LifecyclePhase::Registered {
             return Ok(());
         }
-        let missing = self.lifecycle.lives.missing(module, &self.phases()).into_iter();
-        let missing = missing.filter(|required| !others.contains(required));
-        let missing: Vec<_> = missing.map(|module| format!("`{}`", self.name(module))).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        Err(LifecycleError::MissingDependencies { module: self.name(module), missing: missing.join(", ") })
+        self.has_what_it_requires(module, others)
     }
 
     /// A candidate was read: its module takes it, or it waits.
@@ -128,9 +135,10 @@ impl Worker {
         if self.is_to_wait(module) {
             return Ok(self.keep_waiting(module, staged, stages, is_asked_for));
         }
-        if let Err(error) = self.has_what_it_requires(module) {
+        if let Err(error) = self.has_what_it_requires(module, &[]) {
             self.modules[module].note_not_further(&error);
-            self.lifecycle.was_too_early |= !is_asked_for;
+            let may_come = matches!(error, LifecycleError::MissingDependencies { .. });
+            self.lifecycle.was_too_early |= may_come && !is_asked_for;
             return Err(error.into());
         }
         let published = self.modules[module].push(staged, stages, &self.settings)?;
@@ -156,12 +164,13 @@ impl Worker {
         let waiting = &mut self.lifecycle.waiting;
         if let Some(known) = waiting.iter().position(|waiting| waiting.module == module) {
             let newest = &waiting[known].staged.readable.version;
-            if !is_asked_for && *newest >= version {
+            let is_as_good = *newest == version && !waiting[known].has_failed;
+            if !is_asked_for && (*newest > version || is_as_good) {
                 return PushOutcome::Waiting { module: name, version: newest.clone() };
             }
             waiting.remove(known);
         }
-        waiting.push(Waiting { module, staged, stages });
+        waiting.push(Waiting { module, staged, stages, has_failed: false });
         tell(|| tracing::info!(module = name, %version, "waits to be initialized"));
         PushOutcome::Waiting { module: name, version }
     }
@@ -184,7 +193,7 @@ impl Worker {
         }
         // What is required comes before what requires it.
         for module in std::mem::take(&mut self.lifecycle.to_return) {
-            if self.has_what_it_requires(module).is_ok() {
+            if self.has_what_it_requires(module, &[]).is_ok() {
                 // An instance may have begun with its siblings.
                 if self.modules[module].is_empty() {
                     self.begin(module);
@@ -244,7 +253,8 @@ impl Worker {
             return Ok(());
         }
         self.lifecycle.lives.note_stopped(module);
-        self.modules[module].stop_started(&self.settings, deadline)
+        let patience = self.settings.hooks.deadline();
+        self.modules[module].stop_started(&self.settings, deadline, patience)
     }
 
     /// Starts what can be started, if that goes by itself.
@@ -255,7 +265,7 @@ impl Worker {
         loop {
             let startable = self.lifecycle.lives.startable(&self.phases());
             // One that has failed has said so. What requires it waits for its next version, as it does.
-            let next = startable.into_iter().find(|module| !self.modules[*module].has_failed_to_start());
+            let next = startable.into_iter().find(|module| self.modules[*module].is_to_be_started());
             let Some(module) = next else { return };
             if self.modules[module].start(&self.settings).is_ok() {
                 self.lifecycle.lives.note_started(module);
@@ -295,7 +305,7 @@ impl Worker {
     }
 
     fn initialize_one(&mut self, module: usize) -> Result<(), LifecycleError> {
-        self.has_what_it_requires(module)?;
+        self.has_what_it_requires(module, &[])?;
         if let Some(place) = self.lifecycle.to_return.iter().position(|other| *other == module) {
             self.lifecycle.to_return.remove(place);
             self.begin(module);
@@ -314,10 +324,25 @@ impl Worker {
         let Some(Waiting { staged, stages, .. }) = waiting.filter(newer) else {
             return if begun.is_some() { Ok(()) } else { Err(LifecycleError::NoVersion { module: name }) };
         };
-        match self.give(module, staged, stages, true) {
-            Ok(_) => Ok(()),
-            Err(PushError::Lifecycle(error)) => Err(error),
-            Err(source) => Err(LifecycleError::FirstVersion { module: name, source: Box::new(source) }),
+        let (copy, allowed) = (staged.copy.clone(), staged.allowed);
+        let Err(error) = self.give(module, staged, stages, true) else { return Ok(()) };
+        self.keep_failed(module, &copy, allowed);
+        match error {
+            PushError::Lifecycle(error) => Err(error),
+            source => Err(LifecycleError::FirstVersion { module: name, source: Box::new(source) }),
+        }
+    }
+
+    /// Has a first version that was tried in vain wait again: what has failed may have been the host's fault.
+    fn keep_failed(&mut self, module: usize, copy: &PrivateCopy, allowed: Allowed) {
+        match stage(&self.settings, Source::Kept(copy), None, allowed) {
+            Ok((staged, stages)) => {
+                self.lifecycle.waiting.push(Waiting { module, staged, stages, has_failed: true });
+            }
+            Err(error) => {
+                let (module, code) = (self.name(module), error.code());
+                tell(|| tracing::warn!(module, code, "what has failed isn't kept for another try: {error}"));
+            }
         }
     }
 
@@ -326,9 +351,11 @@ impl Worker {
         let planned = self.lifecycle.lives.to_start(module, &self.phases());
         for module in planned.map_err(|error| self.out_of_order(error))? {
             if let Err(error) = self.modules[module].start(&self.settings) {
-                let since = self.lifecycle.lives.started_since(before);
                 // What fails meanwhile is logged. What was asked for has failed for another reason.
-                self.stop_for_good(since);
+                for since in self.lifecycle.lives.started_since(before) {
+                    self.modules[since].take_back_start(&self.settings);
+                    self.lifecycle.lives.note_stopped(since);
+                }
                 return Err(error);
             }
             self.lifecycle.lives.note_started(module);
@@ -365,11 +392,15 @@ impl Worker {
 
     /// Stops modules, one after the other, whatever becomes of each; what has failed.
     ///
-    /// They have one deadline: calls that stay for ever hold up the end no longer than once.
+    /// They have one deadline: calls that stay for ever hold up the end no longer than once. Each hook that hangs halves the
+    /// time that those after it have, so together they hold it up no longer than twice the hooks' deadline.
     fn stop_these(&mut self, modules: Vec<usize>, deadline: Option<Instant>) -> Vec<LifecycleError> {
-        let mut failures = Vec::new();
+        let (mut failures, mut patience) = (Vec::new(), self.settings.hooks.deadline());
         for module in modules {
-            let outcome = self.modules[module].stop_started(&self.settings, deadline);
+            let outcome = self.modules[module].stop_started(&self.settings, deadline, patience);
+            if matches!(&outcome, Err(LifecycleError::NoResult { source: NoResult::Hung { .. }, .. })) {
+                patience /= 2;
+            }
             failures.extend(outcome.err());
             self.lifecycle.lives.note_stopped(module);
         }

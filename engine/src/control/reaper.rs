@@ -10,11 +10,12 @@
 //! 4. has its `unload` hook called,
 //! 5. unmaps the library, and looks whether it is really gone.
 //!
-//! What is known of each version on its list, and what is said of it, is in [`retired`].
+//! What is known of each version on its list is in [`retired`], and how its holders are named in [`naming`].
 //!
 //! A deadline that passes never unmaps: it is logged, with the holders' names, and the wait goes on. A slow
 //! call holds up its own version only: the next push and the other versions don't wait for it.
 
+mod naming;
 mod retired;
 
 use std::sync::{Arc, Mutex};
@@ -25,12 +26,13 @@ use super::Serial;
 use super::departure::Departure;
 use super::library::Unmapped;
 use super::staged::Staged;
-use crate::call::{Bell, CallPath, owed};
+use crate::call::{Bell, CallPath, Holding, owed};
 use crate::candidate::VersionNumber;
 use crate::error::PushError;
 use crate::host;
 use crate::lock::lock;
 use crate::tell::tell;
+pub(super) use naming::described;
 pub(crate) use retired::RetiredView;
 use retired::{Retired, RetiredState, forget};
 
@@ -160,6 +162,14 @@ impl Reaper {
         let is_draining = |state: &_| matches!(state, RetiredState::Draining(_) | RetiredState::Busy);
         let retired = lock(&self.shared.retired);
         retired.iter().any(|retired| Arc::ptr_eq(&retired.path, module) && is_draining(&retired.state))
+    }
+
+    /// Who keeps versions of the module from being drained.
+    pub(crate) fn draining(&self, module: &Arc<CallPath>) -> Vec<Holding> {
+        let is_draining = |state: &_| matches!(state, RetiredState::Draining(_) | RetiredState::Busy);
+        let retired = lock(&self.shared.retired);
+        let draining = retired.iter().filter(|it| Arc::ptr_eq(&it.path, module) && is_draining(&it.state));
+        draining.flat_map(Retired::holders).collect()
     }
 
     /// Waits until everything is unmapped, or until `deadline`; what is still held then stays mapped. For threads

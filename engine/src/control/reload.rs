@@ -31,9 +31,14 @@ impl Worker {
         let names: Vec<_> = self.modules.iter().map(|module| module.name()).collect();
         let read = config.read(&names, std::env::vars_os());
         config.note(read.as_ref().err());
-        let mut options = read.inspect_err(|error| {
-            tell(|| tracing::error!(code = error.code(), "the options before stay in force: {error}"));
-        })?;
+        let mut options = match read {
+            Ok(options) => options,
+            Err(error) => {
+                tell(|| tracing::error!(code = error.code(), "the options before stay in force: {error}"));
+                self.modules.iter_mut().for_each(|module| module.tell_again(&self.settings));
+                return Err(error.into());
+            }
+        };
         let (mut changed, mut refused, mut is_one_empty) = (Vec::new(), Vec::new(), false);
         for module in &mut self.modules {
             let name = module.name().to_owned();

@@ -172,6 +172,13 @@ impl Worker {
             self.rescan();
         }
         self.start_what_can_be();
+        let mut has_heard_late = false;
+        for module in &mut self.modules {
+            has_heard_late |= module.has_heard_late();
+        }
+        if has_heard_late {
+            self.reload_by_itself();
+        }
     }
 
     fn carry_out(&mut self, command: Command) {
@@ -311,8 +318,7 @@ impl Worker {
 
     /// The names of all modules.
     pub(super) fn known(&self) -> String {
-        let names: Vec<_> = self.modules.iter().map(|module| format!("`{}`", module.name())).collect();
-        names.join(", ")
+        self.settings.openings.maker.modules.known()
     }
 }
 

@@ -88,9 +88,13 @@ impl NoResult {
     }
 }
 
+/// Told that a hook has ended which somebody has given up.
+type Notice = Arc<dyn Fn() + Send + Sync>;
+
 /// Runs hooks on a thread beside the one that waits for them.
 pub(crate) struct Hooks {
     deadline: Duration,
+    ended_late: Notice,
     /// The thread that has returned from its last hook.
     idle: Mutex<Option<Worker>>,
 }
@@ -114,8 +118,9 @@ struct Job {
 }
 
 impl Hooks {
-    pub(crate) fn new(deadline: Duration) -> Self {
-        Self { deadline, idle: Mutex::new(None) }
+    /// `ended_late` is called on the hook's thread, which holds the version no longer by then.
+    pub(crate) fn new(deadline: Duration, ended_late: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { deadline, ended_late: Arc::new(ended_late), idle: Mutex::new(None) }
     }
 
     /// Runs a hook, and waits for its result up to the deadline. A result that comes later is given to `late`, on the
@@ -127,7 +132,19 @@ impl Hooks {
         hook: impl FnOnce() -> R + Send + 'static,
         late: impl FnOnce(R) + Send + 'static,
     ) -> Result<R, NoResult> {
-        self.run_while(footprint, name, hook, late, || false)
+        self.run_for(self.deadline, footprint, name, hook, late)
+    }
+
+    /// The same, with a deadline of its own.
+    pub(crate) fn run_for<R: Send + 'static>(
+        &self,
+        deadline: Duration,
+        footprint: &Arc<Footprint>,
+        name: &'static str,
+        hook: impl FnOnce() -> R + Send + 'static,
+        late: impl FnOnce(R) + Send + 'static,
+    ) -> Result<R, NoResult> {
+        self.wait_for(self.begin(footprint, name, hook, late)?, deadline, || false)
     }
 
     /// The same for what may take its time: the deadline begins anew as long as `moves` says so.
@@ -137,11 +154,19 @@ impl Hooks {
         name: &'static str,
         hook: impl FnOnce() -> R + Send + 'static,
         late: impl FnOnce(R) + Send + 'static,
+        moves: impl FnMut() -> bool,
+    ) -> Result<R, NoResult> {
+        self.wait_for(self.begin(footprint, name, hook, late)?, self.deadline, moves)
+    }
+
+    fn wait_for<R>(
+        &self,
+        UnderWay { name, mut answer, worker }: UnderWay<R>,
+        deadline: Duration,
         mut moves: impl FnMut() -> bool,
     ) -> Result<R, NoResult> {
-        let UnderWay { mut answer, worker, .. } = self.begin(footprint, name, hook, late)?;
         loop {
-            match answer.wait_for(self.deadline) {
+            match answer.wait_for(deadline) {
                 Waited::Here(outcome) => {
                     *lock(&self.idle) = Some(worker);
                     return Ok(outcome);
@@ -155,7 +180,7 @@ impl Hooks {
                         return Ok(outcome);
                     }
                     // Without a next job its thread ends when it returns.
-                    let deadline_ms = u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX);
+                    let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
                     return Err(NoResult::Hung { hook: name, deadline_ms });
                 }
             }
@@ -181,6 +206,7 @@ impl Hooks {
         }
         let (result, answer) = reply();
         let (held, run_on) = (footprint.clone(), footprint.clone());
+        let ended_late = self.ended_late.clone();
         footprint.begin_start();
         let run = move || {
             let hold = owed::hold(held, Hold::Awaited(name));
@@ -189,6 +215,8 @@ impl Hooks {
             let mut hold = Some(hold);
             if let Err(outcome) = result.send_after(outcome, || hold = None) {
                 call(&run_on, name, || late(outcome));
+                drop(hold);
+                ended_late();
             }
         };
         let worker = self.give(Box::new(run)).map_err(|source| {
@@ -274,7 +302,7 @@ mod tests {
 
     #[test]
     fn hooks_take_turns_on_one_thread() {
-        let (hooks, footprint) = (Hooks::new(Duration::from_secs(60)), footprint());
+        let (hooks, footprint) = (Hooks::new(Duration::from_secs(60), || {}), footprint());
         let mut threads =
             (0..3).map(|_| hooks.run(&footprint, "prepare", || thread::current().id(), drop).unwrap());
         let first = threads.next().unwrap();
@@ -285,7 +313,9 @@ mod tests {
 
     #[test]
     fn one_that_hangs_holds_its_version_until_it_returns_and_the_next_gets_another_thread() {
-        let (hooks, footprint) = (Hooks::new(Duration::from_millis(20)), footprint());
+        let (footprint, (end, ended)) = (footprint(), mpsc::channel());
+        let held = footprint.clone();
+        let hooks = Hooks::new(Duration::from_millis(20), move || end.send(held.is_empty()).unwrap());
         let (release, released) = mpsc::channel::<()>();
         let (report, late) = mpsc::channel();
         let hook = move || released.recv().map_or(0, |()| 7);
@@ -300,10 +330,6 @@ mod tests {
         assert_eq!(hooks.run(&footprint, "prepare", || 8, drop).unwrap(), 8);
         release.send(()).unwrap();
         assert_eq!(late.recv().unwrap(), 7);
-        let deadline = std::time::Instant::now() + Duration::from_secs(60);
-        while !footprint.is_empty() {
-            assert!(std::time::Instant::now() < deadline);
-            thread::yield_now();
-        }
+        assert!(ended.recv().unwrap(), "it holds the version no longer once that is told");
     }
 }

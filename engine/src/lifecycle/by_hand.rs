@@ -16,6 +16,7 @@ impl Engine {
     /// # Errors
     ///
     /// The first failure. That module stays registered, and so do those that come after it. The others stay initialized.
+    /// What was to be its first version waits on, so it can be tried again.
     pub fn initialize_modules(&self) -> Result<(), LifecycleError> {
         self.live(Order::Initialize, None)
     }
@@ -34,7 +35,8 @@ impl Engine {
     /// # Errors
     ///
     /// If one hasn't been initialized, and then none is started. If one fails to start: what has been started since is
-    /// stopped in the reverse order, and the one that has failed is initialized as before.
+    /// stopped in the reverse order. All of them are initialized as before, and can be started again; but one that has
+    /// failed to stop is closed, and stays stopped.
     pub fn start_modules(&self) -> Result<(), LifecycleError> {
         self.live(Order::Start, None)
     }

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::LifecyclePhase;
+use crate::candidate::VersionNumber;
 use crate::error::{NoResult, PushError};
 
 /// Why a module isn't in the phase of its life that was asked for.
@@ -32,6 +33,14 @@ pub enum LifecycleError {
         module: String,
         /// What it requires and isn't there.
         missing: String,
+    },
+    /// The module requires one that was stopped.
+    #[error("module `{module}` requires `{stopped}`, which was stopped and stays so: start the host again")]
+    DependencyStopped {
+        /// The module.
+        module: String,
+        /// The one that it requires.
+        stopped: String,
     },
     /// There is nothing to initialize.
     #[error("module `{module}` has no version to initialize: push one first")]
@@ -69,6 +78,30 @@ pub enum LifecycleError {
         /// Why.
         source: NoResult,
     },
+    /// The module's `start` was given up, and hasn't returned yet.
+    #[error(
+        "`start` of module `{module}` has missed its deadline in version {version} and hasn't returned yet; if it \
+         succeeds, it's stopped again at once: start it again after that (see the status)"
+    )]
+    StillStarting {
+        /// The module.
+        module: String,
+        /// The version whose hook it is.
+        version: VersionNumber,
+    },
+    /// The hook wasn't called, because calls are kept out of the state.
+    #[error(
+        "`{hook}` of module `{module}` isn't called: `{by}` has panicked and may have left the state half changed; \
+         have it restored or trust it before"
+    )]
+    Suspect {
+        /// The module.
+        module: String,
+        /// The hook.
+        hook: &'static str,
+        /// The method, or the hook, that has panicked.
+        by: String,
+    },
     /// The hook wasn't called, because it couldn't have the state alone.
     #[error("`{hook}` of module `{module}` isn't called: {reason}")]
     Occupied {
@@ -76,8 +109,8 @@ pub enum LifecycleError {
         module: String,
         /// The hook.
         hook: &'static str,
-        /// What keeps it from the state.
-        reason: &'static str,
+        /// What keeps it from the state, with names.
+        reason: String,
     },
     /// The version that was to be the module's first one was refused.
     #[error("module `{module}` has no first version: {source}")]
@@ -111,10 +144,13 @@ impl LifecycleError {
             Self::UnknownModule { .. } => "unknown-module",
             Self::OutOfOrder { .. } => "out-of-order",
             Self::MissingDependencies { .. } => "missing-dependencies",
+            Self::DependencyStopped { .. } => "dependency-stopped",
             Self::NoVersion { .. } => "no-version",
             Self::Failed { .. } => "lifecycle-failed",
             Self::Panicked { .. } => "lifecycle-panicked",
             Self::NoResult { source, .. } => source.code(),
+            Self::StillStarting { .. } => "still-starting",
+            Self::Suspect { .. } => "suspect",
             Self::Occupied { .. } => "state-occupied",
             Self::FirstVersion { source, .. } => source.code(),
             Self::Several { .. } => "several",

@@ -6,9 +6,12 @@
 //!
 //! The options that versions see are replaced once the hook has taken the new ones. So one that fails leaves the former
 //! ones in force, for the hook of the next change as well.
+//!
+//! A hook that misses its deadline may take its options all the same. It puts nothing in force, but notes what the state
+//! has heard, while it has that alone. When it's over, the configuration is read again: if that still says the same, it
+//! comes into force without another call; else the hook is called with what is in force.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use liveswap_state::{Fenced, Options};
 use thiserror::Error;
@@ -16,6 +19,7 @@ use thiserror::Error;
 use super::super::Settings;
 use super::super::library::Library;
 use super::super::state::destroy;
+use super::attempt::{Attempt, Reached};
 use super::{Loaded, Module};
 use crate::call::{Guard, StatePointer};
 use crate::config::ConfigFailure;
@@ -107,9 +111,8 @@ impl Module {
         options: Options,
         settings: &Settings,
     ) -> Result<bool, ConfigureError> {
-        let before = self.services.options.current();
-        let is_other = *before != options;
-        let outcome = if is_other { self.take(&before, Arc::new(options), settings) } else { Ok(()) };
+        let is_other = *self.services.options.current() != options;
+        let outcome = self.take(is_other, Arc::new(options), settings);
         let mut board = lock(&self.board);
         let status = &mut board.options;
         status.changes += u64::from(is_other && outcome.is_ok());
@@ -133,57 +136,80 @@ impl Module {
     }
 
     fn take(
-        &self,
-        before: &Arc<Options>,
+        &mut self,
+        is_other: bool,
         options: Arc<Options>,
         settings: &Settings,
     ) -> Result<(), ConfigureError> {
         // One that was stopped isn't called any more.
         let is_stopped = self.lifecycle() == LifecyclePhase::Stopped;
-        if let Some(active) = self.active().filter(|_| !is_stopped) {
-            self.tell_of_change(active, before, &options, settings)?;
+        if let Some(active) = self.active().filter(|_| !is_stopped)
+            && *self.heard.current() != *options
+        {
+            let (outcome, given_up) = self.tell_of_change(active, &options, settings);
+            // One that is at it already is what must be waited for.
+            if given_up.as_ref().is_some_and(|attempt| self.is_telling.is_none() || !attempt.is_over()) {
+                self.is_telling = given_up;
+            }
+            outcome?;
         }
-        self.services.options.replace(options);
+        if is_other {
+            self.services.options.replace(options);
+        }
         Ok(())
     }
 
+    /// Whether a hook that had missed its deadline is over, so that what the state has heard may be others than what is in
+    /// force.
+    pub(crate) fn has_heard_late(&mut self) -> bool {
+        self.is_telling.take_if(|telling| telling.is_over()).is_some()
+    }
+
+    /// Has the hook called with what is in force, if the state has heard of others.
+    pub(crate) fn tell_again(&mut self, settings: &Settings) {
+        let in_force = self.services.options.current();
+        if self.active().is_some() && *self.heard.current() != *in_force {
+            // What fails is logged, and in the status.
+            let _ = self.configure(Options::clone(&in_force), settings);
+        }
+    }
+
+    /// Calls the hook. If that is to be looked at again when a hook is over that was given up, that too.
     fn tell_of_change(
         &self,
         active: &Loaded,
-        before: &Arc<Options>,
         options: &Arc<Options>,
         settings: &Settings,
-    ) -> Result<(), ConfigureError> {
+    ) -> (Result<(), ConfigureError>, Option<Attempt>) {
         let (hook, serial, path) = (active.library.entry().configure, active.serial.0, self.path.clone());
-        let is_wanted = Arc::new(AtomicBool::new(true));
+        let (attempt, turn) = Attempt::new();
         let run = {
-            let (is_wanted, options) = (is_wanted.clone(), options.clone());
+            let (heard, options) = (self.heard.clone(), options.clone());
             move || {
                 let guard = Guard::enter(&path).ok()?;
                 guard.seclude_state(serial, "configure", |state, context| {
-                    // Relaxed: it may come too late, and then `late` takes the options over.
-                    if !is_wanted.load(Ordering::Relaxed) {
+                    if !turn.begin() {
                         return Ok(Err("the deadline has passed".to_owned()));
                     }
                     // SAFETY: the state is of the library's type, since the version with this serial number works on
                     // it; and it's this thread's alone.
-                    unsafe { hook(state, &options, context) }
+                    let answer = unsafe { hook(state, &options, context) }?;
+                    if answer.is_ok() {
+                        heard.replace(options);
+                        turn.conclude();
+                    }
+                    Ok(answer)
                 })
             }
         };
-        let late = {
-            let (shared, before, options) = (self.services.options.clone(), before.clone(), options.clone());
-            move |answer: Option<Fenced<Result<(), String>>>| {
-                if let Some(Ok(Ok(()))) = answer {
-                    shared.replace_if(&before, options);
-                }
-            }
-        };
-        let answer = settings.hooks.run(&active.footprint, "configure", run, late);
-        if answer.is_err() {
-            is_wanted.store(false, Ordering::Relaxed);
+        match settings.hooks.run(&active.footprint, "configure", run, drop) {
+            Ok(answer) => (answer.ok_or(ConfigureError::NotNow).and_then(ConfigureError::of), None),
+            Err(error) => match attempt.give_up() {
+                Reached::Conclusion => (Ok(()), None),
+                Reached::Nothing if !matches!(error, NoResult::StillRuns { .. }) => (Err(error.into()), None),
+                Reached::Beginning | Reached::Nothing => (Err(error.into()), Some(attempt)),
+            },
         }
-        ConfigureError::of(answer?.ok_or(ConfigureError::NotNow)?)
     }
 
     /// Whether it has no version, so that other options may make one welcome that was refused.

@@ -5,18 +5,21 @@
 //! with `&mut self` does. `stop` comes when nobody enters the module any more and the last call has left it.
 //!
 //! A hook that misses its deadline keeps what it has: the state that it initializes is dropped on its own thread, and one
-//! that it stops is left in memory. One that starts the module too late is stopped again, there.
+//! that it stops is left in memory. One that starts the module too late has it stopped again, before anybody else gets at
+//! the state ([`attempt`](super::attempt)); until it's over, the module isn't started again.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use liveswap_state::fence::Panic;
+use liveswap_state::{Context, Fenced};
 
 use super::super::Settings;
+use super::super::reaper::described;
 use super::Module;
+use super::attempt::{Attempt, Reached};
 use crate::call::suspicion::Suspicion;
 use crate::call::{Guard, StatePointer};
+use crate::candidate::VersionNumber;
 use crate::error::{LifecycleError, NoResult, PushError};
 use crate::lifecycle::LifecyclePhase;
 use crate::tell::tell;
@@ -27,12 +30,9 @@ pub(super) struct Life {
     pub(super) phase: LifecyclePhase,
     /// Why it isn't further. A module that has failed to start isn't asked again before it has another version.
     pub(super) failure: Option<String>,
+    /// The last hook of its that was given up while it might have got the state, and its version.
+    given_up: Option<(VersionNumber, Attempt)>,
 }
-
-/// What has become of a hook that has to wait for the state.
-const WAITS: u8 = 0;
-const HAS_BEGUN: u8 = 1;
-const IS_CALLED_OFF: u8 = 2;
 
 /// What a hook says for itself.
 type Refused = Result<(), String>;
@@ -42,9 +42,11 @@ impl Module {
         self.life.phase
     }
 
-    /// Whether it has failed to start, and has had no other version since.
-    pub(crate) fn has_failed_to_start(&self) -> bool {
-        self.life.failure.is_some()
+    /// Whether it's to be started by itself: not if it has failed to, and has had no other version since; and not before
+    /// a `start` of an earlier version is over.
+    pub(crate) fn is_to_be_started(&self) -> bool {
+        self.life.failure.is_none()
+            && self.life.given_up.as_ref().is_none_or(|(_, attempt)| attempt.is_over())
     }
 
     /// It isn't further, for this reason.
@@ -109,6 +111,12 @@ impl Module {
 
     /// Has the active version start the module.
     pub(crate) fn start(&mut self, settings: &Settings) -> Result<(), LifecycleError> {
+        if let Some((version, attempt)) = &self.life.given_up
+            && !attempt.is_over()
+        {
+            let (module, version) = (self.name().to_owned(), version.clone());
+            return Err(LifecycleError::StillStarting { module, version });
+        }
         let outcome = self.call_start(settings);
         match &outcome {
             Ok(()) => {
@@ -125,61 +133,104 @@ impl Module {
         outcome
     }
 
-    fn call_start(&self, settings: &Settings) -> Result<(), LifecycleError> {
+    fn call_start(&mut self, settings: &Settings) -> Result<(), LifecycleError> {
+        let Some(active) = self.active() else {
+            return Err(LifecycleError::NoVersion { module: self.name().to_owned() });
+        };
+        let entry = *active.library.entry();
+        self.call_in_turn("start", settings, move |attempt, state, context| {
+            // SAFETY: as `call_in_turn` vouches.
+            let started = unsafe { (entry.start)(state, context) }?;
+            if started.is_ok() && !attempt.conclude() {
+                // It has failed, to everybody else. Nobody gets at the state in between.
+                // SAFETY: as above.
+                unsafe { (entry.stop)(state, context) }?;
+            }
+            Ok(started)
+        })
+    }
+
+    /// Has the active version call a hook that has the state alone, in its turn among the calls. `work` is called with a
+    /// state of that version's type.
+    fn call_in_turn(
+        &mut self,
+        hook: &'static str,
+        settings: &Settings,
+        work: impl FnOnce(&Attempt, *mut (), &Context) -> Fenced<Refused> + Send + 'static,
+    ) -> Result<(), LifecycleError> {
         let module = self.name().to_owned();
         let Some(active) = self.active() else { return Err(LifecycleError::NoVersion { module }) };
-        let (path, serial, entry) = (self.path.clone(), active.serial.0, *active.library.entry());
-        let step = Arc::new(AtomicU8::new(WAITS));
-        let begins = step.clone();
-        let start = move || {
+        let (path, serial, version) = (self.path.clone(), active.serial.0, active.number.clone());
+        let (attempt, turn) = Attempt::new();
+        let run = move || {
             let guard = Guard::enter(&path).ok()?;
-            guard.seclude_state(serial, "start", |state, context| {
-                // Relaxed, as below: whichever comes first, and nothing is read on the strength of it.
-                let begun = begins.compare_exchange(WAITS, HAS_BEGUN, Ordering::Relaxed, Ordering::Relaxed);
-                if begun.is_err() {
-                    return Ok(None);
-                }
-                // SAFETY: the state is of the library's type, since the version with this serial number works on it;
-                // and this thread has it alone.
-                unsafe { (entry.start)(state, context) }.map(Some)
+            guard.seclude_state(serial, hook, |state, context| {
+                if turn.begin() { work(&turn, state, context).map(Some) } else { Ok(None) }
             })
         };
-        let late = {
-            let path = self.path.clone();
-            move |outcome: Option<Result<Option<Refused>, Box<Panic>>>| {
-                if !matches!(outcome, Some(Ok(Some(Ok(()))))) {
-                    return;
-                }
-                let Ok(guard) = Guard::enter(&path) else { return };
-                // What could not be had is as good as stopped, and a panic was logged when it happened.
-                let _ = guard.seclude_state(serial, "stop", |state, context| {
-                    // SAFETY: as above.
-                    unsafe { (entry.stop)(state, context) }
-                });
-            }
-        };
-        let outcome = settings.hooks.run(&active.footprint, "start", start, late);
-        let has_waited = outcome.is_err()
-            && step.compare_exchange(WAITS, IS_CALLED_OFF, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        let occupied = |reason| LifecycleError::Occupied { module: module.clone(), hook: "start", reason };
+        let outcome = settings.hooks.run(&active.footprint, hook, run, drop);
+        let occupied = |reason| LifecycleError::Occupied { module: module.clone(), hook, reason };
         match outcome {
-            Err(NoResult::Hung { .. }) if has_waited => Err(occupied("calls keep the state to themselves")),
-            Err(source) => Err(LifecycleError::NoResult { module, source }),
-            Ok(None) => Err(occupied("the state can't be had")),
-            Ok(Some(Ok(None))) => Err(occupied("it was called off")),
-            Ok(Some(Ok(Some(answer)))) => judged(&module, "start", Ok(Ok(answer))),
-            Ok(Some(Err(panic))) => judged(&module, "start", Ok(Err(panic))),
+            Ok(None | Some(Ok(None))) => Err(self.kept_out(hook)),
+            Ok(Some(Ok(Some(answer)))) => judged(&module, hook, Ok(Ok(answer))),
+            Ok(Some(Err(panic))) => judged(&module, hook, Ok(Err(panic))),
+            // The thread hasn't let go of it yet.
+            Err(NoResult::StillRuns { .. }) => Err(LifecycleError::StillStarting { module, version }),
+            Err(source) => match attempt.give_up() {
+                Reached::Conclusion => Ok(()),
+                reached => {
+                    self.life.given_up = Some((version, attempt));
+                    if reached == Reached::Nothing && matches!(source, NoResult::Hung { .. }) {
+                        let holders = self.path.in_the_state();
+                        return Err(occupied(described(&holders, "others had the state all the time")));
+                    }
+                    Err(LifecycleError::NoResult { module, source })
+                }
+            },
         }
     }
 
-    /// Closes the module, and has it stopped once the last call has left.
+    /// Has a module that has started stopped, because others have failed to start: it's initialized as before, and can be
+    /// started again. If that fails, it's closed, since nobody knows what it has come to.
+    pub(crate) fn take_back_start(&mut self, settings: &Settings) {
+        let outcome = self.call_stop_in_turn(settings);
+        match &outcome {
+            Ok(()) => {
+                self.life.phase = LifecyclePhase::Initialized;
+                tell(|| tracing::info!(module = self.name(), "stopped, and may be started again"));
+            }
+            Err(error) => {
+                self.close();
+                self.end_probation();
+                (self.life.phase, self.life.failure) = (LifecyclePhase::Stopped, Some(error.to_string()));
+                let (module, code) = (self.name(), error.code());
+                tell(|| tracing::error!(module, code, "stopped, with a failure: {error}"));
+            }
+        }
+        self.write_board();
+    }
+
+    fn call_stop_in_turn(&mut self, settings: &Settings) -> Result<(), LifecycleError> {
+        let Some(active) = self.active() else { return Ok(()) };
+        let entry = *active.library.entry();
+        self.call_in_turn("stop", settings, move |attempt, state, context| {
+            // SAFETY: as `call_in_turn` vouches.
+            unsafe { (entry.stop)(state, context) }?;
+            // If it comes too late, the module is closed, and has been stopped all the same.
+            attempt.conclude();
+            Ok(Ok(()))
+        })
+    }
+
+    /// Closes the module, and has it stopped once the last call has left, by a hook that may take so long.
     pub(crate) fn stop_started(
         &mut self,
         settings: &Settings,
         deadline: Option<Instant>,
+        patience: Duration,
     ) -> Result<(), LifecycleError> {
         self.close();
-        let outcome = self.call_stop(settings, deadline);
+        let outcome = self.call_stop(settings, deadline, patience);
         self.life.phase = LifecyclePhase::Stopped;
         self.life.failure = outcome.as_ref().err().map(ToString::to_string);
         match &outcome {
@@ -193,12 +244,20 @@ impl Module {
         outcome
     }
 
-    fn call_stop(&self, settings: &Settings, deadline: Option<Instant>) -> Result<(), LifecycleError> {
+    fn call_stop(
+        &self,
+        settings: &Settings,
+        deadline: Option<Instant>,
+        patience: Duration,
+    ) -> Result<(), LifecycleError> {
         let module = self.name().to_owned();
         let (Some(active), Some(state)) = (self.active(), &self.state) else { return Ok(()) };
         if !self.is_drained_by(settings, deadline) {
-            let reason = "calls are still inside";
-            return Err(LifecycleError::Occupied { module, hook: "stop", reason });
+            return Err(LifecycleError::Occupied { module, hook: "stop", reason: self.held_by() });
+        }
+        // After the last call, which may have panicked.
+        if self.is_barred() {
+            return Err(self.kept_out("stop"));
         }
         let (entry, context, pointer) =
             (*active.library.entry(), active.library.context().clone(), state.pointer);
@@ -212,10 +271,10 @@ impl Module {
                 unsafe { (entry.stop)(state.0, &context) }
             })
         };
-        let outcome = match settings.hooks.run(&active.footprint, "stop", stop, drop) {
+        let outcome = match settings.hooks.run_for(patience, &active.footprint, "stop", stop, drop) {
             Ok(Some(outcome)) => Ok(outcome),
             Ok(None) => {
-                let reason = "a snapshot is still being taken";
+                let reason = "a snapshot is still being taken".to_owned();
                 return Err(LifecycleError::Occupied { module, hook: "stop", reason });
             }
             Err(error) => Err(error),
@@ -226,10 +285,21 @@ impl Module {
         judged(&module, "stop", outcome.map(|outcome| outcome.map(Ok)))
     }
 
-    /// Whether the state may still be in the hands of a hook.
+    /// Why a hook can't have the state.
+    fn kept_out(&self, hook: &'static str) -> LifecycleError {
+        let module = self.name().to_owned();
+        match self.path.suspicions.keeps_out() {
+            Some(suspicion) => LifecycleError::Suspect { module, hook, by: suspicion.method },
+            None => {
+                let reason = "the state can't be had".to_owned();
+                LifecycleError::Occupied { module, hook, reason }
+            }
+        }
+    }
+
+    /// Whether the state may still be in the hands of a hook that isn't inside as a call is.
     pub(super) fn is_kept_by_a_hook(&self) -> bool {
-        let held = |hook| self.loaded.iter().any(|loaded| loaded.footprint.is_awaited_in(hook));
-        held("start") || held("stop")
+        self.loaded.iter().any(|loaded| loaded.footprint.is_awaited_in("stop"))
     }
 }
 

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | this one | a module's versions, and what becomes of them |
+//! | [`attempt`] | a hook that may have to wait for the state, and who may give it up |
 //! | [`built_in`] | beginning with what is built into the host |
 //! | [`commands`] | what is asked of it: a push, a rollback, a commit |
 //! | [`instance`] | what it has as an instance of a factory |
@@ -17,6 +18,7 @@
 //! | [`suspect`] | what is done about a state that may be half changed |
 //! | [`together`] | its part in the swap of a set |
 
+mod attempt;
 mod built_in;
 mod commands;
 mod configure;
@@ -38,7 +40,7 @@ use liveswap_state::{BuiltIn, CodePointer, Modules, SharedOptions, Spawner};
 
 use super::departure::Departure;
 use super::library::Library;
-use super::reaper::Reaper;
+use super::reaper::{Reaper, described};
 use super::staged::Staged;
 use super::state::State;
 use super::sweep::Sweep;
@@ -58,6 +60,7 @@ use crate::rehearsal::recorder::Recorder;
 use crate::spawn::Work;
 use crate::status::{Board, Placed, Stages, Suspicion};
 use crate::tell::tell;
+use attempt::Attempt;
 pub(crate) use commands::{PushBegun, RollbackBegun};
 pub use configure::ConfigureError;
 pub(crate) use probation::Oversight;
@@ -112,7 +115,7 @@ pub(crate) struct Services {
     pub(crate) spawner: Arc<dyn Spawner>,
     /// The modules that they reach.
     pub(crate) modules: Arc<dyn Modules>,
-    /// What is set for the module.
+    /// What is set for the module, as it's in force.
     pub(crate) options: Arc<SharedOptions>,
 }
 
@@ -145,6 +148,10 @@ pub(crate) struct Module {
     /// The copy of the state that is being made for one.
     copying: Option<rehearse::Copying>,
     state: Option<State>,
+    /// The options that the state was configured with last. Changed by who has the state alone.
+    heard: Arc<SharedOptions>,
+    /// A hook that was given up at that.
+    is_telling: Option<Attempt>,
     /// The generation that a module's first state is of, or the first after one that was lost.
     first_generation: usize,
     /// The migration of the swap under way, if it has one.
@@ -207,6 +214,8 @@ impl Module {
             recorder: None,
             copying: None,
             state: None,
+            heard: Arc::default(),
+            is_telling: None,
             first_generation: FIRST_GENERATION,
             needed: None,
             handed_over: None,
@@ -305,8 +314,8 @@ impl Module {
             match self.active() {
                 Some(active) if drained => state.destroy(&active.library, &settings.hooks),
                 _ => {
-                    let what = "the state is left in memory: calls are still inside";
-                    tell(|| tracing::warn!(module = self.name(), "{what}"));
+                    let (module, holders) = (self.name(), self.held_by());
+                    tell(|| tracing::warn!(module, holders, "the state is left in memory: it's still held"));
                 }
             }
         }
@@ -332,6 +341,16 @@ impl Module {
                 return false;
             }
         }
+    }
+
+    /// Who holds a closed module: calls that haven't left it, and leases; and hooks that have missed their deadline.
+    fn held_by(&self) -> String {
+        let mut holders = self.reaper.draining(&self.path);
+        for loaded in &self.loaded {
+            holders.extend(self.path.holders(loaded.serial.0));
+            holders.extend(loaded.footprint.holders());
+        }
+        described(&holders, "a version of it is being taken down")
     }
 
     /// Feeds an event to the machine, carries out what it decides, and goes on until it rests.

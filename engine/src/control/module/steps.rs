@@ -168,7 +168,9 @@ impl Module {
             Some(restored) => restored,
             None => create(library, settings)?,
         };
-        let pointer = configure(library, settings, pointer, self.services.options.current())?;
+        let options = self.services.options.current();
+        let pointer = configure(library, settings, pointer, options.clone())?;
+        self.heard.replace(options);
         staged.created = Some(State::first(pointer, manifest.clone(), self.first_generation));
         Ok(())
     }

@@ -69,7 +69,8 @@ impl Module {
         let fresh = restored?.flatten().ok_or(RecoverError::NoSnapshot { module })?;
         // What was set when the snapshot was taken may be other than what is now.
         let active = self.active().expect("as above");
-        let fresh = configure(&active.library, settings, fresh, self.services.options.current())?;
+        let options = self.services.options.current();
+        let fresh = configure(&active.library, settings, fresh, options.clone())?;
         let begun = self.retry(settings, |deadline| HandOver::begin(&self.path, &from, deadline));
         let active = self.active().expect("as above");
         let mut hand_over = match begun {
@@ -82,6 +83,7 @@ impl Module {
         let state = self.state.as_mut().expect("as above");
         let before = std::mem::replace(&mut state.pointer, fresh);
         state.generation += 1;
+        self.heard.replace(options);
         hand_over.trust();
         self.path.suspicions.clear();
         (self.suspicion, self.is_to_be_restored) = (None, false);

@@ -1,12 +1,12 @@
-//! What is known of a version that has left its slot, and what people are told of it.
+//! What is known of a version that has left its slot, and what the status shows of it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::Serial;
 use super::super::departure::Departure;
 use super::super::library::Remains;
+use super::naming::names;
 use super::{Stop, deadline_in, sooner};
 use crate::call::{CallPath, Footprint, Hold, Holding};
 use crate::candidate::VersionNumber;
@@ -14,9 +14,6 @@ use crate::host;
 
 /// How many versions that are gone are remembered for the status.
 const REMEMBERED_MAX: usize = 8;
-
-/// How many holders are named in a line.
-const NAMED_MAX: usize = 16;
 
 /// A version that has left its slot.
 pub(super) struct Retired {
@@ -63,7 +60,7 @@ impl Retired {
     }
 
     /// Who holds it: calls first.
-    fn holders(&self) -> Vec<Holding> {
+    pub(super) fn holders(&self) -> Vec<Holding> {
         let mut holders = self.path.holders(self.serial.0);
         holders.extend(self.footprint.holders());
         holders
@@ -71,8 +68,7 @@ impl Retired {
 
     /// The holders' names: what the host calls a holder, or else the thread's name.
     pub(super) fn names(&self) -> String {
-        let name = |holder: Holding| holder.label.map_or(holder.thread, |label| label.to_string());
-        told(self.holders().into_iter().map(name))
+        names(&self.holders())
     }
 
     /// Module, version, and what keeps it in memory.
@@ -156,33 +152,6 @@ pub(crate) struct RetiredView {
     pub(crate) live_bytes: Option<usize>,
 }
 
-/// Names, each once, with their count; and how many there are beside those that are named.
-fn told(names: impl Iterator<Item = String>) -> String {
-    let mut places: HashMap<String, usize> = HashMap::new();
-    let (mut counts, mut others): (Vec<usize>, usize) = (Vec::new(), 0);
-    for name in names {
-        if let Some(place) = places.get(&name) {
-            counts[*place] += 1;
-        } else if counts.len() < NAMED_MAX {
-            places.insert(name, counts.len());
-            counts.push(1);
-        } else {
-            others += 1;
-        }
-    }
-    let mut named: Vec<_> = places.into_iter().collect();
-    named.sort_unstable_by_key(|(_, place)| *place);
-    let tell = |(name, place): (String, usize)| match counts[place] {
-        1 => name,
-        count => format!("{name} ({count} times)"),
-    };
-    let mut told: Vec<_> = named.into_iter().map(tell).collect();
-    if others > 0 {
-        told.push(format!("and {others} others"));
-    }
-    told.join(", ")
-}
-
 /// Forgets versions that are gone: those that never were in a slot, and of the others the oldest.
 pub(super) fn forget(retired: &mut Vec<Retired>) {
     let is_gone = Retired::is_over;
@@ -193,21 +162,4 @@ pub(super) fn forget(retired: &mut Vec<Retired>) {
         gone -= usize::from(forget);
         !forget
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_told_once_in_their_order_and_not_more_than_a_line_of_them() {
-        let names = |names: &[&str]| told(names.iter().map(|name| (*name).to_owned()));
-        assert_eq!(names(&[]), "");
-        assert_eq!(names(&["feed", "report", "feed"]), "feed (2 times), report");
-        // One that is named already is counted with its name, however late it comes.
-        let many = (0..NAMED_MAX + 100_000).map(|number| format!("request {number}"));
-        let expected: Vec<_> = (1..NAMED_MAX).map(|number| format!("request {number}")).collect();
-        let expected = format!("request 0 (2 times), {}, and 100000 others", expected.join(", "));
-        assert_eq!(told(many.chain(["request 0".to_owned()])), expected);
-    }
 }

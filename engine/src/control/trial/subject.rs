@@ -2,11 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use liveswap_state::{
-    CallError, Context, DependencyError, Entered, Fenced, Lane, MethodSpec, Modules, SharedOptions,
-    SpawnError, Spawner, TimerId,
+    CallError, Context, DependencyError, Entered, Fenced, MethodSpec, Modules, Nowhere, SharedOptions,
 };
 
 use super::super::Serial;
@@ -53,8 +51,9 @@ impl Subject {
         let footprint = Footprint::new(serial.0, bell);
         // SAFETY: the host has verified it, and so has this.
         let mut library = unsafe { Library::open(&copy) }.map_err(|error| error.to_string())?;
+        // What is spawned in a rehearsal, nobody runs.
         let context = Context::of_load(&manifest.module, number.to_string(), serial.0, Arc::new(Nowhere))
-            .with_modules(Arc::new(Nowhere))
+            .with_modules(Arc::new(NoOther))
             .sharing_options(options);
         let (methods, context) = (manifest.methods.len(), Arc::new(context));
         // SAFETY: `section` was read from the copy, and `verify::readable` has compared contract and compiler.
@@ -97,26 +96,11 @@ impl Subject {
     }
 }
 
-/// What logic spawns in a rehearsal, nobody runs, and there is no other module.
-struct Nowhere;
-
-// SAFETY: it leaves the arguments alone, and doesn't unwind.
-unsafe impl Spawner for Nowhere {
-    unsafe fn spawn(&self, _: Lane, _: &MethodSpec, _: *mut ()) -> Result<(), SpawnError> {
-        Err(SpawnError::Stopped)
-    }
-
-    unsafe fn spawn_after(&self, _: Duration, _: &MethodSpec, _: *mut ()) -> Result<TimerId, SpawnError> {
-        Err(SpawnError::Stopped)
-    }
-
-    fn cancel_timer(&self, _: TimerId) -> bool {
-        false
-    }
-}
+/// There is no other module in a rehearsal.
+struct NoOther;
 
 // SAFETY: it finds nothing, and doesn't unwind.
-unsafe impl Modules for Nowhere {
+unsafe impl Modules for NoOther {
     fn find(&self, _: usize, module: &str, _: &str, _: &[MethodSpec]) -> Result<usize, DependencyError> {
         Err(DependencyError::Rehearsal { module: module.to_owned() })
     }

@@ -10,6 +10,7 @@ use liveswap::{Builder, Engine, Module, Published, Push, PushError};
 use liveswap_state::Interface;
 use tempfile::TempDir;
 
+use crate::commands::make;
 use crate::{maps, outcome, wait_until};
 
 /// The module that the fixture libraries are versions of.
@@ -54,6 +55,7 @@ impl Host {
     pub fn of<I: Interface + ?Sized>(change: impl FnOnce(Builder, &Path) -> Builder) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().canonicalize().expect("it exists");
+        make(&path);
         let private = path.join("private");
         let builder = Engine::builder().module::<I>(MODULE).private_folder(&private);
         let engine = change(builder, &path).build().expect("an engine can be built");

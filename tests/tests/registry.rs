@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 fn shell() -> (Engine, TempDir) {
     let folder = tempfile::tempdir().unwrap();
+    make(folder.path());
     for name in ["upper", "divide", "echo"] {
         put(folder.path(), &format!("{name}.v1.so"), &fs::read(command(name)).unwrap());
     }
@@ -86,6 +87,7 @@ fn p2_04_one_look_up_finds_what_the_active_version_exports() {
 #[test]
 fn p2_04_the_newest_wins_and_not_what_is_walked_first() {
     let folder = tempfile::tempdir().unwrap();
+    make(folder.path());
     for (place, version) in [("a", "3"), ("b", "5"), ("c", "4")] {
         let place = folder.path().join(place);
         make(&place);

@@ -311,7 +311,8 @@ fn an_engine_with_a_tick_inside_waits_for_it() {
     // This thread keeps what it has called, and that doesn't keep the closure.
     assert_eq!(work.call(|work| work.beats()), Ok(0));
     let ending = thread::spawn(move || host.end());
-    wait_until("nobody enters any more", || work.enter().is_err());
+    // On another thread: this one would let go of what it keeps.
+    thread::spawn(move || wait_until("nobody enters any more", || work.enter().is_err())).join().unwrap();
     // Time enough to end, if it didn't wait.
     thread::sleep(Duration::from_millis(200));
     assert!(!ending.is_finished());
